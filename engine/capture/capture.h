@@ -1,0 +1,97 @@
+/* lp_capture: where packets come from. A source is a file (file.c: our own pcap
+ * and pcapng reader), a device (device.c: libpcap), several files as one
+ * capture, one after the other or merged by time (source.c).
+ * Owner: whoever opened it; lp_capture_close(). Single-threaded.
+ * Packets handed out are borrowed until the next read on the same source. */
+#ifndef LP_CAPTURE_CAPTURE_H
+#define LP_CAPTURE_CAPTURE_H
+
+#include "base/cursor.h"
+
+enum {
+	LP_BATCH = 64,             /* packets handed on at once, at most */
+	LP_MAX_CAPLEN = 262144,    /* bytes; a longer record is a corrupt file */
+	LP_WHY_SIZE = 512,         /* room for one error line */
+};
+
+/* Link types are LINKTYPE_ numbers, as files store them (not DLT_ numbers). */
+enum lp_link {
+	LP_LINK_NULL = 0,
+	LP_LINK_ETHERNET = 1,
+	LP_LINK_RAW = 101,
+	LP_LINK_LOOP = 108,
+	LP_LINK_LINUX_SLL = 113,
+	LP_LINK_IPV4 = 228,
+	LP_LINK_IPV6 = 229,
+	LP_LINK_LINUX_SLL2 = 276,
+};
+
+struct lp_packet {
+	const uint8_t *data;
+	uint32_t caplen; /* bytes at data */
+	uint32_t len;    /* bytes on the wire; never below caplen */
+	uint64_t ts_ns;  /* nanoseconds since 1970; as recorded, may go back */
+	uint64_t number; /* from 1, over all files of the capture, filtered ones counted */
+	uint32_t link;   /* enum lp_link or another LINKTYPE_ number */
+	uint32_t iface;  /* pcapng interface, 0 elsewhere */
+};
+
+struct lp_capture_stats {
+	uint64_t packets;     /* handed out */
+	uint64_t bytes;       /* captured bytes of those */
+	uint64_t filtered;    /* not matched by the BPF filter (files) */
+	uint64_t kernel_drop; /* live: lost between kernel and us */
+	uint64_t if_drop;     /* live: lost by the interface */
+};
+
+/* A pcapng Decryption Secrets Block: type is its secrets type, data the secrets
+ * (borrowed for the call). Comes before the packets that follow it in the file. */
+typedef void lp_capture_secrets(void *user, uint32_t type, lp_span data);
+
+struct lp_capture_config {
+	const char *filter;        /* BPF expression or NULL */
+	lp_capture_secrets *secrets; /* or NULL */
+	void *user;
+	uint32_t snaplen;          /* live; 0 = LP_MAX_CAPLEN */
+	uint32_t buffer_bytes;     /* live: kernel buffer; 0 = the library's default */
+	bool promiscuous;          /* live */
+};
+
+struct lp_capture;
+
+/* Each open gives LP_OK and *out, or a fault and one clear line (no prefix, no
+ * newline) in why, which has LP_WHY_SIZE bytes. "-" is standard input. Opening a
+ * file checks its magic: LP_E_FORMAT if it is no capture. */
+LP_MUST enum lp_err lp_capture_open_file(struct lp_capture **out, const char *path,
+					 const struct lp_capture_config *config, char *why);
+LP_MUST enum lp_err lp_capture_open_device(struct lp_capture **out, const char *name,
+					   const struct lp_capture_config *config, char *why);
+
+/* Several files as one capture: in the order given, or (merge) side by side by
+ * time. The paths are borrowed for the call. All files are opened and checked
+ * now, so that a wrong name shows before the first packet. */
+LP_MUST enum lp_err lp_capture_open_files(struct lp_capture **out, const char *const *paths,
+					  size_t n, bool merge,
+					  const struct lp_capture_config *config, char *why);
+
+/* The next packets, at most max (>= 1), into p. LP_OK with *n > 0; LP_OK with
+ * *n == 0: nothing just now (device, or a pipe that is silent); LP_EOF: the end;
+ * LP_E_TRUNCATED: the input stopped in the middle of a packet;
+ * LP_E_FORMAT: it is corrupt from here on; LP_E_IO: the machine failed. Everything
+ * before a fault has been handed out. lp_capture_why() tells more. */
+LP_MUST enum lp_err lp_capture_read(struct lp_capture *c, struct lp_packet *p, size_t max,
+				    size_t *n);
+
+/* The line that belongs to the last fault; owned by c. */
+const char *lp_capture_why(const struct lp_capture *c);
+
+/* A descriptor that becomes readable when packets may be there, or -1 (files). */
+int lp_capture_fd(const struct lp_capture *c);
+
+/* True for devices. */
+bool lp_capture_live(const struct lp_capture *c);
+
+void lp_capture_stats(struct lp_capture *c, struct lp_capture_stats *out);
+void lp_capture_close(struct lp_capture *c);
+
+#endif

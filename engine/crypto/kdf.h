@@ -1,0 +1,41 @@
+/* Key derivation of SSL 3.0 to TLS 1.2. No state; outputs go to the caller's
+ * memory, which is secret memory. Versions are the wire's (0x0301 = TLS 1.0).
+ * prf is the suite's PRF hash and counts from TLS 1.2 on; below, the MD5/SHA-1
+ * PRF of RFC 2246 section 5 is used whatever it says. */
+#ifndef LP_CRYPTO_KDF_H
+#define LP_CRYPTO_KDF_H
+
+#include "crypto/crypto.h"
+
+enum { LP_MASTER_SIZE = 48, LP_VERIFY_DATA_SIZE = 12, LP_KEY_BLOCK_MAX = 192 };
+
+struct lp_kdf {
+	const struct lp_crypto *crypto;
+	uint16_t version;
+	enum lp_digest prf;
+};
+
+/* PRF(secret, label, seed) (RFC 5246 section 5, RFC 2246 section 5); the seed is
+ * the concatenation of parts (at most 4). Fills n bytes. */
+LP_MUST enum lp_err lp_prf(const struct lp_kdf *kdf, lp_span secret, const char *label,
+			   const lp_span *parts, size_t nparts, uint8_t *out, size_t n);
+
+/* seed: client_random ‖ server_random (64 bytes) for the legacy master secret
+ * (RFC 5246 section 8.1), or the session hash for the extended one (RFC 7627
+ * section 4). */
+LP_MUST enum lp_err lp_kdf_master(const struct lp_kdf *kdf, lp_span premaster, bool extended,
+				  lp_span seed, uint8_t out[LP_MASTER_SIZE]);
+
+/* key_block (RFC 5246 section 6.3): n bytes, from server_random ‖ client_random. */
+LP_MUST enum lp_err lp_kdf_key_block(const struct lp_kdf *kdf, const uint8_t master[LP_MASTER_SIZE],
+				     const uint8_t client_random[32],
+				     const uint8_t server_random[32], uint8_t *out, size_t n);
+
+/* verify_data of Finished (RFC 5246 section 7.4.9) from the hash of the
+ * handshake messages so far (36 bytes below TLS 1.2). */
+LP_MUST enum lp_err lp_kdf_verify_data(const struct lp_kdf *kdf,
+				       const uint8_t master[LP_MASTER_SIZE], bool client,
+				       lp_span handshake_hash,
+				       uint8_t out[LP_VERIFY_DATA_SIZE]);
+
+#endif

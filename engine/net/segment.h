@@ -1,0 +1,47 @@
+/* lp_segment: one TCP segment, decoded from a packet. Everything in it is
+ * borrowed from the packet and lives as long as the packet's batch.
+ * Integers are in host byte order. */
+#ifndef LP_NET_SEGMENT_H
+#define LP_NET_SEGMENT_H
+
+#include <stdint.h>
+
+enum lp_tcp_flag {
+	LP_TCP_FIN = 0x01,
+	LP_TCP_SYN = 0x02,
+	LP_TCP_RST = 0x04,
+	LP_TCP_PSH = 0x08,
+	LP_TCP_ACK = 0x10,
+	LP_TCP_URG = 0x20,
+};
+
+/* What the TCP checksum looked like; what is done about it is the reassembler's
+ * business, for it knows the flow (net/checksum.h). */
+enum lp_csum {
+	LP_CSUM_GOOD,
+	LP_CSUM_PSEUDO,   /* the folded pseudo-header sum alone: left by a sender with offload */
+	LP_CSUM_BAD,
+	LP_CSUM_UNKNOWN,  /* not whole in the capture, or not looked at (--checksums off) */
+};
+
+struct lp_segment {
+	uint64_t number;        /* of the packet */
+	uint64_t ts_ns;         /* nanoseconds since 1970 */
+	const uint8_t *src;     /* 4 or 16 bytes, network order */
+	const uint8_t *dst;
+	const uint8_t *tcp;     /* the TCP header and what follows it */
+	const uint8_t *options; /* TCP options, options_len bytes */
+	const uint8_t *payload;
+	uint32_t tcp_len;       /* captured bytes at tcp */
+	uint32_t payload_len;   /* captured bytes at payload */
+	uint32_t wire_len;      /* payload bytes on the wire; above payload_len: cut by the snap length */
+	uint32_t domain;        /* interned VLAN stack and tunnel ids; 0 = none */
+	uint32_t seq, ack;
+	uint16_t sport, dport, window, urgent;
+	uint8_t options_len;
+	uint8_t flags;          /* enum lp_tcp_flag */
+	uint8_t family;         /* 4 or 6 */
+	uint8_t csum;           /* enum lp_csum */
+};
+
+#endif

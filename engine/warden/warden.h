@@ -1,0 +1,104 @@
+/* The warden: the key process, and this, its client.
+ *
+ * The warden is a process image of its own (exec), started before the first
+ * packet; it alone opens private keys (later ticket keys and PSKs too). It
+ * answers with master secrets, never with raw RSA results, never with "the
+ * padding was bad": for a broken premaster secret it goes on with a
+ * deterministic substitute, as RFC 5246 section 7.4.7.1 has servers do.
+ *
+ * Owner: lp_engine. Asynchronous: lp_warden_ask() never blocks, answers come
+ * through lp_warden_poll(). Thread-safe for one asker at a time. */
+#ifndef LP_WARDEN_WARDEN_H
+#define LP_WARDEN_WARDEN_H
+
+#include "base/secret.h"
+
+enum { LP_WARDEN_NAME = 256, LP_WARDEN_INPUT = 1024, LP_WARDEN_SEED = 64, LP_WARDEN_QUEUE = 1024 };
+
+/* What the warden says of a key: its public identity. */
+struct lp_warden_key {
+	uint32_t id;
+	uint32_t kind;             /* enum lp_key_kind of crypto/keyfile.h */
+	uint32_t bits;             /* RSA: modulus length in bits */
+	uint8_t spki_sha256[32];
+	char name[LP_WARDEN_NAME]; /* file name as given or found, escaped */
+};
+
+enum lp_warden_op { LP_ASK_RSA = 1, LP_ASK_RSA_PSK, LP_ASK_PSK, LP_ASK_DH, LP_ASK_ECDH, LP_ASK_TICKET };
+
+/* Only LP_ASK_RSA is answered in this release; the others get NO_KEY. */
+struct lp_ask {
+	uint64_t id;               /* the asker's; comes back with the answer */
+	enum lp_warden_op op;
+	uint32_t key;              /* lp_warden_key.id */
+	uint16_t version;          /* negotiated protocol version, 0x0301 … 0x0303 */
+	uint16_t client_version;   /* ClientHello.client_version: expected in the premaster;
+	                            * a mismatch alone is no error */
+	uint8_t prf;               /* enum lp_digest; counts from TLS 1.2 on */
+	bool extended;             /* seed is the session hash (RFC 7627), else both randoms */
+	uint8_t seed_len;
+	uint8_t seed[LP_WARDEN_SEED]; /* client_random ‖ server_random, or session hash */
+	uint16_t input_len;        /* RSA: EncryptedPreMasterSecret, without its length field */
+	uint8_t input[LP_WARDEN_INPUT];
+};
+
+enum lp_answer_code { LP_ANSWER_DONE, LP_ANSWER_NO_KEY, LP_ANSWER_BUSY };
+
+struct lp_answer {
+	uint64_t id;
+	enum lp_answer_code code;
+	size_t secret_len;         /* DONE: 48 for a master secret */
+	uint8_t secret[64];        /* wiped by the client after the callback returned */
+};
+
+struct lp_warden_config {
+	const char *helper;            /* program to exec; NULL = /proc/self/exe */
+	const char *const *key_paths;  /* files and directories, as given with -k */
+	size_t key_paths_n;
+	const char *passphrase_file;   /* or NULL */
+	bool strict_key_modes;         /* refuse files that others can read */
+	const char *crypto;            /* "auto", "mbedtls", "openssl" */
+	unsigned threads;              /* 0 = one for each core */
+	unsigned delay_ms;             /* tests: answers are held back this long */
+};
+
+struct lp_warden;
+
+/* The argument by which limpid's main knows that it is to be the warden, and what
+ * it then calls with the inherited socket. Returns an exit status. */
+#define LP_WARDEN_ARG "--warden-process"
+int lp_warden_main(int fd);
+
+/* Starts the warden, gives it the configuration, waits for its KEYS. A key path
+ * that cannot be used is a fault with one clear line in why (512 bytes; no prefix,
+ * no newline); warnings (a file readable by others, an unusable key in a
+ * directory) have gone to stderr. With no key paths a warden runs all the same. */
+LP_MUST enum lp_err lp_warden_start(struct lp_warden **out, const struct lp_warden_config *config,
+				    char *why);
+
+/* The keys, in a stable order; valid until stop. */
+const struct lp_warden_key *lp_warden_keys(const struct lp_warden *w, size_t *n);
+
+/* Queues a question. LP_E_LIMIT when LP_WARDEN_QUEUE are unanswered. */
+LP_MUST enum lp_err lp_warden_ask(struct lp_warden *w, const struct lp_ask *ask);
+
+/* Questions without an answer. */
+size_t lp_warden_pending(const struct lp_warden *w);
+
+/* Readable when answers are there. */
+int lp_warden_fd(const struct lp_warden *w);
+
+/* Sends what is queued and hands out the answers that have come; waits at most
+ * timeout_ms for the first (0: not at all, -1: for ever). The callback may ask
+ * again. LP_E_IO if the warden is gone (a fault of the machine). */
+typedef void lp_warden_answer(void *user, const struct lp_answer *answer);
+LP_MUST enum lp_err lp_warden_poll(struct lp_warden *w, int timeout_ms, lp_warden_answer *cb,
+				   void *user);
+
+/* Process id, for tests and messages. */
+int lp_warden_pid(const struct lp_warden *w);
+
+/* Ends the process, waits for it, frees w. NULL is ignored. */
+void lp_warden_stop(struct lp_warden *w);
+
+#endif
