@@ -1,0 +1,108 @@
+#!/bin/bash
+# Runs parts of the tests and counts: tests/run/check.sh PART... [T=NAME]
+# Ends with the line "N passed, N failed, N skipped".
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+BUILD=${BUILD:-build} MAKE=${MAKE:-make}
+T=
+mkdir -p "$BUILD"
+export RESULTS; RESULTS=$(mktemp "$BUILD/results.XXXXXX")
+trap 'rm -f "$RESULTS"' EXIT
+. tests/run/lib.sh
+
+case ${MAKEFLAGS:-} in *jobserver*) jobs= ;; *) jobs=-j$(nproc) ;; esac
+
+build() { # make's arguments; a compiler's warning counts as a failure
+	local log="$BUILD/make.log"
+
+	if ! $MAKE -s $jobs "$@" >"$log" 2>&1; then
+		tail -n 40 "$log"
+		fail "build: make $*"
+		return 1
+	fi
+	if grep -q 'warning:' "$log"; then
+		grep 'warning:' "$log" | head -n 20
+		fail "build without warnings: make $*"
+		return 1
+	fi
+	pass "build: make $*"
+}
+
+unit() { # BUILD, environment...
+	local dir=$1 out n f e
+	shift
+
+	out=$(env "$@" "$dir/unit" 2>&1)
+	n=$(echo "$out" | sed -n 's/.*Checks: \([0-9]*\), Failures.*/\1/p')
+	f=$(echo "$out" | sed -n 's/.*Failures: \([0-9]*\), Errors.*/\1/p')
+	e=$(echo "$out" | sed -n 's/.*Errors: \([0-9]*\).*/\1/p')
+	if [ -z "$n" ]; then
+		echo "$out" | tail -n 60
+		fail "unit: did not run to its end"
+		return
+	fi
+	echo "  $n unit tests"
+	[ $((f + e)) = 0 ] || echo "$out" | tail -n 60
+	passes $((n - f - e))
+	fails $((f + e))
+}
+
+replay() { # BUILD: the fuzz targets' corpora, without libFuzzer
+	local t x
+
+	for t in tests/fuzz/fuzz_*.c; do
+		[ -e "$t" ] || continue
+		x=${t#tests/fuzz/fuzz_}; x=${x%.c}
+		if ! ls tests/fuzz/corpus/"$x"/* >/dev/null 2>&1; then
+			fail "corpus of fuzz target $x is empty"
+		elif "$1/fuzz/$x" tests/fuzz/corpus/"$x"/* >"$BUILD/replay.log" 2>&1; then
+			pass "corpus $x"
+		else
+			tail -n 30 "$BUILD/replay.log"
+			fail "corpus $x"
+		fi
+	done
+}
+
+part() {
+	case $1 in
+	layers) tests/run/layers.sh ;;
+	tests) build tests ;;
+	unit) unit "$BUILD" CK_FORK=yes ;;
+	replay) replay "$BUILD" ;;
+	golden) LIMPID="$BUILD/limpid" tests/golden/run.sh $T && LIMPID="$BUILD/limpid" tests/golden/badinput.sh ;;
+	interop) LIMPID="$BUILD/limpid" tests/interop/run.sh short $T ;;
+	matrix) build tests && LIMPID="$BUILD/limpid" tests/interop/run.sh all ;;
+	asan)
+		build tests BUILD="$BUILD/asan" SAN=1 FUZZ=0 || return
+		unit "$BUILD/asan" CK_FORK=no
+		replay "$BUILD/asan"
+		LIMPID="$BUILD/asan/limpid" tests/golden/run.sh
+		LIMPID="$BUILD/asan/limpid" tests/golden/badinput.sh ;;
+	clang)
+		build tests BUILD="$BUILD/clang" CC=clang SAN=0 FUZZ=0 || return
+		unit "$BUILD/clang" CK_FORK=yes
+		LIMPID="$BUILD/clang/limpid" tests/golden/run.sh ;;
+	builds)
+		build tests BUILD="$BUILD/lean" NIDS=0 OPENSSL=0 || return
+		want "without libnids and libcrypto" lean "$BUILD/lean/limpid"
+		LIMPID="$BUILD/lean/limpid" tests/golden/run.sh
+		tests/run/install.sh ;;
+	mbedtls3) tests/run/mbedtls3.sh ;;
+	T=*) T=${1#T=} ;;
+	*) echo "check.sh: no part $1" >&2; return 1 ;;
+	esac
+}
+lean() { ! ldd "$1" | grep -E 'libnids|libcrypto\.'; }
+
+for p; do case $p in T=*) T=${p#T=} ;; esac; done
+for p; do
+	case $p in T=*) continue ;; esac
+	begin=$SECONDS
+	echo "== $p"
+	part "$p"
+	echo "   $((SECONDS - begin)) s"
+	# Without the programs the rest makes no sense.
+	[ "$p" = tests ] && ! [ -x "$BUILD/unit" -a -x "$BUILD/limpid" ] && break
+done
+tally
