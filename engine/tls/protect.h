@@ -1,0 +1,123 @@
+/* lp_protect: the cipher state of one direction in one epoch, SSL 3.0's successors
+ * up to TLS 1.2 (RFC 5246 section 6.2.3, RFC 7366, RFC 5288, 6655, 7905).
+ *
+ * Raw keys, IV and the sequence number to come are its own, in secret memory; library
+ * contexts are made from them when needed and live in a bounded cache that the
+ * worker owns (stream ciphers excepted: their context is their state and stays with
+ * the direction). Opening a record allocates nothing once its context is there.
+ *
+ * A record that does not open leaves everything as it was, so it can be tried again
+ * with another sequence number, another key or another copy of the bytes.
+ *
+ * Owner: the session; may be moved (not copied) in memory. Not thread-safe. */
+#ifndef LP_TLS_PROTECT_H
+#define LP_TLS_PROTECT_H
+
+#include "crypto/kdf.h"
+#include "tls/suites.h"
+
+/* What both directions of an epoch have in common. */
+struct lp_protect_params {
+	const struct lp_suite *suite;
+	const struct lp_crypto *cipher;  /* provider of the suite's cipher (lp_crypto_set) */
+	const struct lp_crypto *base;    /* provider of the MAC and the PRF */
+	uint16_t version;                /* 0x0301 … 0x0303 */
+	uint16_t epoch;                  /* counts the session's key changes, from 1 */
+	bool etm;                        /* RFC 7366 was negotiated; counts for CBC only */
+	bool truncated_hmac;             /* RFC 6066 section 7 was negotiated */
+};
+
+enum { LP_CTX_PAIRS = 4096 };
+
+struct lp_ctx_slot;
+
+/* Library contexts, least recently used wiped and reused first. */
+struct lp_ctx_cache {
+	struct lp_ctx_slot *slots;
+	uint32_t max, used;         /* in directions: twice the pairs */
+	uint32_t first, last;       /* by use: newest, oldest */
+	uint32_t free;
+	uint64_t ids;
+	uint64_t made, evicted;     /* counters */
+};
+
+/* pairs: contexts for how many sessions, at most (LP_CTX_PAIRS; at least 1). */
+void lp_ctx_cache_init(struct lp_ctx_cache *cache, uint32_t pairs);
+void lp_ctx_cache_clear(struct lp_ctx_cache *cache);
+
+struct lp_protect_keys;
+
+struct lp_protect {
+	struct lp_protect_keys *keys;      /* secret memory; NULL: not set up */
+	struct lp_ctx_cache *cache;
+	const struct lp_suite *suite;
+	const struct lp_crypto *cipher;
+	const struct lp_crypto *base;
+	struct lp_cipher_ctx *stream;      /* stream ciphers only */
+	uint64_t stream_at;                /* keystream bytes used by opened records */
+	uint64_t stream_ctx_at;            /* … by the context */
+	uint64_t seq;                      /* of the next record */
+	uint64_t id;                       /* names the cache entry that is ours */
+	uint32_t slot;
+	uint16_t version;
+	uint16_t epoch;
+	uint8_t mac_len;
+	bool etm;
+};
+
+/* Bytes of key_block that both directions need together (RFC 5246 section 6.3). */
+size_t lp_protect_key_block_size(const struct lp_protect_params *params);
+
+/* Sets up both directions from a key block of that size; both are empty before
+ * ({0}) and to be cleared by the caller. LP_E_UNSUPPORTED: limpid cannot open
+ * records of this suite in this version (SSL 3.0, no MAC at all, EXPORT, a cipher
+ * that the provider has not). The sequence numbers start at 0. */
+LP_MUST enum lp_err lp_protect_setup(struct lp_protect *client, struct lp_protect *server,
+				     struct lp_ctx_cache *cache,
+				     const struct lp_protect_params *params,
+				     const uint8_t *key_block, size_t n);
+
+/* The same, from the master secret and both randoms. */
+LP_MUST enum lp_err lp_protect_derive(struct lp_protect *client, struct lp_protect *server,
+				      struct lp_ctx_cache *cache,
+				      const struct lp_protect_params *params,
+				      const uint8_t master[LP_MASTER_SIZE],
+				      const uint8_t client_random[32],
+				      const uint8_t server_random[32]);
+
+/* Wipes. {0} and a cleared one are ignored. */
+void lp_protect_clear(struct lp_protect *p);
+
+static inline bool lp_protect_ready(const struct lp_protect *p)
+{
+	return p->keys != NULL;
+}
+
+/* One record, as it came. */
+struct lp_sealed {
+	uint8_t type;
+	uint16_t version;   /* of the record's header */
+	lp_span fragment;
+};
+
+/* Opens a record into out (size >= fragment.n is always enough; must not overlap
+ * the fragment). On LP_OK *n bytes of content stand at out, authenticated, and
+ * p->seq is seq + 1. *n may be 0 (empty records are legal).
+ * LP_E_AUTH: not authentic under this key, epoch and sequence number; *why says
+ * which check failed ("tag", "mac", "padding", "length"), out is wiped, p is as
+ * before. LP_E_FORMAT: authentic, but its content is longer than a record may be.
+ * LP_E_NOMEM. epoch must be p->epoch, else LP_E_AUTH ("epoch"). */
+LP_MUST enum lp_err lp_protect_open(struct lp_protect *p, uint16_t epoch, uint64_t seq,
+				    const struct lp_sealed *record, uint8_t *out, size_t size,
+				    size_t *n, const char **why);
+
+/* TLS 1.0 CBC takes each record's IV from the record before it (RFC 2246 section
+ * 6.2.3.2). After a record that was seen but not opened, or before a trial behind
+ * a hole, this says which ciphertext came last. No effect on other ciphers. */
+void lp_protect_chain(struct lp_protect *p, lp_span fragment);
+
+/* How many content bytes a fragment of n bytes can hold, least and most: the same
+ * for AEAD and stream ciphers, up to 15 bytes (CBC block - 1) … 255 apart for CBC. */
+void lp_protect_content_range(const struct lp_protect *p, size_t n, size_t *min, size_t *max);
+
+#endif

@@ -1,0 +1,95 @@
+/* lp_records: cuts the bytes of one direction into TLS records (RFC 5246 section
+ * 6.2; SSL 3.0 and TLS 1.3 look the same from outside).
+ *
+ * Push bytes, then take records until LP_MORE. Pushed bytes are borrowed until
+ * LP_MORE came back or lp_records_rest() took the rest away; only then may more
+ * be pushed. A record that lies whole in one push is handed out in place; one that
+ * was split is gathered once, in a buffer that exists only while a record is
+ * incomplete (and until the next call after it has been handed out).
+ *
+ * Owner: embedded in the session, one for each direction; init/clear. Offsets count
+ * the bytes of the direction from the value given at init. Faults are sticky:
+ * every later call gives the same one, and lp_records.why names it. */
+#ifndef LP_TLS_RECORD_H
+#define LP_TLS_RECORD_H
+
+#include "base/buf.h"
+
+enum {
+	LP_RECORD_HEADER = 5,
+	LP_RECORD_PLAIN_MAX = 1 << 14,              /* RFC 5246 6.2.1 */
+	LP_RECORD_FRAGMENT_MAX = (1 << 14) + 2048,  /* RFC 5246 6.2.3 */
+};
+
+enum lp_content {
+	LP_CONTENT_CCS = 20,
+	LP_CONTENT_ALERT = 21,
+	LP_CONTENT_HANDSHAKE = 22,
+	LP_CONTENT_DATA = 23,
+	LP_CONTENT_HEARTBEAT = 24, /* RFC 6520 */
+};
+
+struct lp_record {
+	uint8_t type;      /* enum lp_content */
+	uint16_t version;  /* as on the wire */
+	lp_span header;    /* its 5 bytes */
+	lp_span fragment;  /* what follows, 0 to LP_RECORD_FRAGMENT_MAX bytes */
+	uint64_t offset;   /* of the header in the direction's stream */
+};
+
+struct lp_records {
+	struct lp_buf held;  /* a record that is not whole yet, or was just handed out */
+	lp_span in;          /* pushed and not yet looked at */
+	uint64_t offset;     /* stream offset of the next header */
+	const char *why;     /* of the fault; static; NULL if none */
+	enum lp_err fault;
+	bool handed;         /* the record in held has been handed out */
+};
+
+/* offset: where in the stream the next pushed byte stands. */
+void lp_records_init(struct lp_records *r, uint64_t offset);
+void lp_records_clear(struct lp_records *r);
+
+/* Lends bytes that follow those pushed before. What was pushed before must have
+ * been used up (LP_MORE, rest or resync). */
+void lp_records_push(struct lp_records *r, const uint8_t *p, size_t n);
+
+/* LP_OK: *out is the next record, its spans valid until the next call on r (and no
+ * longer than the pushed bytes). LP_MORE: all pushed bytes are used up. LP_E_FORMAT:
+ * this is no TLS record; LP_E_NOMEM. */
+LP_MUST enum lp_err lp_records_next(struct lp_records *r, struct lp_record *out);
+
+/* Takes back the pushed bytes after the last record handed out, as they stand in
+ * the pushed memory; r holds none of them any more and goes on where they begin
+ * when they are pushed again. After LP_MORE there are none (what there was of an
+ * incomplete record is in r). */
+lp_span lp_records_rest(struct lp_records *r);
+
+/* Stream offset of the first byte that is not part of a record handed out. */
+static inline uint64_t lp_records_offset(const struct lp_records *r)
+{
+	return r->offset;
+}
+
+/* Bytes of an incomplete record that are held, 0 when at a record's boundary. */
+static inline size_t lp_records_held(const struct lp_records *r)
+{
+	return r->handed ? 0 : lp_buf_len(&r->held);
+}
+
+/* Bytes that the record begun with the held ones will still need: at least 1; 0 at
+ * a boundary or when its header is not complete. A hole shorter than that lies
+ * within this one record. */
+size_t lp_records_wanted(const struct lp_records *r);
+
+/* After a hole: forgets the incomplete record, the pushed bytes and the fault; the
+ * next pushed byte stands at offset and is taken for the start of a header.
+ * Returns how many held bytes were given up. */
+size_t lp_records_resync(struct lp_records *r, uint64_t offset);
+
+/* Whether bytes could be the start of a record: every byte of the header that is
+ * there has a legal value. n may be 0 (yes). For recognising TLS, and for finding
+ * the next record after a hole. */
+bool lp_record_plausible(const uint8_t *p, size_t n);
+
+#endif
