@@ -1,0 +1,89 @@
+/* checksum: the Internet checksum (RFC 1071), what a TCP checksum says about its
+ * segment, and what is done about it. No state but the caller's; no errors.
+ *
+ * Partial sums are 64 bits wide with end-around carry, in the machine's own byte
+ * order: the sum of 16-bit words does not care which (RFC 1071 section 2 (B)). */
+#ifndef LP_NET_CHECKSUM_H
+#define LP_NET_CHECKSUM_H
+
+#include "net/segment.h"
+#include "net/tcp.h"
+
+/* Adds n bytes to a partial sum. Only the last piece may have an odd length. */
+uint64_t lp_checksum_add(uint64_t sum, const void *p, size_t n);
+
+/* A partial sum as the 16 bits that stand in a header, not complemented: a block
+ * that holds its own right checksum folds to 0xffff. */
+static inline uint16_t lp_checksum_fold(uint64_t sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+/* Partial sum of the pseudo header (RFC 9293 section 3.1, RFC 8200 section 8.1)
+ * for len bytes of protocol proto; family is 4 or 6. */
+uint64_t lp_checksum_pseudo(uint8_t family, const uint8_t *src, const uint8_t *dst,
+			    uint32_t len, uint8_t proto);
+
+/* What the checksum of a whole TCP segment is. zero_len: its IP header stated no
+ * length (segmentation offload), and then some senders leave the length out of
+ * the pseudo header too. LP_CSUM_UNKNOWN if tcp is too short to hold a checksum. */
+enum lp_csum lp_checksum_tcp(uint8_t family, const uint8_t *src, const uint8_t *dst,
+			     lp_span tcp, bool zero_len);
+
+/* The policy, for whoever knows the flow. One of these a side of a flow, zeroed
+ * when the flow begins; one more a reassembler for segments that open none. */
+struct lp_csum_side {
+	uint8_t seen;  /* of the first LP_CSUM_FIRST segments */
+	uint8_t bad;   /* of those, dropped */
+	uint8_t right; /* a right one came from here: a bare pseudo-header sum is no longer believed */
+};
+
+enum {
+	LP_CSUM_FIRST = 100,
+	LP_CSUM_MOST = 90, /* more bad ones than this among the first: --checksums off is advised */
+};
+
+enum lp_csum_take {
+	LP_CSUM_ACCEPT,
+	LP_CSUM_ACCEPT_OFFLOAD, /* accept, count as csum_offload */
+	LP_CSUM_DROP,           /* drop, count as bad_csum */
+	LP_CSUM_DROP_ADVISE,    /* the same, and this side has sent little else: say once that
+				 * --checksums off may be what is wanted */
+};
+
+/* Only a SYN or a segment with payload shows how a side's own stack sends: a
+ * kernel's answers from outside the connection (RST, the ACK of a half-open or
+ * TIME-WAIT socket) carry a right checksum in Linux although everything else of
+ * that side is left to the card. */
+static inline enum lp_csum_take lp_csum_judge(enum lp_checksums mode, const struct lp_segment *s,
+					      struct lp_csum_side *side)
+{
+	bool first;
+
+	if (mode == LP_CHECKSUMS_OFF)
+		return LP_CSUM_ACCEPT;
+	first = side->seen < LP_CSUM_FIRST;
+	side->seen = (uint8_t)(side->seen + first);
+	switch ((enum lp_csum)s->csum) {
+	case LP_CSUM_GOOD:
+		if (s->wire_len || (s->flags & LP_TCP_SYN))
+			side->right = 1;
+		return LP_CSUM_ACCEPT;
+	case LP_CSUM_UNKNOWN:
+		return LP_CSUM_ACCEPT;
+	case LP_CSUM_PSEUDO:
+		if (mode == LP_CHECKSUMS_AUTO && !side->right)
+			return LP_CSUM_ACCEPT_OFFLOAD;
+		break;
+	case LP_CSUM_BAD:
+		break;
+	}
+	side->bad = (uint8_t)(side->bad + first);
+	return first && side->bad == LP_CSUM_MOST + 1 ? LP_CSUM_DROP_ADVISE : LP_CSUM_DROP;
+}
+
+#endif
