@@ -69,13 +69,16 @@ LP_MUST enum lp_err lp_capture_open_device(struct lp_capture **out, const char *
 
 /* Several files as one capture: in the order given, or (merge) side by side by
  * time. The paths are borrowed for the call. All files are opened and checked
- * now, so that a wrong name shows before the first packet. */
+ * now, so that a wrong name shows before the first packet. A file that is cut short
+ * or corrupt costs its rest only: the next goes on, and the fault comes at the end
+ * of all. */
 LP_MUST enum lp_err lp_capture_open_files(struct lp_capture **out, const char *const *paths,
 					  size_t n, bool merge,
 					  const struct lp_capture_config *config, char *why);
 
 /* The next packets, at most max (>= 1), into p. LP_OK with *n > 0; LP_OK with
- * *n == 0: nothing just now (device, or a pipe that is silent); LP_EOF: the end;
+ * *n == 0: nothing just now (device, or a pipe that was silent for 250 ms, or a
+ * signal, or a long stretch that the filter does not want); LP_EOF: the end;
  * LP_E_TRUNCATED: the input stopped in the middle of a packet;
  * LP_E_FORMAT: it is corrupt from here on; LP_E_IO: the machine failed. Everything
  * before a fault has been handed out. lp_capture_why() tells more. */
@@ -85,7 +88,8 @@ LP_MUST enum lp_err lp_capture_read(struct lp_capture *c, struct lp_packet *p, s
 /* The line that belongs to the last fault; owned by c. */
 const char *lp_capture_why(const struct lp_capture *c);
 
-/* A descriptor that becomes readable when packets may be there, or -1 (files). */
+/* A descriptor that becomes readable when packets may be there, or -1 (files).
+ * Wait on it only after a read has given *n == 0. */
 int lp_capture_fd(const struct lp_capture *c);
 
 /* True for devices. */
