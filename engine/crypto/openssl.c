@@ -1,0 +1,452 @@
+/* lp_crypto over OpenSSL's libcrypto 3, the faster provider. Everything is
+ * fetched once for the process into a library context of our own, so that neither
+ * the system's openssl.cnf nor an embedding program's providers change what we
+ * can read. The legacy provider (RC4, DES, SEED, …) is taken where it exists. */
+#include "crypto/crypto.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/provider.h>
+#include <openssl/rsa.h>
+
+#include "base/secret.h"
+
+enum { DIGEST_COUNT = LP_MD5_SHA1 + 1 };
+
+static const char *const cipher_name[LP_CIPHER_COUNT] = {
+	[LP_AES_128_CBC] = "AES-128-CBC",
+	[LP_AES_256_CBC] = "AES-256-CBC",
+	[LP_AES_128_GCM] = "AES-128-GCM",
+	[LP_AES_256_GCM] = "AES-256-GCM",
+	[LP_AES_128_CCM] = "AES-128-CCM",
+	[LP_AES_256_CCM] = "AES-256-CCM",
+	[LP_AES_128_CCM_8] = "AES-128-CCM",
+	[LP_AES_256_CCM_8] = "AES-256-CCM",
+	[LP_CHACHA20_POLY1305] = "ChaCha20-Poly1305",
+	[LP_CAMELLIA_128_CBC] = "CAMELLIA-128-CBC",
+	[LP_CAMELLIA_256_CBC] = "CAMELLIA-256-CBC",
+	[LP_CAMELLIA_128_GCM] = "CAMELLIA-128-GCM",
+	[LP_CAMELLIA_256_GCM] = "CAMELLIA-256-GCM",
+	[LP_ARIA_128_CBC] = "ARIA-128-CBC",
+	[LP_ARIA_256_CBC] = "ARIA-256-CBC",
+	[LP_ARIA_128_GCM] = "ARIA-128-GCM",
+	[LP_ARIA_256_GCM] = "ARIA-256-GCM",
+	[LP_3DES_EDE_CBC] = "DES-EDE3-CBC",
+	[LP_DES_CBC] = "DES-CBC",
+	[LP_DES40_CBC] = "DES-CBC",
+	[LP_SEED_CBC] = "SEED-CBC",
+	[LP_IDEA_CBC] = "IDEA-CBC",
+	[LP_RC2_CBC_40] = "RC2-CBC",
+	[LP_RC4_40] = "RC4",
+	[LP_RC4_56] = "RC4",
+	[LP_RC4_128] = "RC4",
+	[LP_SM4_GCM] = "SM4-GCM",
+	[LP_SM4_CCM] = "SM4-CCM",
+};
+
+static const char *const digest_name[DIGEST_COUNT] = {
+	[LP_MD5] = "MD5",
+	[LP_SHA1] = "SHA1",
+	[LP_SHA256] = "SHA256",
+	[LP_SHA384] = "SHA384",
+	[LP_SHA512] = "SHA512",
+	[LP_SM3] = "SM3",
+	[LP_MD5_SHA1] = "MD5-SHA1",
+};
+
+/* What was fetched: written once, read by all threads. It belongs to the process,
+ * as libcrypto's own default context does, and is never freed. */
+static struct {
+	OSSL_LIB_CTX *ctx;
+	EVP_CIPHER *cipher[LP_CIPHER_COUNT];
+	EVP_MD *digest[DIGEST_COUNT];
+} lib;
+
+static pthread_once_t lib_once = PTHREAD_ONCE_INIT;
+
+static void lib_load(void)
+{
+	ERR_set_mark();
+	lib.ctx = OSSL_LIB_CTX_new();
+	if (lib.ctx && OSSL_PROVIDER_load(lib.ctx, "default")) {
+		/* Where it cannot be loaded its ciphers are just not found. */
+		(void)OSSL_PROVIDER_load(lib.ctx, "legacy");
+		for (size_t i = 0; i < LP_CIPHER_COUNT; i++)
+			if (cipher_name[i])
+				lib.cipher[i] = EVP_CIPHER_fetch(lib.ctx, cipher_name[i], NULL);
+		for (size_t i = 0; i < DIGEST_COUNT; i++)
+			if (digest_name[i])
+				lib.digest[i] = EVP_MD_fetch(lib.ctx, digest_name[i], NULL);
+	}
+	ERR_pop_to_mark();
+}
+
+static const EVP_CIPHER *cipher_of(enum lp_cipher cipher)
+{
+	pthread_once(&lib_once, lib_load);
+	return lib.cipher[cipher];
+}
+
+static const EVP_MD *digest_of(enum lp_digest digest)
+{
+	pthread_once(&lib_once, lib_load);
+	return lib.digest[digest];
+}
+
+static bool has_cipher(enum lp_cipher cipher)
+{
+	return cipher == LP_CIPHER_NULL || cipher_of(cipher) != NULL;
+}
+
+static bool has_digest(enum lp_digest digest)
+{
+	return digest_of(digest) != NULL;
+}
+
+/* ---- hashes ---- */
+
+struct lp_digest_ctx {
+	EVP_MD_CTX *md;
+};
+
+static void digest_free(struct lp_digest_ctx *d)
+{
+	if (!d)
+		return;
+	EVP_MD_CTX_free(d->md);
+	lp_secret_free(d, sizeof *d);
+}
+
+static enum lp_err digest_new(enum lp_digest digest, struct lp_digest_ctx **out)
+{
+	const EVP_MD *md = digest_of(digest);
+	struct lp_digest_ctx *d;
+
+	*out = NULL;
+	if (!md)
+		return LP_E_UNSUPPORTED;
+	d = lp_secret_alloc(sizeof *d);
+	if (!d)
+		return LP_E_NOMEM;
+	d->md = EVP_MD_CTX_new();
+	if (!d->md || !EVP_DigestInit_ex2(d->md, md, NULL)) {
+		digest_free(d);
+		return LP_E_NOMEM;
+	}
+	*out = d;
+	return LP_OK;
+}
+
+static enum lp_err digest_update(struct lp_digest_ctx *d, lp_span bytes)
+{
+	if (bytes.n && !EVP_DigestUpdate(d->md, bytes.p, bytes.n))
+		return LP_E_FORMAT;
+	return LP_OK;
+}
+
+static enum lp_err digest_peek(const struct lp_digest_ctx *d, uint8_t *out)
+{
+	EVP_MD_CTX *now = EVP_MD_CTX_new();
+	enum lp_err err = LP_E_NOMEM;
+
+	if (now && EVP_MD_CTX_copy_ex(now, d->md) && EVP_DigestFinal_ex(now, out, NULL))
+		err = LP_OK;
+	EVP_MD_CTX_free(now);
+	return err;
+}
+
+/* ---- HMAC (RFC 2104) ---- */
+
+/* Copying a context that has seen its pad is cheaper than hashing the pad again,
+ * which EVP_MAC does too but with more around it. */
+struct lp_mac_ctx {
+	EVP_MD_CTX *inner; /* has seen key ^ ipad */
+	EVP_MD_CTX *outer; /* has seen key ^ opad */
+	EVP_MD_CTX *work;  /* a MAC in the making */
+	size_t size;
+};
+
+enum { BLOCK_MAX = 128 };
+
+static void mac_free(struct lp_mac_ctx *m)
+{
+	if (!m)
+		return;
+	EVP_MD_CTX_free(m->inner);
+	EVP_MD_CTX_free(m->outer);
+	EVP_MD_CTX_free(m->work);
+	lp_secret_free(m, sizeof *m);
+}
+
+static int start_pad(EVP_MD_CTX *ctx, const EVP_MD *md, const uint8_t *key, size_t block,
+		     uint8_t pad)
+{
+	uint8_t padded[BLOCK_MAX];
+	int ok;
+
+	for (size_t i = 0; i < block; i++)
+		padded[i] = key[i] ^ pad;
+	ok = EVP_DigestInit_ex2(ctx, md, NULL) && EVP_DigestUpdate(ctx, padded, block);
+	lp_wipe(padded, sizeof padded);
+	return ok;
+}
+
+static enum lp_err mac_new(enum lp_digest digest, lp_span key, struct lp_mac_ctx **out)
+{
+	const EVP_MD *md = digest_of(digest);
+	uint8_t k[BLOCK_MAX] = { 0 };
+	struct lp_mac_ctx *m;
+	size_t block;
+	int ok = 1;
+
+	*out = NULL;
+	if (!md || digest == LP_MD5_SHA1)
+		return LP_E_UNSUPPORTED;
+	block = (size_t)EVP_MD_get_block_size(md);
+	m = lp_secret_alloc(sizeof *m);
+	if (!m)
+		return LP_E_NOMEM;
+	m->size = lp_digest_size(digest);
+	m->inner = EVP_MD_CTX_new();
+	m->outer = EVP_MD_CTX_new();
+	m->work = EVP_MD_CTX_new();
+	if (key.n > block)
+		ok = EVP_Digest(key.p, key.n, k, NULL, md, NULL);
+	else if (key.n)
+		memcpy(k, key.p, key.n);
+	ok = ok && m->inner && m->outer && m->work && start_pad(m->inner, md, k, block, 0x36) &&
+	     start_pad(m->outer, md, k, block, 0x5c);
+	lp_wipe(k, sizeof k);
+	if (!ok) {
+		mac_free(m);
+		return LP_E_NOMEM;
+	}
+	*out = m;
+	return LP_OK;
+}
+
+static enum lp_err mac(struct lp_mac_ctx *m, const lp_span *parts, size_t n, uint8_t *out)
+{
+	uint8_t hash[EVP_MAX_MD_SIZE];
+	int ok = EVP_MD_CTX_copy_ex(m->work, m->inner);
+
+	for (size_t i = 0; ok && i < n; i++)
+		if (parts[i].n)
+			ok = EVP_DigestUpdate(m->work, parts[i].p, parts[i].n);
+	ok = ok && EVP_DigestFinal_ex(m->work, hash, NULL) &&
+	     EVP_MD_CTX_copy_ex(m->work, m->outer) && EVP_DigestUpdate(m->work, hash, m->size) &&
+	     EVP_DigestFinal_ex(m->work, out, NULL);
+	lp_wipe(hash, sizeof hash);
+	return ok ? LP_OK : LP_E_NOMEM;
+}
+
+/* ---- ciphers ---- */
+
+struct lp_cipher_ctx {
+	EVP_CIPHER_CTX *evp; /* NULL for LP_CIPHER_NULL */
+	const struct lp_cipher_info *info;
+	bool ccm;
+};
+
+static void cipher_free(struct lp_cipher_ctx *c)
+{
+	if (!c)
+		return;
+	EVP_CIPHER_CTX_free(c->evp);
+	lp_secret_free(c, sizeof *c);
+}
+
+static int set_key(struct lp_cipher_ctx *c, const EVP_CIPHER *cipher, const uint8_t *key)
+{
+	c->evp = EVP_CIPHER_CTX_new();
+	if (!c->evp || !EVP_DecryptInit_ex2(c->evp, cipher, NULL, NULL, NULL))
+		return 0;
+	/* CCM wants to know both lengths before the key (its q and t parameters). */
+	if (c->ccm && (EVP_CIPHER_CTX_ctrl(c->evp, EVP_CTRL_AEAD_SET_IVLEN, 12, NULL) <= 0 ||
+		       EVP_CIPHER_CTX_ctrl(c->evp, EVP_CTRL_AEAD_SET_TAG, c->info->tag, NULL) <= 0))
+		return 0;
+	/* Record padding is TLS' own, not PKCS#7's. */
+	return EVP_DecryptInit_ex2(c->evp, NULL, key, NULL, NULL) &&
+	       EVP_CIPHER_CTX_set_padding(c->evp, 0);
+}
+
+static enum lp_err cipher_new(enum lp_cipher cipher, lp_span key, struct lp_cipher_ctx **out)
+{
+	struct lp_cipher_ctx *c;
+	int ok;
+
+	*out = NULL;
+	if (!has_cipher(cipher))
+		return LP_E_UNSUPPORTED;
+	if (key.n != lp_cipher_info(cipher)->key)
+		return LP_E_ARG;
+	c = lp_secret_alloc(sizeof *c);
+	if (!c)
+		return LP_E_NOMEM;
+	c->info = lp_cipher_info(cipher);
+	if (cipher == LP_CIPHER_NULL) {
+		*out = c;
+		return LP_OK;
+	}
+	c->ccm = EVP_CIPHER_get_mode(cipher_of(cipher)) == EVP_CIPH_CCM_MODE;
+	ERR_set_mark();
+	ok = set_key(c, cipher_of(cipher), key.p);
+	ERR_pop_to_mark();
+	if (!ok) {
+		cipher_free(c);
+		return LP_E_UNSUPPORTED;
+	}
+	*out = c;
+	return LP_OK;
+}
+
+static enum lp_err decrypt(struct lp_cipher_ctx *c, const uint8_t *iv, const uint8_t *in, size_t n,
+			   uint8_t *out)
+{
+	int got = 0;
+
+	if (c->info->kind == LP_KIND_AEAD || n > INT_MAX ||
+	    (c->info->block && n % c->info->block))
+		return LP_E_ARG;
+	if (!n)
+		return LP_OK;
+	if (!c->evp) {
+		memmove(out, in, n);
+		return LP_OK;
+	}
+	if (c->info->block && !EVP_DecryptInit_ex2(c->evp, NULL, NULL, iv, NULL))
+		return LP_E_FORMAT;
+	if (!EVP_DecryptUpdate(c->evp, out, &got, in, (int)n) || (size_t)got != n)
+		return LP_E_FORMAT;
+	return LP_OK;
+}
+
+static int open_evp(struct lp_cipher_ctx *c, const uint8_t *nonce, lp_span aad, const uint8_t *in,
+		    size_t n, const uint8_t *tag, uint8_t *out)
+{
+	uint8_t t[16];
+	int got = 0;
+
+	memcpy(t, tag, c->info->tag); /* the control takes no const */
+	if (!EVP_DecryptInit_ex2(c->evp, NULL, NULL, nonce, NULL) ||
+	    EVP_CIPHER_CTX_ctrl(c->evp, EVP_CTRL_AEAD_SET_TAG, c->info->tag, t) <= 0)
+		return 0;
+	/* CCM hashes the length first, and verifies in the one update it allows. */
+	if (c->ccm && !EVP_DecryptUpdate(c->evp, NULL, &got, NULL, (int)n))
+		return 0;
+	if (aad.n && !EVP_DecryptUpdate(c->evp, NULL, &got, aad.p, (int)aad.n))
+		return 0;
+	if ((n || c->ccm) && EVP_DecryptUpdate(c->evp, out, &got, in, (int)n) <= 0)
+		return 0;
+	return c->ccm || EVP_DecryptFinal_ex(c->evp, out + n, &got) > 0;
+}
+
+static enum lp_err open_aead(struct lp_cipher_ctx *c, const uint8_t *nonce, lp_span aad,
+			     const uint8_t *in, size_t n, const uint8_t *tag, uint8_t *out)
+{
+	static const uint8_t nothing[1] = { 0 };
+	uint8_t sink[1];
+	int ok;
+
+	if (c->info->kind != LP_KIND_AEAD || n > INT_MAX || aad.n > INT_MAX)
+		return LP_E_ARG;
+	if (!n) { /* a NULL would mean something else to EVP */
+		in = nothing;
+		out = sink;
+	}
+	ERR_set_mark();
+	ok = open_evp(c, nonce, aad, in, n, tag, out);
+	ERR_pop_to_mark();
+	if (ok)
+		return LP_OK;
+	lp_wipe(out, n);
+	return LP_E_AUTH;
+}
+
+/* ---- RSA ---- */
+
+struct lp_rsa {
+	EVP_PKEY *key;
+	EVP_PKEY_CTX *op;
+	size_t size;
+};
+
+static void rsa_free(struct lp_rsa *r)
+{
+	if (!r)
+		return;
+	EVP_PKEY_CTX_free(r->op);
+	EVP_PKEY_free(r->key);
+	lp_secret_free(r, sizeof *r);
+}
+
+static enum lp_err rsa_new(lp_span der, struct lp_rsa **out)
+{
+	const unsigned char *p = der.p;
+	enum lp_err err = LP_E_FORMAT;
+	struct lp_rsa *r;
+
+	*out = NULL;
+	pthread_once(&lib_once, lib_load);
+	if (!der.n || der.n > LONG_MAX || !lib.ctx)
+		return LP_E_FORMAT;
+	r = lp_secret_alloc(sizeof *r);
+	if (!r)
+		return LP_E_NOMEM;
+	ERR_set_mark();
+	r->key = d2i_PrivateKey_ex(EVP_PKEY_RSA, NULL, &p, (long)der.n, lib.ctx, NULL);
+	if (!r->key || p != der.p + der.n || EVP_PKEY_get_size(r->key) <= 0)
+		goto out;
+	r->size = (size_t)EVP_PKEY_get_size(r->key);
+	r->op = EVP_PKEY_CTX_new_from_pkey(lib.ctx, r->key, NULL);
+	if (!r->op || EVP_PKEY_decrypt_init(r->op) <= 0 ||
+	    EVP_PKEY_CTX_set_rsa_padding(r->op, RSA_NO_PADDING) <= 0)
+		goto out;
+	err = LP_OK;
+out:
+	ERR_pop_to_mark();
+	if (err) {
+		rsa_free(r);
+		return err;
+	}
+	*out = r;
+	return LP_OK;
+}
+
+static enum lp_err rsa_private(struct lp_rsa *r, const uint8_t *in, uint8_t *out)
+{
+	size_t n = r->size;
+	int ok;
+
+	ERR_set_mark();
+	ok = EVP_PKEY_decrypt(r->op, out, &n, in, r->size) > 0 && n == r->size;
+	ERR_pop_to_mark();
+	if (ok)
+		return LP_OK;
+	lp_wipe(out, r->size);
+	return LP_E_FORMAT;
+}
+
+const struct lp_crypto lp_crypto_openssl = {
+	.name = "openssl",
+	.has_cipher = has_cipher,
+	.has_digest = has_digest,
+	.digest_new = digest_new,
+	.digest_update = digest_update,
+	.digest_peek = digest_peek,
+	.digest_free = digest_free,
+	.mac_new = mac_new,
+	.mac = mac,
+	.mac_free = mac_free,
+	.cipher_new = cipher_new,
+	.decrypt = decrypt,
+	.open = open_aead,
+	.cipher_free = cipher_free,
+	.rsa_new = rsa_new,
+	.rsa_private = rsa_private,
+	.rsa_free = rsa_free,
+};

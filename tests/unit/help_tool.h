@@ -1,0 +1,33 @@
+/* A temporary directory and the openssl program, for tests that make their own
+ * keys and certificates. Paths in commands are relative to the directory. */
+#ifndef LP_TEST_HELP_TOOL_H
+#define LP_TEST_HELP_TOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { HELP_FILE_MAX = 65536 };
+
+struct help_dir {
+	char path[64];
+};
+
+/* Makes the directory; aborts the test if it cannot. */
+void help_dir_open(struct help_dir *d);
+void help_dir_close(struct help_dir *d);
+
+/* True if the openssl program can be run. It is a declared dependency of the
+ * tests: without it the tests that need it say so and pass. */
+bool help_have_openssl(void);
+
+/* Runs a shell command inside the directory, its output thrown away. True if it
+ * ended with status 0. */
+bool help_run(const struct help_dir *d, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Reads a file of the directory; aborts the test if it is not there. */
+size_t help_read(const struct help_dir *d, const char *name, uint8_t *out, size_t max);
+void help_write(const struct help_dir *d, const char *name, const void *p, size_t n);
+
+#endif
