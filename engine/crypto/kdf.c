@@ -1,0 +1,129 @@
+#include "crypto/kdf.h"
+
+#include <string.h>
+
+#include "base/secret.h"
+
+enum { SEED_PARTS = 4, SPLIT_MAX = 1024 };
+
+/* Every intermediate value of one derivation; lives in secret memory. */
+struct work {
+	uint8_t a[LP_DIGEST_MAX];
+	uint8_t block[LP_DIGEST_MAX];
+	uint8_t other[SPLIT_MAX]; /* P_SHA-1, to be mixed in */
+};
+
+/* label ‖ seed, as it follows A(i) in the MAC's input. */
+struct seed {
+	lp_span parts[1 + SEED_PARTS];
+	size_t n;
+};
+
+/* RFC 5246 section 5: P_hash(secret, seed) = HMAC_hash(secret, A(1) + seed) +
+ * HMAC_hash(secret, A(2) + seed) + …, A(0) = seed, A(i) = HMAC_hash(secret, A(i-1)). */
+static enum lp_err p_hash(const struct lp_crypto *crypto, enum lp_digest digest, lp_span secret,
+			  const struct seed *seed, struct work *w, uint8_t *out, size_t n)
+{
+	const size_t size = lp_digest_size(digest);
+	const lp_span a = { w->a, size };
+	lp_span input[1 + 1 + SEED_PARTS] = { a };
+	struct lp_mac_ctx *mac = NULL;
+	enum lp_err err = crypto->mac_new(digest, secret, &mac);
+
+	memcpy(input + 1, seed->parts, seed->n * sizeof input[0]);
+	if (!err)
+		err = crypto->mac(mac, seed->parts, seed->n, w->a);
+	while (!err && n) {
+		const size_t part = n < size ? n : size;
+
+		err = crypto->mac(mac, input, 1 + seed->n, w->block);
+		if (err)
+			break;
+		memcpy(out, w->block, part);
+		out += part;
+		n -= part;
+		if (n)
+			err = crypto->mac(mac, &a, 1, w->a);
+	}
+	crypto->mac_free(mac);
+	return err;
+}
+
+/* RFC 2246 section 5: the secret is cut in two halves, which share the middle byte
+ * if its length is odd; PRF = P_MD5(S1, …) XOR P_SHA-1(S2, …). */
+static enum lp_err split_prf(const struct lp_crypto *crypto, lp_span secret,
+			     const struct seed *seed, struct work *w, uint8_t *out, size_t n)
+{
+	const size_t half = (secret.n + 1) / 2;
+	const lp_span s1 = { secret.p, half };
+	const lp_span s2 = { secret.p ? secret.p + secret.n - half : NULL, half };
+	enum lp_err err;
+
+	if (n > sizeof w->other)
+		return LP_E_ARG;
+	err = p_hash(crypto, LP_MD5, s1, seed, w, out, n);
+	if (!err)
+		err = p_hash(crypto, LP_SHA1, s2, seed, w, w->other, n);
+	for (size_t i = 0; !err && i < n; i++)
+		out[i] ^= w->other[i];
+	return err;
+}
+
+enum lp_err lp_prf(const struct lp_kdf *kdf, lp_span secret, const char *label,
+		   const lp_span *parts, size_t nparts, uint8_t *out, size_t n)
+{
+	struct seed seed = { { lp_span_of(label, strlen(label)) }, 1 };
+	struct work *w;
+	enum lp_err err;
+
+	if (nparts > SEED_PARTS)
+		return LP_E_ARG;
+	for (size_t i = 0; i < nparts; i++)
+		seed.parts[seed.n++] = parts[i];
+	w = lp_secret_alloc(sizeof *w);
+	if (!w)
+		return LP_E_NOMEM;
+	switch (kdf->version) {
+	case 0x0301:
+	case 0x0302:
+		err = split_prf(kdf->crypto, secret, &seed, w, out, n);
+		break;
+	case 0x0303:
+		err = p_hash(kdf->crypto, kdf->prf, secret, &seed, w, out, n);
+		break;
+	default: /* SSL 3.0 has no PRF of this form, TLS 1.3 uses HKDF */
+		err = LP_E_UNSUPPORTED;
+	}
+	lp_secret_free(w, sizeof *w);
+	if (err)
+		lp_wipe(out, n);
+	return err;
+}
+
+enum lp_err lp_kdf_master(const struct lp_kdf *kdf, lp_span premaster, bool extended, lp_span seed,
+			  uint8_t out[LP_MASTER_SIZE])
+{
+	const char *label = extended ? "extended master secret" : "master secret";
+
+	return lp_prf(kdf, premaster, label, &seed, 1, out, LP_MASTER_SIZE);
+}
+
+enum lp_err lp_kdf_key_block(const struct lp_kdf *kdf, const uint8_t master[LP_MASTER_SIZE],
+			     const uint8_t client_random[32], const uint8_t server_random[32],
+			     uint8_t *out, size_t n)
+{
+	/* The other way round than for the master secret. */
+	const lp_span seed[2] = { { server_random, 32 }, { client_random, 32 } };
+
+	return lp_prf(kdf, lp_span_of(master, LP_MASTER_SIZE), "key expansion", seed, 2, out, n);
+}
+
+enum lp_err lp_kdf_verify_data(const struct lp_kdf *kdf, const uint8_t master[LP_MASTER_SIZE],
+			       bool client, lp_span handshake_hash,
+			       uint8_t out[LP_VERIFY_DATA_SIZE])
+{
+	const char *label = client ? "client finished" : "server finished";
+
+	return lp_prf(kdf, lp_span_of(master, LP_MASTER_SIZE), label, &handshake_hash, 1, out,
+		      LP_VERIFY_DATA_SIZE);
+}
