@@ -1,0 +1,223 @@
+#!/bin/bash
+# Makes the sample captures again, with real servers and clients in a network
+# namespace of their own: sudo captures/make.sh [NAME...]. Needs what
+# `make check` installs, and editcap (Debian's wireshark-common) for the pcapng ones.
+# Beside each capture the golden tests get, in tests/golden/NAME/:
+#   expect.jsonl   a line for each session: what the programs sent, said by them
+#   args           limpid's arguments      status   its exit status, if not 0
+# README.md says what each shows.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+[ -n "${INSIDE:-}" ] || INSIDE=1 exec tests/interop/inside.sh "$0" "$@"
+
+export WORK; WORK=$(mktemp -d)
+trap 'rm -rf "$WORK"' EXIT
+. tests/interop/peers.sh
+ip link set lo mtu 1500
+cc -O2 -o "$WORK/pcapcut" tests/interop/pcapcut.c || exit 1
+ONLY=" $* "
+
+# begin NAME: what follows is captured; end [ARGS]: writes the capture and its expectations.
+begin() {
+	NAME=$1
+	[ "$ONLY" = "  " ] || case $ONLY in *" $1 "*) ;; *) return 1 ;; esac
+	echo "$NAME"
+	rm -f "$WORK/expect.jsonl"
+	: > "$WORK/expect.jsonl"
+	capture_start "$WORK/$NAME.pcap" "${2:-lo}" || exit 1
+}
+end() { # limpid's arguments
+	[ -z "${PIDS[capture]:-}" ] || capture_stop
+	[ "$WORK/$NAME.pcap" -ef "captures/$NAME.pcap" ] || cp "$WORK/$NAME.pcap" "captures/$NAME.pcap"
+	golden "$NAME" "captures/$NAME.pcap" "$@"
+}
+golden() { # name, capture, arguments
+	local d="tests/golden/$1"
+
+	mkdir -p "$d"
+	cp "$WORK/expect.jsonl" "$d/expect.jsonl"
+	shift
+	echo "-r $*" > "$d/args"
+}
+# edit JQ: changes what is expected.
+edit() { jq -c "$1" "$WORK/expect.jsonl" > "$WORK/e" && mv "$WORK/e" "$WORK/expect.jsonl"; }
+opaque() { # name, version or null, reason: a session that stays closed
+	jq -nc --arg n "$1" --argjson v "$2" --arg r "$3" '{name: $n, verdict: "opaque", reason: $r,
+		client_sha256: null, server_sha256: null} + (if $v then {version: $v} else {} end)' >> "$WORK/expect.jsonl"
+}
+# The number of the N-th packet with data towards PORT.
+data_packet() { # file, port, N
+	tcpdump -nr "$1" 2>/dev/null | awk -v to="\\.$2: " '$0 ~ to && !/length 0$/ { print NR }' | sed -n "$3p"
+}
+
+# ---- the story: AES-256-CBC-SHA, a client certificate, Extended Master Secret, and the twin
+for v in 1.1 1.2; do
+	for ems in on off; do
+		begin "story-tls${v/./}-$([ $ems = on ] && echo ems || echo noems)" || continue
+		session openssl openssl $v AES256-SHA $ems on yes 900
+		end -k keys/server.pem
+	done
+done
+
+# ---- every version, suite, EMS, EtM, client certificate; by OpenSSL and by GnuTLS
+for kind in openssl gnutls; do
+	for v in 1.0 1.1 1.2; do
+		begin "$kind-tls${v/./}" || continue
+		for suite in $(suites_of $v); do
+			for ems in on off; do
+				for etm in on off; do
+					[ $etm = on ] || is_cbc $suite || continue
+					for cert in no yes; do session $kind $kind $v $suite $ems $etm $cert 150 || exit 1; done
+				done
+			done
+		done
+		session $kind $kind $v AES128-SHA on on empty 150
+		end -k keys/server.pem
+	done
+done
+if begin java; then
+	list=
+	for v in 1.0 1.1 1.2; do for suite in $(suites_of $v); do list="$list $v:$suite"; done; done
+	for ems in on off; do for cert in no yes; do java_sessions $ems $cert 300 $list || exit 1; done; done
+	end -k keys/server.pem
+fi
+
+# ---- HTTP: nginx and curl
+web() { # curl arguments...
+	curl -sk --trace "$WORK/trace" -o "$WORK/page" "$@" || exit 1
+	curl_sent "$WORK/trace" > "$WORK/in"
+	curl_received "$WORK/trace" > "$WORK/out"
+}
+pages() {
+	local d="$WORK/nginx./html"
+
+	mkdir -p "$d"
+	cat > "$d/index.html" <<-H
+		<!doctype html>
+		<title>limpid: clear water</title>
+		<h1>If you can read this, the capture was opened.</h1>
+		<p>This page crossed the wire in TLS 1.2, TLS_RSA_WITH_AES_128_GCM_SHA256, with Extended
+		Master Secret. The server's private key is keys/server.pem; nothing else was needed.</p>
+	H
+	echo "the second answer on the same connection" > "$d/more.txt"
+}
+mkdir -p "$WORK/nginx./html"; pages; server nginx
+if begin http; then
+	web --tls-max 1.2 --ciphers AES128-GCM-SHA256 https://127.0.0.1:8443/ -H 'Host: server.example'
+	expect "nginx and curl" 1.2 AES128-GCM-SHA256 on off no "$WORK/in" "$WORK/out"
+	end -k keys/server.pem
+	editcap -F pcapng captures/http.pcap captures/http.pcapng
+	golden http-pcapng captures/http.pcapng -k keys/server.pem
+	editcap -F nsecpcap captures/http.pcap "$WORK/http-ns.pcap" && gzip -9nc "$WORK/http-ns.pcap" > captures/http-ns.pcap.gz
+	golden http-ns-gzip captures/http-ns.pcap.gz -k keys/server.pem
+	zstd -19 -qf captures/http.pcapng -o captures/http.pcapng.zst
+	golden http-zstd captures/http.pcapng.zst -k keys/server.pem
+fi
+if begin http-keepalive any; then # three requests on one connection, by IPv6, Linux cooked capture
+	curl -sk --trace "$WORK/trace" -g --tls-max 1.2 --ciphers AES256-SHA -o "$WORK/p1" "https://[::1]:8443/" \
+		-o "$WORK/p2" "https://[::1]:8443/more.txt" -o "$WORK/p3" "https://[::1]:8443/missing" || exit 1
+	curl_sent "$WORK/trace" > "$WORK/in"
+	curl_received "$WORK/trace" > "$WORK/out"
+	expect "nginx and curl, three requests, IPv6" 1.2 AES256-SHA on on no "$WORK/in" "$WORK/out"
+	end -k keys/server.pem
+fi
+if begin http-clear; then # no TLS at all
+	web http://127.0.0.1:9443/more.txt
+	jq -nc --argjson cn "$(stat -c %s "$WORK/in")" --argjson sn "$(stat -c %s "$WORK/out")" \
+		--arg ch "$(sha256sum < "$WORK/in" | cut -c1-64)" --arg sh "$(sha256sum < "$WORK/out" | cut -c1-64)" \
+		'{clear: true, client_bytes: $cn, server_bytes: $sn, client_sha256: $ch, server_sha256: $sh}' > "$WORK/expect.jsonl"
+	end --cleartext
+fi
+if begin truncated; then # the file ends in the middle of a packet
+	web --tls-max 1.2 --ciphers AES256-GCM-SHA384 https://127.0.0.1:8443/
+	expect "cut short" 1.2 AES256-GCM-SHA384 on off no "$WORK/in" "$WORK/out"
+	capture_stop
+	# The last packet that carries data is the server's close_notify or the client's:
+	# cut behind the response, in the middle of what follows.
+	head -c -20 "$WORK/truncated.pcap" > "$WORK/t" && mv "$WORK/t" "$WORK/truncated.pcap"
+	end -k keys/server.pem
+	echo 2 > tests/golden/truncated/status
+fi
+if begin no-key; then # a key, but of another server
+	web --tls-max 1.2 --ciphers AES256-GCM-SHA384 https://127.0.0.1:8443/
+	opaque "another key" '"TLS 1.2"' no-key
+	end -k keys/other.pem
+fi
+stop nginx.
+
+if begin forward-secret; then # ECDHE, then TLS 1.3: the server's key does not help
+	NGINX_CIPHERS='ALL:@SECLEVEL=0' server nginx
+	web --tls-max 1.2 --ciphers ECDHE-RSA-AES128-GCM-SHA256 https://127.0.0.1:8443/
+	opaque "ECDHE" '"TLS 1.2"' forward-secret
+	stop nginx.
+	openssl s_server -accept 4439 -cert keys/server.crt -key keys/server.pem -tls1_3 -www -quiet >/dev/null 2>&1 &
+	PIDS[tls13]=$!
+	listening 4439
+	web --tlsv1.3 https://127.0.0.1:4439/
+	stop tls13
+	opaque "TLS 1.3" '"TLS 1.3"' tls13
+	end -k keys/server.pem
+fi
+if begin handshake-failed; then # no suite in common: the server sends an alert
+	server openssl
+	openssl s_client -connect 127.0.0.1:4433 -tls1_2 -cipher ECDHE-ECDSA-AES128-GCM-SHA256 </dev/null >/dev/null 2>&1
+	opaque "no suite in common" null handshake-failed
+	end -k keys/server.pem
+fi
+
+# ---- handshake messages split over records, and small application records
+if begin small-records; then
+	server openssl request
+	for ems in on off; do
+		payload_text 2000 > "$WORK/in"; echo CLOSE >> "$WORK/in"
+		OPENSSL_CONF=$(openssl_conf $ems on) openssl s_client -connect "127.0.0.1:${PORT[openssl.request]}" -tls1_2 -quiet \
+			-ign_eof -cipher AES256-SHA256 -max_send_frag 512 -cert keys/client.crt -key keys/client.pem \
+			<"$WORK/in" >"$WORK/out" 2>/dev/null
+		expect "records of 512 bytes at most" 1.2 AES256-SHA256 $ems on yes "$WORK/in" "$WORK/out"
+	done
+	end -k keys/server.pem
+fi
+
+# ---- holes: line 5 of 10 is not in the capture
+lines() { local i; sleep 0.5; for i in 01 02 03 04 05 06 07 08 09 10; do echo "line $i: $(head -c 30 /dev/urandom | base64)"; sleep 0.08; done; echo CLOSE; }
+hole() { # name, version, suite, etm, lines that are lost, more s_client arguments
+	local v
+
+	begin "$1" || return
+	server openssl
+	case $2 in 1.0) v=-tls1 ;; 1.1) v=-tls1_1 ;; 1.2) v=-tls1_2 ;; esac
+	lines | tee "$WORK/in" | OPENSSL_CONF=$(openssl_conf on "$4") openssl s_client -connect 127.0.0.1:4433 $v -quiet -ign_eof \
+		-cipher "$3:@SECLEVEL=0" ${6:-} >"$WORK/out" 2>/dev/null
+	capture_stop
+	# data packets to the server: ClientHello, its second flight, then the lines
+	mv "$WORK/$1.pcap" "$WORK/whole.pcap"
+	"$WORK/pcapcut" "$WORK/whole.pcap" "$WORK/$1.pcap" "$(data_packet "$WORK/whole.pcap" 4433 7)"
+	grep -vE "^line ($5):" "$WORK/in" > "$WORK/in.left"
+	expect "$1" "$2" "$3" on "$4" no "$WORK/in.left" "$WORK/out"
+	edit '.verdict = "partial" | .reason = "gap"'
+	end -k keys/server.pem
+}
+hole gap-gcm 1.2 AES128-GCM-SHA256 on 05
+hole gap-cbc 1.2 AES256-SHA on 05
+hole gap-cbc-mac 1.1 AES128-SHA off 05
+# TLS 1.0 chains its records: the one behind the hole has lost its IV. Its MAC cannot be
+# checked, or, with encrypt-then-MAC, is right although the first block is not.
+hole gap-tls10 1.0 AES128-SHA off "05|06" -bugs
+hole gap-tls10-etm 1.0 AES128-SHA on "05|06" -bugs
+
+if begin handshake-lost; then # the client's second flight is not in the capture
+	server openssl
+	{ lines | head -n 3; echo CLOSE; } | OPENSSL_CONF=$(openssl_conf off off) openssl s_client -connect 127.0.0.1:4433 -tls1_2 \
+		-quiet -ign_eof -cipher AES256-SHA >/dev/null 2>&1
+	capture_stop
+	mv "$WORK/$NAME.pcap" "$WORK/whole.pcap"
+	"$WORK/pcapcut" "$WORK/whole.pcap" "$WORK/$NAME.pcap" "$(data_packet "$WORK/whole.pcap" 4433 2)"
+	opaque "ClientKeyExchange lost" '"TLS 1.2"' handshake-lost
+	end -k keys/server.pem
+fi
+# libnids has no IPv6 and does not go on behind a hole.
+for c in http-keepalive gap-gcm gap-cbc gap-cbc-mac gap-tls10 gap-tls10-etm handshake-lost; do
+	: > "tests/golden/$c/native-only"
+done
+servers_stop
+du -ch captures/*.pcap* | tail -n 1

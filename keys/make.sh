@@ -1,0 +1,32 @@
+#!/bin/bash
+# Makes the sample keys again. They open the captures in ../captures and nothing
+# else: never use one for real. (New keys need new captures: ../captures/make.sh.)
+set -eu
+cd "$(dirname "$0")"
+
+openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out server.pem
+openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out other.pem
+openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out client.pem
+
+cert() { # key, CN, file, extended usage
+	openssl req -x509 -new -key "$1" -subj "/C=DE/O=limpid samples/CN=$2" -days 7300 -sha256 -out "$3" \
+		-addext "keyUsage=digitalSignature,keyEncipherment" -addext "extendedKeyUsage=$4" \
+		-addext "subjectAltName=DNS:$2" -addext "basicConstraints=critical,CA:FALSE"
+}
+cert server.pem server.example server.crt serverAuth
+cert other.pem other.example other.crt serverAuth
+cert client.pem client.example client.crt clientAuth
+
+# The server's key as it comes in the wild.
+mkdir -p forms
+openssl rsa -in server.pem -traditional -out forms/pkcs1.pem
+openssl rsa -in server.pem -traditional -outform DER -out forms/pkcs1.der
+openssl pkcs8 -topk8 -nocrypt -in server.pem -outform DER -out forms/pkcs8.der
+printf 'open sesame\n' > forms/passphrase
+openssl pkcs8 -topk8 -in server.pem -passout file:forms/passphrase -out forms/pbes2.pem
+openssl pkcs8 -topk8 -in server.pem -passout file:forms/passphrase -outform DER -out forms/pbes2.der
+openssl pkcs8 -topk8 -in server.pem -passout file:forms/passphrase -v2 des3 -out forms/pbes2-des3.pem
+openssl rsa -in server.pem -traditional -aes256 -passout file:forms/passphrase -out forms/legacy-aes.pem
+# A certificate and its key in one file, as HAProxy keeps them.
+cat server.crt server.pem > forms/with-certificate.pem
+chmod 600 ./*.pem forms/*

@@ -1,0 +1,297 @@
+# Sourced, inside a network namespace of its own (inside.sh): starts real TLS servers,
+# runs real clients against them, captures, and writes down what each side sent.
+#
+#   $WORK/expect.jsonl gets one line for each session, in the order they were made:
+#   name, version, suite, ems, etm, client_cert and both directions' length and
+#   SHA-256. The bytes are those the programs wrote and read, limpid is not asked.
+
+KEYS=${KEYS:-keys}
+declare -A PIDS PORT
+
+iana() { # OpenSSL's name of a suite -> the registry's
+	case $1 in
+	AES128-SHA) echo TLS_RSA_WITH_AES_128_CBC_SHA ;;
+	AES256-SHA) echo TLS_RSA_WITH_AES_256_CBC_SHA ;;
+	AES128-SHA256) echo TLS_RSA_WITH_AES_128_CBC_SHA256 ;;
+	AES256-SHA256) echo TLS_RSA_WITH_AES_256_CBC_SHA256 ;;
+	AES128-GCM-SHA256) echo TLS_RSA_WITH_AES_128_GCM_SHA256 ;;
+	AES256-GCM-SHA384) echo TLS_RSA_WITH_AES_256_GCM_SHA384 ;;
+	*) echo "$1" ;;
+	esac
+}
+suites_of() { # those of a version (1.0, 1.1, 1.2) with RSA key exchange
+	echo AES128-SHA AES256-SHA
+	[ "$1" != 1.2 ] || echo AES128-SHA256 AES256-SHA256 AES128-GCM-SHA256 AES256-GCM-SHA384
+}
+is_cbc() { case $1 in *GCM*) return 1 ;; esac; }
+
+# OpenSSL 3 needs its security level lowered for TLS 1.0 and 1.1, and has no other
+# switch for EMS and EtM.
+openssl_conf() { # ems, etm (on or off) -> a file name
+	local f="$WORK/openssl-$1-$2.cnf" options=
+
+	[ "$1" = on ] || options="-ExtendedMasterSecret"
+	[ "$2" = on ] || options="$options${options:+,}-EncryptThenMac"
+	[ -e "$f" ] || cat > "$f" <<-C
+		openssl_conf = init
+		[init]
+		ssl_conf = ssl
+		[ssl]
+		system_default = defaults
+		[defaults]
+		MinProtocol = TLSv1
+		CipherString = ALL:@SECLEVEL=0
+		${options:+Options = $options}
+	C
+	echo "$f"
+}
+
+listening() { # port
+	local i
+
+	for i in $(seq 500); do
+		[ -n "$(ss -Hltn "sport = :$1")" ] && return 0
+		sleep 0.02
+	done
+	echo "peers: nothing listens on port $1" >&2
+	return 1
+}
+stop() { # name of what was started
+	[ -n "${PIDS[$1]:-}" ] || return 0
+	kill "${2:--TERM}" "${PIDS[$1]}" 2>/dev/null
+	wait "${PIDS[$1]}" 2>/dev/null
+	unset "PIDS[$1]"
+}
+
+capture_start() { # file, device, more tcpdump arguments
+	local file=$1 dev=${2:-lo} i
+
+	shift; shift
+	tcpdump -Z root -i "$dev" -U --immediate-mode -B 65536 -w "$file" "$@" tcp 2>"$WORK/tcpdump.log" &
+	PIDS[capture]=$!
+	for i in $(seq 200); do
+		grep -q 'listening on' "$WORK/tcpdump.log" && return 0
+		sleep 0.02
+	done
+	cat "$WORK/tcpdump.log" >&2
+	return 1
+}
+capture_stop() {
+	sleep "${1:-0.3}"
+	stop capture -INT
+	CAPTURE_DROPS=$(sed -n 's/^\([0-9]*\) packets\? dropped by kernel/\1/p' "$WORK/tcpdump.log")
+}
+
+# server KIND [request]: starts one; with "request" it asks for a client certificate.
+# ${PORT[KIND.request]} is where it listens.
+server() {
+	local kind=$1 req=${2:-} name=$1.${2:-} port
+
+	[ -z "${PIDS[$name]:-}" ] || return 0
+	case $kind in openssl) port=4433 ;; nginx) port=8443 ;; gnutls) port=5556 ;; java) port=7443 ;; esac
+	[ -z "$req" ] || port=$((port + 1))
+	PORT[$name]=$port
+	case $kind in
+	openssl) # sends back each line reversed, until the line CLOSE
+		OPENSSL_CONF=$(openssl_conf on on) openssl s_server -accept "$port" -cert "$KEYS/server.crt" \
+			-key "$KEYS/server.pem" -rev -quiet -cipher 'ALL:@SECLEVEL=0' -no_tls1_3 ${req:+-verify 3} \
+			>"$WORK/$name.log" 2>&1 & ;;
+	nginx)
+		nginx_conf "$name" "$port" "$req"
+		OPENSSL_CONF=$(openssl_conf on on) nginx -p "$WORK/$name" -e "$WORK/$name/error.log" \
+			-c "$WORK/$name/nginx.conf" >"$WORK/$name.log" 2>&1 & ;;
+	gnutls) # an echo
+		gnutls-serv -q --echo -p "$port" --x509certfile "$KEYS/server.crt" --x509keyfile "$KEYS/server.pem" \
+			$([ -n "$req" ] || echo -a) --priority \
+			"NORMAL:-VERS-ALL:+VERS-TLS1.0:+VERS-TLS1.1:+VERS-TLS1.2:-KX-ALL:+RSA:+AES-128-CBC:+AES-256-CBC:+SHA256:+SHA1" \
+			>"$WORK/$name.log" 2>&1 & ;;
+	java) # takes a length and as many bytes, sends them back changed, closes
+		java_keys
+		java tests/interop/Peer.java server "$port" "$WORK/server.p12" "${req:-none}" >"$WORK/$name.log" 2>&1 & ;;
+	esac
+	PIDS[$name]=$!
+	listening "$port" || { cat "$WORK/$name.log" >&2; return 1; }
+}
+servers_stop() {
+	local name
+
+	for name in "${!PIDS[@]}"; do [ "$name" = capture ] || stop "$name"; done
+}
+
+nginx_conf() { # name, port, request
+	local d="$WORK/$1"
+
+	mkdir -p "$d/html" "$d/tmp"
+	chmod 755 "$WORK" "$d" "$d/html"
+	cat > "$d/nginx.conf" <<-C
+		daemon off;
+		user root;
+		worker_processes 1;
+		pid $d/pid;
+		events { worker_connections 512; }
+		http {
+			client_body_temp_path $d/tmp; proxy_temp_path $d/tmp; fastcgi_temp_path $d/tmp;
+			uwsgi_temp_path $d/tmp; scgi_temp_path $d/tmp;
+			access_log off;
+			types { text/plain txt; text/html html; }
+			default_type application/octet-stream;
+			server_tokens off;
+			client_max_body_size 0;
+			root $d/html;
+			error_page 405 =200 \$uri;
+			server {
+				listen $2 ssl; listen [::]:$2 ssl;
+				server_name server.example;
+				ssl_certificate $PWD/$KEYS/server.crt;
+				ssl_certificate_key $PWD/$KEYS/server.pem;
+				ssl_protocols TLSv1 TLSv1.1 TLSv1.2;
+				ssl_ciphers ${NGINX_CIPHERS:-kRSA:@SECLEVEL=0};
+				ssl_session_cache off;
+				${3:+ssl_verify_client optional_no_ca;}
+			}
+			server { listen $(($2 + 1000)); listen [::]:$(($2 + 1000)); server_name server.example; }
+		}
+	C
+}
+java_keys() {
+	[ -e "$WORK/server.p12" ] || for k in server client; do
+		openssl pkcs12 -export -in "$KEYS/$k.crt" -inkey "$KEYS/$k.pem" -passout pass:changeit -out "$WORK/$k.p12"
+	done
+}
+
+# payload N: random lines, N bytes or a little more.
+payload_text() { head -c "$(($1 * 3 / 4))" /dev/urandom | base64 -w "${2:-72}"; }
+
+# Feeds FILE to stdin of a client until OUT is SIZE bytes long: an echo does not say
+# when it has done, and a client that sees the end of its input hangs up.
+feed() { # file, out, size
+	local i
+
+	cat "$1"
+	for i in $(seq 500); do
+		[ "$(stat -c %s "$2")" -ge "$3" ] && break
+		sleep 0.01
+	done
+}
+
+gnutls_priority() { # version, suite, ems, etm
+	local p="NONE:+VERS-TLS$1:+RSA:+COMP-NULL:+SIGN-ALL:%COMPAT"
+
+	p="NONE:+VERS-TLS$1:+RSA:+SIGN-ALL:+COMP-NULL"
+	case $2 in
+	AES128-SHA) p=$p:+AES-128-CBC:+SHA1 ;;
+	AES256-SHA) p=$p:+AES-256-CBC:+SHA1 ;;
+	AES128-SHA256) p=$p:+AES-128-CBC:+SHA256 ;;
+	AES256-SHA256) p=$p:+AES-256-CBC:+SHA256 ;;
+	AES128-GCM-SHA256) p=$p:+AES-128-GCM:+AEAD ;;
+	AES256-GCM-SHA384) p=$p:+AES-256-GCM:+AEAD ;;
+	esac
+	[ "$3" = on ] || p=$p:%NO_SESSION_HASH
+	[ "$4" = on ] || p=$p:%NO_ETM
+	echo "$p"
+}
+
+# session SERVER CLIENT VERSION SUITE EMS ETM CERT [SIZE] [HOST]: one session, written to
+# expect.jsonl. CERT: no (none asked for), empty (asked for, none sent), yes.
+session() {
+	local server=$1 client=$2 version=$3 suite=$4 ems=$5 etm=$6 cert=$7 size=${8:-400} host=${9:-127.0.0.1}
+	local req= port in="$WORK/in" out="$WORK/out" v n rc
+	local name="$server-$client TLS$version $suite ems=$ems etm=$etm cert=$cert"
+
+	[ "$cert" = no ] || req=request
+	server "$server" $req || return 1
+	port=${PORT[$server.$req]}
+	SESSIONS=$((${SESSIONS:-0} + 1))
+	: > "$out"
+	case $server in
+	openssl) { payload_text "$size"; echo CLOSE; } > "$in" ;;
+	gnutls) payload_text "$size" > "$in" ;;
+	nginx)
+		head -c "$size" /dev/urandom > "$WORK/nginx.$req/html/f$SESSIONS"
+		head -c "$size" /dev/urandom > "$WORK/body"
+		{
+			printf 'POST /f%s HTTP/1.1\r\nHost: server.example\r\nConnection: close\r\nContent-Length: %s\r\n\r\n' \
+				"$SESSIONS" "$size"
+			cat "$WORK/body"
+		} > "$in" ;;
+	java)
+		{ printf "\\x$(printf %02x $((size >> 16)))\\x$(printf %02x $((size >> 8 & 255)))\\x$(printf %02x $((size & 255)))"
+			head -c "$size" /dev/urandom; } > "$in" ;;
+	esac
+	n=$(stat -c %s "$in")
+	case $client in
+	openssl)
+		case $version in 1.0) v=-tls1 ;; 1.1) v=-tls1_1 ;; 1.2) v=-tls1_2 ;; esac
+		set -- openssl s_client -connect "$([ "$host" = ::1 ] && echo "[::1]" || echo "$host"):$port" $v -quiet \
+			-cipher "$suite:@SECLEVEL=0" -servername server.example
+		[ "$cert" != yes ] || set -- "$@" -cert "$KEYS/client.crt" -key "$KEYS/client.pem"
+		if [ "$server" = gnutls ]; then
+			feed "$in" "$out" "$n" | OPENSSL_CONF=$(openssl_conf $ems $etm) timeout 20 "$@" -no_ign_eof >"$out" 2>"$WORK/client.log"
+		else
+			OPENSSL_CONF=$(openssl_conf $ems $etm) timeout 20 "$@" -ign_eof <"$in" >"$out" 2>"$WORK/client.log"
+		fi
+		rc=$? ;;
+	gnutls)
+		set -- gnutls-cli --logfile="$WORK/client.log" --insecure -p "$port" --sni-hostname=server.example \
+			--priority "$(gnutls_priority "$version" "$suite" "$ems" "$etm")"
+		[ "$cert" != yes ] || set -- "$@" --x509certfile "$KEYS/client.crt" --x509keyfile "$KEYS/client.pem"
+		want=$n
+		[ "$server" != openssl ] || want=$((n - 6))
+		feed "$in" "$out" "$want" | timeout 20 "$@" "$host" >"$out" 2>>"$WORK/client.log"
+		rc=$? ;;
+	esac
+	if [ "$rc" != 0 ] || [ ! -s "$out" ]; then
+		echo "peers: $name: client ended with $rc" >&2
+		tail -n 5 "$WORK/client.log" >&2
+		return 1
+	fi
+	expect "$name" "$version" "$suite" "$ems" "$etm" "$cert" "$in" "$out"
+	[ -z "${KEEP:-}" ] || { cp "$in" "$KEEP.client"; cp "$out" "$KEEP.server"; }
+}
+
+# expect NAME VERSION SUITE EMS ETM CERT SENT-BY-CLIENT SENT-BY-SERVER
+expect() {
+	local etm=$5
+
+	is_cbc "$3" || etm=off
+	jq -nc --arg name "$1" --arg version "TLS $2" --arg suite "$(iana "$3")" --argjson ems "$(onoff "$4")" \
+		--argjson etm "$(onoff "$etm")" --argjson cert "$([ "$6" = yes ] && echo true || echo false)" \
+		--argjson cn "$(stat -c %s "$7")" --argjson sn "$(stat -c %s "$8")" \
+		--arg ch "$(sha256sum < "$7" | cut -c1-64)" --arg sh "$(sha256sum < "$8" | cut -c1-64)" \
+		'{name: $name, version: $version, suite: $suite, ems: $ems, etm: $etm, client_cert: $cert,
+		  verdict: "decrypted", reason: "complete", client_bytes: $cn, server_bytes: $sn,
+		  client_sha256: $ch, server_sha256: $sh}' >> "$WORK/expect.jsonl"
+}
+onoff() { [ "$1" = on ] && echo true || echo false; }
+
+# java_sessions EMS CERT SIZE VERSION:SUITE...: a Java client against the Java server.
+java_sessions() {
+	local ems=$1 cert=$2 size=$3 req= store=none list= i=0 v d="$WORK/java"
+
+	shift 3
+	[ "$cert" = no ] || req=request
+	server java $req || return 1
+	java_keys
+	[ "$cert" != yes ] || store=$WORK/client.p12
+	rm -rf "$d"; mkdir -p "$d"
+	for v; do list="$list $(java_version "${v%%:*}"):$(iana "${v#*:}")"; done
+	java -Djdk.tls.useExtendedMasterSecret="$(onoff "$ems")" -Dpeer.size="$size" tests/interop/Peer.java client \
+		"${PORT[java.$req]}" "$store" "$d" $list >"$WORK/client.log" 2>&1 ||
+		{ echo "peers: java client failed" >&2; tail -n 5 "$WORK/client.log" >&2; return 1; }
+	for v; do
+		expect "java-java TLS${v%%:*} ${v#*:} ems=$ems cert=$cert" "${v%%:*}" "${v#*:}" "$ems" off "$cert" "$d/$i.in" "$d/$i.out"
+		i=$((i + 1))
+	done
+}
+java_version() { case $1 in 1.0) echo TLSv1 ;; *) echo "TLSv$1" ;; esac; }
+
+# What curl put on the wire, from its --trace file.
+curl_sent() {
+	awk '/^[<=>]/ { on = /^=> Send (header|data)/; next } on { for (i = 2; i <= NF && $i ~ /^[0-9a-f][0-9a-f]$/ && i < 18; i++) printf "%s", $i }' "$1" |
+		xxd_r
+}
+curl_received() {
+	awk '/^[<=>]/ { on = /^<= Recv (header|data)/; next } on { for (i = 2; i <= NF && $i ~ /^[0-9a-f][0-9a-f]$/ && i < 18; i++) printf "%s", $i }' "$1" |
+		xxd_r
+}
+xxd_r() { local h; h=$(cat); printf '%b' "$(printf '%s' "$h" | sed 's/../\\x&/g')"; }
