@@ -170,10 +170,14 @@ struct lp_counter {
 	uint64_t value;
 };
 
-/* Handed to close(): the counters of the run. */
+/* Handed to close(): the counters of the run. Those named drop.REASON count the
+ * packets that were not processed, each exactly once; the others stand beside
+ * that sum. */
 struct lp_summary {
 	size_t size;
-	const struct lp_counter *counters; /* "capture.packets", "decode.arp", "tcp.bad_csum", … */
+	const struct lp_counter *counters; /* "drop.arp", "drop.bad_csum", "flow.opened",
+	                                    * "flow.no_tls", "flow.empty", "tcp.gaps",
+	                                    * "capture.kernel_drop", "capture.if_drop", … */
 	size_t counters_n;
 	uint64_t packets;        /* read from the capture */
 	uint64_t first_ns, last_ns; /* packet times */
@@ -196,6 +200,8 @@ struct lp_host {
 	int print_data;          /* 1: -d was given */
 	int cleartext;           /* 1: --cleartext was given */
 	int dirfd;               /* working directory at start; open files relative to it */
+	/* A few words on what a reason code means, NULL if it is unknown. May be NULL. */
+	const char *(*meaning)(const char *reason);
 };
 
 /* Callbacks return 0, or -1 for a fault that stops this output. `self` is what
