@@ -1,0 +1,10 @@
+/* The built-in outputs: `-o NAME…` takes one of these; all else needs a slash in
+ * its name and is a plugin file. */
+#ifndef LP_PLUGINS_NAMES_H
+#define LP_PLUGINS_NAMES_H
+
+#define LP_PLUGIN_NAMES(X)                                            \
+	X(text)  /* session lines and summary; the default */         \
+	X(files) /* each session's clear bytes in two files */
+
+#endif

@@ -1,0 +1,169 @@
+#include "plugins/tally.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugins/label.h"
+
+typedef unsigned long long ull; /* for printf */
+
+static void count_reason(struct lp_tally *t, const char *code)
+{
+	struct lp_tally_reason *r;
+
+	for (size_t i = 0; i < t->reasons_n; i++)
+		if (!strncmp(t->reasons[i].code, code, LP_TALLY_CODE - 1)) {
+			t->reasons[i].n++;
+			return;
+		}
+	if (t->reasons_n == LP_TALLY_REASONS) {
+		t->other++;
+		return;
+	}
+	r = &t->reasons[t->reasons_n++];
+	snprintf(r->code, sizeof r->code, "%s", code);
+	r->n = 1;
+}
+
+void lp_tally_add(struct lp_tally *t, const struct lp_session_result *result)
+{
+	t->sessions++;
+	if (result->reason && !strcmp(result->reason, "handshake-failed"))
+		t->failed++;
+	else if (result->verdict >= LP_DECRYPTED && result->verdict <= LP_OPAQUE)
+		t->verdict[result->verdict]++;
+	if (result->verdict != LP_DECRYPTED)
+		count_reason(t, result->reason ? result->reason : "unknown");
+}
+
+static int most_first(const void *a, const void *b)
+{
+	const struct lp_tally_reason *x = a, *y = b;
+
+	if (x->n != y->n)
+		return x->n < y->n ? 1 : -1;
+	return strcmp(x->code, y->code);
+}
+
+static uint64_t counter(const struct lp_summary *s, const char *name)
+{
+	for (size_t i = 0; i < s->counters_n; i++)
+		if (!strcmp(s->counters[i].name, name))
+			return s->counters[i].value;
+	return 0;
+}
+
+static int is_drop(const struct lp_counter *c)
+{
+	return !strncmp(c->name, "drop.", 5) && c->value;
+}
+
+static int drop_order(const void *a, const void *b)
+{
+	const struct lp_counter *x = *(const struct lp_counter *const *)a;
+	const struct lp_counter *y = *(const struct lp_counter *const *)b;
+
+	if (x->value != y->value)
+		return x->value < y->value ? 1 : -1;
+	return strcmp(x->name, y->name);
+}
+
+/* "1234 packets, 34 not processed: 30 arp, 4 bad_csum" */
+static int print_packets(struct lp_sink *out, const struct lp_summary *s)
+{
+	const struct lp_counter *drop[64];
+	uint64_t dropped = 0;
+	size_t n = 0;
+	int bad;
+
+	for (size_t i = 0; i < s->counters_n; i++) {
+		if (!is_drop(&s->counters[i]))
+			continue;
+		dropped += s->counters[i].value;
+		if (n < sizeof drop / sizeof drop[0])
+			drop[n++] = &s->counters[i];
+	}
+	if (n)
+		qsort(drop, n, sizeof drop[0], drop_order);
+	bad = lp_sink_print(out, "%llu packet%s", (ull)s->packets, s->packets == 1 ? "" : "s");
+	if (!bad && dropped)
+		bad = lp_sink_print(out, ", %llu not processed:", (ull)dropped);
+	for (size_t i = 0; i < n && !bad; i++)
+		bad = lp_sink_print(out, "%s %llu %s", i ? "," : "", (ull)drop[i]->value,
+				    drop[i]->name + 5);
+	return bad ? bad : lp_sink_print(out, "\n");
+}
+
+/* What stands on one line: each figure that is not 0, with its words. */
+static int print_figures(struct lp_sink *out, const char *first, uint64_t n,
+			 const char *const *words, const uint64_t *values, size_t values_n)
+{
+	const char *sep = ": ";
+	int bad = lp_sink_print(out, "%llu %s%s", (ull)n, first, n == 1 ? "" : "s");
+
+	for (size_t i = 0; i < values_n && !bad; i++) {
+		if (!values[i])
+			continue;
+		bad = lp_sink_print(out, "%s%llu %s", sep, (ull)values[i], words[i]);
+		sep = ", ";
+	}
+	return bad ? bad : lp_sink_print(out, "\n");
+}
+
+static int print_reasons(const struct lp_tally *t, struct lp_sink *out,
+			 const struct lp_host *host)
+{
+	for (size_t i = 0; i < t->reasons_n; i++) {
+		const struct lp_tally_reason *r = &t->reasons[i];
+		const char *meaning = host->meaning ? host->meaning(r->code) : NULL;
+		char plain[LP_LABEL_TEXT];
+
+		lp_label_plain(plain, sizeof plain, r->code);
+		if (meaning ? lp_sink_print(out, "%8llu %-20s %s\n", (ull)r->n, plain, meaning)
+			    : lp_sink_print(out, "%8llu %s\n", (ull)r->n, plain))
+			return -1;
+	}
+	return t->other ? lp_sink_print(out, "%8llu for other reasons\n", (ull)t->other) : 0;
+}
+
+static int print_losses(struct lp_sink *out, const struct lp_host *host,
+			const struct lp_summary *s)
+{
+	uint64_t kernel = counter(s, "capture.kernel_drop");
+	uint64_t interface = counter(s, "capture.if_drop");
+	uint64_t gaps = counter(s, "tcp.gaps");
+
+	if (gaps && lp_sink_print(out, "%llu gap%s in the streams, %llu bytes not captured\n",
+				  (ull)gaps, gaps == 1 ? "" : "s",
+				  (ull)counter(s, "tcp.gap_bytes")))
+		return -1;
+	if ((host->live || kernel || interface) &&
+	    lp_sink_print(out, "%llu packets dropped by the kernel, %llu by the interface\n",
+			  (ull)kernel, (ull)interface))
+		return -1;
+	if (s->cap_reached &&
+	    lp_sink_print(out, "a table reached its cap: the order of events may differ in "
+			       "another run\n"))
+		return -1;
+	return 0;
+}
+
+int lp_tally_print(struct lp_tally *t, struct lp_sink *out, const struct lp_host *host,
+		   const struct lp_summary *s)
+{
+	static const char *const flow_words[] = { "without TLS", "empty" };
+	static const char *const session_words[] = { "decrypted", "partial", "opaque",
+						     "failed before keys were used" };
+	uint64_t flows[] = { counter(s, "flow.no_tls"), counter(s, "flow.empty") };
+	uint64_t sessions[] = { t->verdict[LP_DECRYPTED], t->verdict[LP_PARTIAL],
+				t->verdict[LP_OPAQUE], t->failed };
+
+	qsort(t->reasons, t->reasons_n, sizeof t->reasons[0], most_first);
+	if (print_packets(out, s) ||
+	    print_figures(out, "flow", counter(s, "flow.opened"), flow_words, flows, 2) ||
+	    print_figures(out, "session", t->sessions, session_words, sessions, 4) ||
+	    print_reasons(t, out, host))
+		return -1;
+	return print_losses(out, host, s);
+}

@@ -1,0 +1,271 @@
+#define _GNU_SOURCE
+#include "help_plugin.h"
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* 2026-11-21 18:24:47.123456789 UTC */
+#define HELP_START 1795285487123456789ULL
+
+static void keep_line(const struct lp_host *host, const char *line)
+{
+	struct help_plugin *h = (struct help_plugin *)(uintptr_t)host;
+	size_t at = strlen(h->log);
+
+	snprintf(h->log + at, sizeof h->log - at, "%s\n", line);
+}
+
+void help_plugin_init(struct help_plugin *h, const struct lp_plugin *plugin)
+{
+	memset(h, 0, sizeof *h);
+	snprintf(h->dir, sizeof h->dir, "/tmp/limpid-plugin-XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(h->dir));
+	h->plugin = plugin;
+	h->host.size = sizeof h->host;
+	h->host.log = keep_line;
+	h->host.dirfd = open(h->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_ge(h->host.dirfd, 0);
+	h->at = (struct lp_stamp){ 1, 0, HELP_START, HELP_START };
+}
+
+int help_plugin_open(struct help_plugin *h, const char *arg, const char *options)
+{
+	struct lp_option list[8];
+	size_t n = 0;
+	char *copy = options ? strdup(options) : NULL;
+	char *save = NULL;
+	int status;
+
+	for (char *o = copy ? strtok_r(copy, ",", &save) : NULL; o && n < 8;
+	     o = strtok_r(NULL, ",", &save)) {
+		char *equal = strchr(o, '=');
+
+		if (equal)
+			*equal = '\0';
+		list[n++] = (struct lp_option){ o, equal ? equal + 1 : "" };
+	}
+	h->self = NULL;
+	status = h->plugin->open(&h->self, &h->host, arg, list, n);
+	free(copy);
+	return status;
+}
+
+int help_plugin_close(struct help_plugin *h, const struct lp_summary *summary)
+{
+	int status = h->plugin->close(h->self, summary);
+
+	h->self = NULL;
+	return status;
+}
+
+void help_plugin_clear(struct help_plugin *h)
+{
+	char command[128];
+
+	if (h->self)
+		(void)help_plugin_close(h, NULL);
+	close(h->host.dirfd);
+	snprintf(command, sizeof command, "rm -rf %s", h->dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+void help_plugin_path(const struct help_plugin *h, char out[160], const char *name)
+{
+	snprintf(out, 160, "%s/%s", h->dir, name);
+}
+
+static char *read_all(FILE *f, size_t *n)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+	int c;
+
+	while ((c = getc(f)) != EOF)
+		putc(c, out);
+	fclose(out);
+	if (n)
+		*n = size;
+	return text;
+}
+
+char *help_plugin_read(const struct help_plugin *h, const char *name, size_t *n)
+{
+	char path[160];
+	FILE *f;
+	char *text;
+
+	help_plugin_path(h, path, name);
+	f = fopen(path, "rb");
+	if (!f)
+		return NULL;
+	text = read_all(f, n);
+	fclose(f);
+	return text;
+}
+
+char *help_plugin_run(const struct help_plugin *h, const char *command, int *status)
+{
+	char full[1024];
+	FILE *f;
+	char *text;
+	int s;
+
+	snprintf(full, sizeof full, command, h->dir, h->dir);
+	f = popen(full, "r");
+	ck_assert_ptr_nonnull(f);
+	text = read_all(f, NULL);
+	s = pclose(f);
+	if (status)
+		*status = WIFEXITED(s) ? WEXITSTATUS(s) : -1;
+	return text;
+}
+
+/* A moment passes between two calls. */
+static const struct lp_stamp *step(struct help_plugin *h)
+{
+	h->at.packet++;
+	h->at.ts_ns += 1000000;
+	h->at.carried_ns += 1000000;
+	return &h->at;
+}
+
+int help_flow_begin(struct help_flow *f, struct help_plugin *h, int family, unsigned n)
+{
+	struct lp_flow_info *i = &f->info;
+	int af = family == 6 ? AF_INET6 : AF_INET;
+
+	memset(f, 0, sizeof *f);
+	f->h = h;
+	snprintf(f->client, sizeof f->client, family == 6 ? "2001:db8::1" : "192.0.2.1");
+	snprintf(f->server, sizeof f->server, family == 6 ? "2001:db8::2" : "192.0.2.2");
+	i->size = sizeof *i;
+	i->flow_id = 1000000000000 + n;
+	i->family = family;
+	ck_assert_int_eq(inet_pton(af, f->client, i->client_addr), 1);
+	ck_assert_int_eq(inet_pton(af, f->server, i->server_addr), 1);
+	i->client_port = (uint16_t)(40000 + n);
+	i->server_port = 443;
+	i->first_packet = h->at.packet;
+	i->first_ns = h->at.ts_ns;
+	i->client_text = f->client;
+	i->server_text = f->server;
+	snprintf(i->community_id, sizeof i->community_id, "1:community%u", n);
+	return h->plugin->flow_begin ? h->plugin->flow_begin(h->self, &f->slot, i, &h->at) : 0;
+}
+
+int help_flow_clear(struct help_flow *f, enum lp_dir dir, const void *p, size_t n)
+{
+	struct help_plugin *h = f->h;
+
+	return h->plugin->data ? h->plugin->data(h->self, &f->slot, NULL, &f->info, NULL, dir,
+						 LP_DATA_CLEAR, p, n, step(h)) : 0;
+}
+
+int help_flow_gap(struct help_flow *f, enum lp_dir dir, uint64_t n)
+{
+	struct help_plugin *h = f->h;
+	struct lp_gap_info gap = { sizeof gap, n, 0, n, n };
+
+	return h->plugin->gap ? h->plugin->gap(h->self, &f->slot, NULL, &f->info, NULL, dir,
+					       &gap, step(h)) : 0;
+}
+
+int help_flow_end(struct help_flow *f, enum lp_end client, enum lp_end server)
+{
+	const enum lp_end end[2] = { client, server };
+	struct help_plugin *h = f->h;
+
+	return h->plugin->flow_end
+		? h->plugin->flow_end(h->self, &f->slot, &f->info, end, step(h)) : 0;
+}
+
+int help_session_begin(struct help_session *s, struct help_flow *f)
+{
+	struct help_plugin *h = f->h;
+
+	memset(s, 0, sizeof *s);
+	s->flow = f;
+	s->tls.size = sizeof s->tls;
+	s->tls.number = ++h->sessions;
+	s->tls.start_ns = h->at.ts_ns;
+	s->tls.version = 0x0303;
+	s->tls.version_text = "TLS 1.2";
+	s->tls.suite = 0x0035;
+	s->tls.suite_text = "TLS_RSA_WITH_AES_256_CBC_SHA";
+	s->tls.sni = "www.example.org";
+	s->tls.ems = 1;
+	s->tls.etm = 0;
+	s->tls.resumed = LP_RESUMED_NO;
+	s->tls.client_cert = 0;
+	s->result.size = sizeof s->result;
+	return h->plugin->session_begin
+		? h->plugin->session_begin(h->self, &f->slot, &s->slot, &f->info, &s->tls, step(h))
+		: 0;
+}
+
+int help_session_ready(struct help_session *s)
+{
+	struct help_plugin *h = s->flow->h;
+
+	s->tls.epoch++;
+	return h->plugin->session_ready
+		? h->plugin->session_ready(h->self, &s->flow->slot, &s->slot, &s->flow->info,
+					   &s->tls, step(h))
+		: 0;
+}
+
+int help_session_data(struct help_session *s, enum lp_dir dir, const void *p, size_t n)
+{
+	struct help_plugin *h = s->flow->h;
+
+	s->result.total[dir].clear += n;
+	s->result.total[dir].records++;
+	s->result.total[dir].opened += n + 24;
+	s->result.total[dir].stream += n + 24;
+	return h->plugin->data
+		? h->plugin->data(h->self, &s->flow->slot, &s->slot, &s->flow->info, &s->tls, dir,
+				  LP_DATA_DECRYPTED, p, n, step(h))
+		: 0;
+}
+
+int help_session_text(struct help_session *s, enum lp_dir dir, const char *text)
+{
+	return help_session_data(s, dir, text, strlen(text));
+}
+
+int help_session_gap(struct help_session *s, enum lp_dir dir, uint64_t stream,
+		     uint64_t clear_min, uint64_t clear_max)
+{
+	struct help_plugin *h = s->flow->h;
+	struct lp_gap_info gap = { sizeof gap, stream, 0, clear_min, clear_max };
+
+	s->result.total[dir].lost += stream;
+	s->result.total[dir].stream += stream;
+	return h->plugin->gap
+		? h->plugin->gap(h->self, &s->flow->slot, &s->slot, &s->flow->info, &s->tls, dir,
+				 &gap, step(h))
+		: 0;
+}
+
+int help_session_end(struct help_session *s, enum lp_verdict verdict, const char *reason)
+{
+	struct help_plugin *h = s->flow->h;
+
+	s->result.verdict = verdict;
+	s->result.reason = reason ? reason : "complete";
+	if (!s->result.end[LP_C2S])
+		s->result.end[LP_C2S] = LP_END_CLOSE_NOTIFY;
+	if (!s->result.end[LP_S2C])
+		s->result.end[LP_S2C] = LP_END_FIN;
+	return h->plugin->session_end
+		? h->plugin->session_end(h->self, &s->flow->slot, &s->slot, &s->flow->info, &s->tls,
+					 &s->result, step(h))
+		: 0;
+}
