@@ -22,28 +22,67 @@ static inline uint64_t add_carry(uint64_t a, uint64_t b)
 	return a + (a < b);
 }
 
+/* Two 64-bit words at a time, one machine word or one vector register each. */
+typedef uint64_t pair __attribute__((vector_size(16)));
+
+/* For n a multiple of 32, below 2^34: the words w and their upper halves w >> 32 are
+ * added up without a look at carries. The sum of the lower halves is
+ * sum(w) - 2^32 * sum(w >> 32), exact modulo 2^64 and smaller than that. So a
+ * word costs an addition, a shift and an addition. */
+static uint64_t add_blocks(const uint8_t *p, size_t n)
+{
+	pair words[2] = { { 0, 0 }, { 0, 0 } }, upper[2] = { { 0, 0 }, { 0, 0 } };
+	uint64_t all, high;
+
+	for (const uint8_t *end = p + n; p < end; p += 32) {
+		pair w[2];
+
+		memcpy(&w[0], p, sizeof w[0]);
+		memcpy(&w[1], p + 16, sizeof w[1]);
+		words[0] += w[0];
+		words[1] += w[1];
+		upper[0] += w[0] >> 32;
+		upper[1] += w[1] >> 32;
+	}
+	words[0] += words[1];
+	upper[0] += upper[1];
+	all = words[0][0] + words[0][1];
+	high = upper[0][0] + upper[0][1];
+	return all - (high << 32) + high;
+}
+
 uint64_t lp_checksum_add(uint64_t sum, const void *data, size_t n)
 {
 	const uint8_t *p = data;
-	uint64_t other = 0, last = 0;
+	size_t blocks = n & ~(size_t)31;
+	uint32_t four;
+	uint16_t two;
 
-	/* Two chains, so that one addition need not wait for the other's carry. */
-	for (; n >= 64; n -= 64, p += 64) {
-		sum = add_carry(sum, load64(p));
-		other = add_carry(other, load64(p + 8));
-		sum = add_carry(sum, load64(p + 16));
-		other = add_carry(other, load64(p + 24));
-		sum = add_carry(sum, load64(p + 32));
-		other = add_carry(other, load64(p + 40));
-		sum = add_carry(sum, load64(p + 48));
-		other = add_carry(other, load64(p + 56));
+	if (blocks) {
+		sum = add_carry(sum, add_blocks(p, blocks));
+		p += blocks;
+		n -= blocks;
 	}
 	for (; n >= 8; n -= 8, p += 8)
 		sum = add_carry(sum, load64(p));
-	/* RFC 1071 section 4.1: an odd last byte is filled up with a zero one. */
-	if (n)
-		memcpy(&last, p, n);
-	return add_carry(add_carry(sum, other), last);
+	if (n & 4) {
+		memcpy(&four, p, sizeof four);
+		sum = add_carry(sum, four);
+		p += 4;
+	}
+	if (n & 2) {
+		memcpy(&two, p, sizeof two);
+		sum = add_carry(sum, two);
+		p += 2;
+	}
+	if (n & 1) {
+		/* RFC 1071 section 4.1: an odd last byte is filled up with a zero one. */
+		const uint8_t last[2] = { *p, 0 };
+
+		memcpy(&two, last, sizeof two);
+		sum = add_carry(sum, two);
+	}
+	return sum;
 }
 
 uint64_t lp_checksum_pseudo(uint8_t family, const uint8_t *src, const uint8_t *dst,

@@ -57,6 +57,22 @@ START_TEST(sum_carries)
 }
 END_TEST
 
+START_TEST(sum_of_much)
+{
+	static uint8_t bytes[1 << 20];
+	uint32_t state = 5;
+
+	memset(bytes, 0xff, sizeof bytes);
+	for (size_t n = sizeof bytes - 70; n < sizeof bytes; n += 2)
+		ck_assert_uint_eq(lp_checksum_fold(lp_checksum_add(0, bytes + 1, n)), 0xffff);
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = noise(&state) | 0xc0;
+	for (size_t n = sizeof bytes - 70; n < sizeof bytes; n++)
+		ck_assert_uint_eq(in_header(lp_checksum_add(0, bytes + 1, n)),
+				  (uint16_t)~help_packet_csum(bytes + 1, n, 0));
+}
+END_TEST
+
 static enum lp_csum classify(struct help_packet *h, bool zero_len)
 {
 	static uint8_t bytes[HELP_PACKET_MAX];
@@ -213,6 +229,7 @@ Suite *suite_checksum(void)
 
 	tcase_add_test(t, sum_equals_the_slow_one);
 	tcase_add_test(t, sum_carries);
+	tcase_add_test(t, sum_of_much);
 	tcase_add_test(t, tcp_is_classified);
 	tcase_add_test(t, one_flipped_bit_is_bad);
 	tcase_add_test(t, policy_of_each_mode);
