@@ -67,6 +67,7 @@ capture_start() { # file, device, more tcpdump arguments
 	local file=$1 dev=${2:-lo} i
 
 	shift; shift
+	: > "$WORK/tcpdump.log"
 	tcpdump -Z root -i "$dev" -U --immediate-mode -B 65536 -w "$file" "$@" tcp 2>"$WORK/tcpdump.log" &
 	PIDS[capture]=$!
 	for i in $(seq 200); do

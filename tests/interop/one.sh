@@ -1,0 +1,270 @@
+#!/bin/bash
+# One interop test, run by run.sh inside its namespaces.
+set -u
+. tests/run/lib.sh
+. tests/run/compare.sh
+. tests/interop/peers.sh
+export WORK; WORK=$(mktemp -d)
+trap 'rm -rf "$WORK"' EXIT
+
+providers() { case $(ldd "$LIMPID") in *libcrypto*) echo mbedtls openssl ;; *) echo mbedtls ;; esac; }
+
+# judge NAME CAPTURE [set]: both providers must give what is in expect.jsonl.
+judge() {
+	local crypto out diff n
+
+	n=$(wc -l < "$WORK/expect.jsonl")
+	[ "${CAPTURE_DROPS:-0}" = 0 ] || { fail "interop $1: the kernel dropped $CAPTURE_DROPS packets of the capture"; return; }
+	for crypto in $(providers); do
+		out=$WORK/out.$crypto
+		rm -rf "$out"
+		if ! timeout 300 "$LIMPID" -q -r "$2" -k "$KEYS/server.pem" --crypto "$crypto" -o "files:$out" >"$out.log" 2>&1; then
+			tail -n 5 "$out.log"
+			fail "interop $1 ($crypto): limpid failed"
+			continue
+		fi
+		diff=$(compare "$WORK/expect.jsonl" "$out" "${3:-order}" 2>&1)
+		if [ -z "$diff" ]; then
+			pass "interop $1 ($crypto)"
+			echo "  $1: $n sessions whole with $crypto"
+		else
+			echo "$diff" | head -n 12
+			fail "interop $1 ($crypto)"
+			[ -z "${KEEP_FAILED:-}" ] || cp -r "$WORK/." "$KEEP_FAILED"
+		fi
+		rm -rf "$out"
+	done
+}
+
+# pair SERVER CLIENT: sessions of the two, few or the whole matrix.
+pair() {
+	local v suite ems etm cert n=0
+
+	capture_start "$WORK/$1-$2.pcap" || { fail "interop $1-$2: no capture"; return; }
+	: > "$WORK/expect.jsonl"
+	if [ "$LEVEL" = short ]; then
+		{ session "$1" "$2" 1.0 AES128-SHA on on no 5000 &&
+		session "$1" "$2" 1.1 AES256-SHA on off yes 5000 &&
+		session "$1" "$2" 1.2 AES256-SHA off on yes 5000 &&
+		session "$1" "$2" 1.2 AES128-SHA256 on on empty 5000 &&
+		session "$1" "$2" 1.2 AES256-GCM-SHA384 on on yes 100000; } || fail "interop $1-$2: a session failed"
+	else
+		for v in 1.0 1.1 1.2; do for suite in $(suites_of $v); do for ems in on off; do for etm in on off; do
+			[ $etm = on ] || is_cbc "$suite" || continue
+			for cert in no empty yes; do
+				n=$((n + 1))
+				session "$1" "$2" $v "$suite" $ems $etm $cert $((n % 7 == 0 ? 60000 : RANDOM % 9000 + 1)) ||
+					fail "interop $1-$2: a session failed"
+			done
+		done; done; done; done
+	fi
+	capture_stop
+	servers_stop
+	judge "$1-$2" "$WORK/$1-$2.pcap"
+}
+
+# link: veth1 here (10.9.0.1, fd09::1) and veth2 in a namespace of process $FAR.
+link() {
+	unshare --net sleep infinity &
+	FAR=$!
+	while [ "$(readlink /proc/self/ns/net)" = "$(readlink /proc/$FAR/ns/net)" ]; do sleep 0.02; done
+	ip link add veth1 type veth peer name veth2 netns "$FAR"
+	ip addr add 10.9.0.1/24 dev veth1
+	ip addr add fd09::1/64 dev veth1 nodad
+	ip link set veth1 up
+	far ip addr add 10.9.0.2/24 dev veth2
+	far ip addr add fd09::2/64 dev veth2 nodad
+	far ip link set lo up
+	far ip link set veth2 up
+}
+far() { nsenter -t "$FAR" --net "$@"; }
+
+t_openssl() { pair openssl openssl; }
+t_gnutls() { pair gnutls gnutls; }
+t_nginx() { pair nginx openssl; }
+t_cross() { pair openssl gnutls; pair gnutls openssl; }
+
+t_java() {
+	local v suite ems cert list=
+
+	capture_start "$WORK/java.pcap" || { fail "interop java: no capture"; return; }
+	: > "$WORK/expect.jsonl"
+	for v in 1.0 1.1 1.2; do for suite in $(suites_of $v); do list="$list $v:$suite"; done; done
+	if [ "$LEVEL" = short ]; then
+		java_sessions on yes 5000 $list || fail "interop java: a session failed"
+	else
+		for ems in on off; do for cert in no empty yes; do
+			java_sessions $ems $cert 40000 $list || fail "interop java: a session failed"
+			for v in 1.0 1.1 1.2; do for suite in $(suites_of $v); do
+				session java openssl $v "$suite" $ems on $cert 20000 || fail "interop java: a session failed"
+				# JSSE has no encrypt-then-MAC, whatever is offered.
+			done; done
+		done; done
+		jq -c '.etm = false' "$WORK/expect.jsonl" > "$WORK/e" && mv "$WORK/e" "$WORK/expect.jsonl"
+	fi
+	capture_stop
+	servers_stop
+	judge java "$WORK/java.pcap"
+}
+
+# A download of 200 MB over a link that is too slow for what comes at once, so that the
+# kernel's queue drops and TCP sends again, out of order.
+t_download() {
+	local try suite rc
+
+	link
+	ethtool -K veth1 tso off gso off gro off >/dev/null 2>&1
+	far ethtool -K veth2 tso off gso off gro off >/dev/null 2>&1
+	tc qdisc add dev veth1 root tbf rate 400mbit burst 64k limit 128k || { fail "interop download: no queue"; return; }
+	server nginx
+	head -c 200000000 /dev/urandom > "$WORK/nginx./html/big"
+	printf 'GET /big HTTP/1.1\r\nHost: server.example\r\nConnection: close\r\n\r\n' > "$WORK/in"
+	for suite in AES256-GCM-SHA384 AES128-SHA; do
+		for try in 1 2 3; do # a capture that itself lost packets proves nothing
+			: > "$WORK/expect.jsonl"
+			nsenter -t "$FAR" --net tcpdump -Z root -i veth2 -B 262144 -s 0 -w "$WORK/big.pcap" tcp 2>"$WORK/tcpdump.log" &
+			PIDS[capture]=$!
+			until grep -q 'listening on' "$WORK/tcpdump.log"; do sleep 0.02; done
+			OPENSSL_CONF=$(openssl_conf on on) nsenter -t "$FAR" --net openssl s_client -connect 10.9.0.1:8443 -tls1_2 \
+				-cipher $suite -quiet -ign_eof <"$WORK/in" >"$WORK/out" 2>/dev/null
+			capture_stop 1
+			[ "${CAPTURE_DROPS:-0}" != 0 ] || break
+		done
+		rc=$(far nstat -asz TcpExtTCPOFOQueue 2>/dev/null | awk '/OFO/ { print $2 }')
+		echo "  download: $(stat -c %s "$WORK/out") bytes, ${rc:-?} segments out of order"
+		[ "$(stat -c %s "$WORK/out")" -gt 200000000 ] || fail "interop download: the transfer itself failed"
+		expect "200 MB with $suite" 1.2 $suite on on no "$WORK/in" "$WORK/out"
+		judge "download with $suite" "$WORK/big.pcap"
+	done
+}
+
+# 3,000 short connections, each with words of its own.
+t_many() {
+	server nginx
+	capture_start "$WORK/many.pcap" || { fail "interop many: no capture"; return; }
+	"$HELPERS/many" 127.0.0.1 "${PORT[nginx.]}" 3000 4 > "$WORK/expect.jsonl" || fail "interop many: a connection failed"
+	capture_stop 1
+	judge "3,000 connections" "$WORK/many.pcap" set
+}
+
+# The private key's numbers are in the warden's memory and not in the engine's.
+t_canary() {
+	local engine warden i
+
+	mkfifo "$WORK/pipe"
+	"$LIMPID" -r "$WORK/pipe" -k "$KEYS/server.pem" -o "files:$WORK/out" >"$WORK/log" 2>&1 &
+	engine=$!
+	exec 7> "$WORK/pipe"
+	cat captures/openssl-tls12.pcap >&7
+	for i in $(seq 250); do # all sessions but the last are over, and their keys used
+		[ "$(wc -l < "$WORK/out/index.jsonl" 2>/dev/null || echo 0)" -ge 30 ] && break
+		sleep 0.02
+	done
+	warden=$(pgrep -P "$engine" | head -n 1)
+	want "interop canary: the engine is another process than the warden" test -n "$warden"
+	"$HELPERS/memscan" "$engine" "$KEYS/server.pem" > "$WORK/engine"
+	"$HELPERS/memscan" "$warden" "$KEYS/server.pem" > "$WORK/warden"
+	want "interop canary: the engine was at work" test "$(wc -l < "$WORK/out/index.jsonl")" -ge 30
+	want "interop canary: the key is in the warden" test "$(awk '{ n += $2 } END { print n + 0 }' "$WORK/warden")" -gt 0
+	want "interop canary: no part of the key is in the engine" \
+		test "$(awk '{ n += $2 } END { print n + 0 " " NR }' "$WORK/engine")" = "0 $(wc -l < "$WORK/warden")"
+	want "interop canary: the engine has no key file open" \
+		sh -c "! ls -l /proc/$engine/fd | grep -q server.pem"
+	exec 7>&-
+	wait "$engine"
+	want "interop canary: limpid ended well" test $? = 0
+}
+
+# Live: sniffs a device while sessions go by, ends cleanly on SIGINT and SIGTERM.
+t_live() {
+	local sig pid i diff
+
+	link
+	for sig in INT TERM; do
+		rm -rf "$WORK/live"
+		: > "$WORK/expect.jsonl"
+		far true
+		nsenter -t "$FAR" --net "$LIMPID" -i veth2 -k "$KEYS/server.pem" -o "files:$WORK/live" "tcp port ${PORT[openssl.]:-4433}" \
+			>"$WORK/live.log" 2>"$WORK/live.err" &
+		pid=$!
+		for i in $(seq 250); do
+			[ "$(far cat /proc/net/packet | wc -l)" -gt 1 ] && [ -e "$WORK/live" ] && break
+			sleep 0.02
+		done
+		# The client side must be over there: the link is what limpid listens to.
+		server openssl
+		for i in 1 2 3; do
+			payload_text $((i * 3000)) > "$WORK/in"; echo CLOSE >> "$WORK/in"
+			OPENSSL_CONF=$(openssl_conf on on) nsenter -t "$FAR" --net openssl s_client -connect 10.9.0.1:4433 -tls1_2 -quiet -ign_eof \
+				-cipher AES128-GCM-SHA256 <"$WORK/in" >"$WORK/out" 2>/dev/null
+			expect "live $i" 1.2 AES128-GCM-SHA256 on off no "$WORK/in" "$WORK/out"
+		done
+		sleep 1.5
+		kill -$sig $pid
+		for i in $(seq 250); do kill -0 $pid 2>/dev/null || break; sleep 0.02; done
+		kill -0 $pid 2>/dev/null && { fail "interop live: SIG$sig does not end it"; kill -KILL $pid; }
+		wait $pid
+		want "interop live: SIG$sig ends it with status 0" test $? = 0
+		diff=$(compare "$WORK/expect.jsonl" "$WORK/live" 2>&1)
+		[ -z "$diff" ] || { echo "$diff" | head -n 6; head -n 5 "$WORK/live.err"; }
+		want "interop live: what was sent came out (SIG$sig)" test -z "$diff"
+		want "interop live: the summary counts the kernel's drops (SIG$sig)" \
+			grep -qiE 'kernel' "$WORK/live.log" "$WORK/live.err"
+	done
+	servers_stop
+}
+
+# The IDS feed: Suricata finds in limpid's -w capture what it finds in the clear.
+t_suricata() {
+	local v host d="$WORK/nginx./html"
+
+	if ! command -v suricata >/dev/null || ! suricata -V 2>/dev/null | grep -qE 'version [7-9]'; then
+		skip "interop suricata: no Suricata 7 here"
+		return
+	fi
+	cat > "$WORK/rules" <<-'R'
+		alert http any any -> any any (msg:"uri"; http.uri; content:"/forbidden/place"; sid:1; rev:1;)
+		alert http any any -> any any (msg:"body"; flow:established,to_client; file.data; content:"needle in the answer"; sid:2; rev:1;)
+	R
+	server nginx
+	mkdir -p "$d/forbidden"
+	{ head -c 20000 /dev/urandom | base64; echo "a needle in the answer"; head -c 20000 /dev/urandom | base64; } > "$d/forbidden/place.txt"
+	for v in 4 6; do
+		host=127.0.0.1
+		[ $v = 4 ] || host='[::1]'
+		capture_start "$WORK/tls.pcap" || { fail "interop suricata: no capture"; return; }
+		curl -sgk --tls-max 1.2 --ciphers AES256-SHA -o "$WORK/got" "https://$host:8443/forbidden/place.txt"
+		capture_stop
+		want "interop suricata: the page came (IPv$v)" cmp -s "$WORK/got" "$d/forbidden/place.txt"
+		capture_start "$WORK/clear.pcap"
+		curl -sg -o "$WORK/got" "http://$host:9443/forbidden/place.txt"
+		capture_stop
+		if ! "$LIMPID" -q -r "$WORK/tls.pcap" -k "$KEYS/server.pem" -w "$WORK/opened.pcap" >"$WORK/log" 2>&1; then
+			tail -n 5 "$WORK/log"
+			fail "interop suricata: limpid -w failed"
+			return
+		fi
+		for x in tls clear opened; do
+			mkdir -p "$WORK/s$v.$x"
+			suricata -c /etc/suricata/suricata.yaml -S "$WORK/rules" -r "$WORK/$x.pcap" -l "$WORK/s$v.$x" >"$WORK/s.log" 2>&1 ||
+				tail -n 5 "$WORK/s.log"
+			jq -c 'select(.event_type == "alert") | [.alert.signature_id, .src_ip, .dest_ip, .app_proto, .http.url, .http.status]' \
+				"$WORK/s$v.$x/eve.json" 2>/dev/null | sort > "$WORK/alerts.$x"
+			cp "$WORK/s$v.$x/eve.json" "$WORK/eve.$x" 2>/dev/null
+		done
+		want "interop suricata: no alert on what is encrypted (IPv$v)" test ! -s "$WORK/alerts.tls"
+		want "interop suricata: both rules fire in the clear (IPv$v)" test "$(cut -c2 "$WORK/alerts.clear" | sort -u | tr -d '\n')" = 12
+		if cmp -s "$WORK/alerts.clear" "$WORK/alerts.opened"; then
+			pass "interop suricata: the same alerts on limpid's capture (IPv$v)"
+		else
+			diff "$WORK/alerts.clear" "$WORK/alerts.opened" | head -n 6
+			fail "interop suricata: the same alerts on limpid's capture (IPv$v)"
+		fi
+		want "interop suricata: it finds no fault in limpid's packets (IPv$v)" \
+			test -z "$(jq -r 'select(.event_type == "anomaly") | .anomaly.event' "$WORK/eve.opened" 2>/dev/null)"
+	done
+	servers_stop
+}
+
+if declare -F "t_$1" >/dev/null; then "t_$1"; else fail "interop: no test $1"; fi
+exit 0
