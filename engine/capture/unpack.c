@@ -19,6 +19,7 @@ struct lp_unpack {
 	const char *wrong;
 	z_stream z;
 	ZSTD_DStream *zstd;
+	size_t hint; /* what it wants next */
 	uint8_t packed[PACKED_SIZE];
 };
 
@@ -118,20 +119,29 @@ static enum lp_err step_gzip(struct lp_unpack *u, uint8_t *out, size_t n, size_t
 	return LP_E_FORMAT;
 }
 
+/* The library tells only of a call that failed, not of what it had unpacked by
+ * then. So it gets one piece a call: what is left of a frame header, of a block
+ * (hint counts the 3 bytes of the next block's header in) or of the check sum; and
+ * nothing while output waits inside. */
 static enum lp_err step_zstd(struct lp_unpack *u, uint8_t *out, size_t n, size_t *made)
 {
+	size_t piece = !u->open ? 1 : u->hint > 3 ? u->hint - 3 : u->hint;
 	ZSTD_inBuffer from = { u->packed + u->at, u->n - u->at, 0 };
 	ZSTD_outBuffer to = { out, n, 0 };
-	size_t rc = ZSTD_decompressStream(u->zstd, &to, &from);
 
+	if (u->full)
+		from.size = 0;
+	else if (from.size > piece)
+		from.size = piece;
+	u->hint = ZSTD_decompressStream(u->zstd, &to, &from);
 	u->at += from.pos;
 	*made = to.pos;
-	if (ZSTD_isError(rc)) {
-		u->wrong = ZSTD_getErrorName(rc);
+	if (ZSTD_isError(u->hint)) {
+		u->wrong = ZSTD_getErrorName(u->hint);
 		return LP_E_FORMAT;
 	}
-	u->open = rc != 0;
-	u->full = rc && to.pos == to.size;
+	u->open = u->hint != 0;
+	u->full = u->open && to.pos == to.size;
 	return LP_OK;
 }
 

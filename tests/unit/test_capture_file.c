@@ -139,8 +139,12 @@ static size_t gzip(uint8_t *out, size_t size, const void *p, size_t n)
 
 static size_t zstd(uint8_t *out, size_t size, const void *p, size_t n)
 {
-	size_t rc = ZSTD_compress(out, size, p, n, 1);
+	ZSTD_CCtx *z = ZSTD_createCCtx();
+	size_t rc;
 
+	ZSTD_CCtx_setParameter(z, ZSTD_c_checksumFlag, 1);
+	rc = ZSTD_compress2(z, out, size, p, n);
+	ZSTD_freeCCtx(z);
 	ck_assert(!ZSTD_isError(rc));
 	return rc;
 }
@@ -455,12 +459,10 @@ START_TEST(packed_cut_everywhere)
 	read_stdin(&s, packed, n, 1, LP_BATCH);
 	ck_assert_int_eq(s.end, LP_EOF);
 	ck_assert_uint_eq(s.n, 3);
-	packed[n - 1] ^= 1; /* the check sum or length at the end of gzip */
+	packed[n - 1] ^= 1; /* the length or check sum at the end */
 	read_saved(&s, packed, n, LP_BATCH);
-	if (!_i) {
-		ck_assert_int_eq(s.end, LP_E_FORMAT);
-		ck_assert_uint_eq(s.n, 3);
-	}
+	ck_assert_int_eq(s.end, LP_E_FORMAT);
+	ck_assert_uint_eq(s.n, 3);
 	help_pcap_clear(&w);
 }
 END_TEST
