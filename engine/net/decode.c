@@ -138,16 +138,18 @@ static enum lp_drop decode_tcp(struct lp_decode *d, struct layer *l, struct lp_s
 	len = (uint8_t)(bits >> 12 << 2);
 	if (len < 20 || len > wire)
 		return LP_DROP_TCP_HEADER;
-	options = lp_cursor_bytes(&l->c, len - 20u);
-	if (lp_cursor_ok(&l->c))
-		return ended(l);
+	/* Options that the snap length cut do not cost the segment its place in the
+	 * sequence: what there is of them is handed on. */
+	options = lp_cursor_rest(&l->c);
+	if (options.n > len - 20u)
+		options.n = len - 20u;
 	s->flags = (uint8_t)(bits & 0xff);
 	s->tcp = all.p;
 	s->tcp_len = (uint32_t)all.n;
 	s->options = options.p;
 	s->options_len = (uint8_t)options.n;
-	s->payload = all.p + len;
-	s->payload_len = (uint32_t)(all.n - len);
+	s->payload = options.p + options.n;
+	s->payload_len = (uint32_t)(all.n - 20 - options.n);
 	s->wire_len = (uint32_t)(wire - len);
 	s->src = l->src;
 	s->dst = l->dst;

@@ -30,7 +30,7 @@ struct lp_segment {
 	const uint8_t *src;     /* 4 or 16 bytes, network order */
 	const uint8_t *dst;
 	const uint8_t *tcp;     /* the TCP header and what follows it */
-	const uint8_t *options; /* TCP options, options_len bytes */
+	const uint8_t *options; /* TCP options, options_len bytes; those captured */
 	const uint8_t *payload;
 	uint32_t tcp_len;       /* captured bytes at tcp */
 	uint32_t payload_len;   /* captured bytes at payload */

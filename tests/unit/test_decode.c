@@ -259,7 +259,11 @@ START_TEST(tags_of_no_vlan)
 	h.tag[0].tci = 0xe000;
 	assert_text(d, &h, &s);
 	ck_assert_uint_eq(s.domain, 6);
-	done(d, 1);
+	h.tag[0].tci = 0x0006;
+	h.tag[1].tci = 0xe000;
+	assert_text(d, &h, &s);
+	ck_assert_uint_eq(s.domain, 6);
+	done(d, 2);
 }
 END_TEST
 
@@ -722,12 +726,15 @@ START_TEST(ipv6_routing_goes_to_the_last_stop)
 	ext[3] = 3; /* more stops left than it has */
 	ck_assert_int_eq(decode(d, &h, &s, NULL), LP_DROP_IP_HEADER);
 	ext[3] = 1;
+	ext[1] = 3; /* one and a half addresses */
+	h.ip_options_len = 32;
+	ck_assert_int_eq(decode(d, &h, &s, NULL), LP_DROP_IP_HEADER);
 	ext[1] = 0; /* none at all */
 	h.ip_options_len = 8;
 	ck_assert_int_eq(decode(d, &h, &s, NULL), LP_DROP_IP_HEADER);
 	ext[2] = 4;
 	ck_assert_int_eq(decode(d, &h, &s, NULL), LP_DROP_IP_HEADER);
-	done(d, 6);
+	done(d, 7);
 }
 END_TEST
 
@@ -752,17 +759,25 @@ START_TEST(ipv6_jumbo)
 	assert_sound(&p, &s);
 	ck_assert_uint_eq(s.payload_len, sizeof payload);
 	ck_assert_int_eq(s.csum, LP_CSUM_GOOD);
-	/* More than there was on the wire; and beside a length. */
-	ext[4] = 1;
+	/* Padding may follow, but it cannot be longer than the packet was on the wire. */
+	ext[7] = (uint8_t)(ext[7] + 6);
 	p = help_packet(&h, bytes, sizeof bytes);
 	ck_assert_int_eq(lp_decode_packet(d, &p, &s), LP_DROP_IP_HEADER);
+	p.len++;
+	ck_assert_int_eq(lp_decode_packet(d, &p, &s), LP_DROP_NONE);
+	/* One that needs no jumbo option; one that nobody sends; one beside a length. */
+	ext[5] = 0;
+	p = help_packet(&h, bytes, sizeof bytes);
+	ck_assert_int_eq(lp_decode_packet(d, &p, &s), LP_DROP_IP_HEADER);
+	ext[4] = 1;
+	p = help_packet(&h, bytes, sizeof bytes);
 	p.len = UINT32_MAX;
 	ck_assert_int_eq(lp_decode_packet(d, &p, &s), LP_DROP_IP_HEADER);
 	ext[4] = 0;
 	h.no_length = false;
 	h.len = TEXT;
 	ck_assert_int_eq(decode(d, &h, &s, NULL), LP_DROP_IP_HEADER);
-	done(d, 4);
+	done(d, 6);
 }
 END_TEST
 
@@ -823,9 +838,11 @@ static uint32_t header_bytes(int link)
 	}
 }
 
-/* h cut by the snap length at every byte, and ended there on the wire. */
+/* h cut by the snap length at every byte, and ended there on the wire; headers: with the
+ * fixed part of TCP's. */
 static void cut_everywhere(struct help_packet *h, uint32_t headers)
 {
+	uint32_t options = (uint32_t)h->options_len;
 	struct lp_decode *d = made(LP_CHECKSUMS_AUTO, false, 0);
 	static uint8_t bytes[HELP_PACKET_MAX];
 	struct lp_packet whole = help_packet(h, bytes, sizeof bytes);
@@ -851,7 +868,9 @@ static void cut_everywhere(struct help_packet *h, uint32_t headers)
 			} else {
 				ck_assert_int_eq(drop, LP_DROP_NONE);
 				assert_sound(&p, &s);
-				ck_assert_uint_eq(s.payload_len, n - headers);
+				ck_assert_uint_eq(s.options_len,
+						  n < headers + options ? n - headers : options);
+				ck_assert_uint_eq(s.payload_len, n - headers - s.options_len);
 				ck_assert_uint_eq(s.wire_len, TEXT);
 				ck_assert_mem_eq(s.payload, text, s.payload_len);
 				ck_assert_int_eq(s.csum,
@@ -874,7 +893,7 @@ START_TEST(cut_at_every_byte)
 		h = (struct help_packet){ .payload = text, .len = TEXT, .options = options,
 					  .options_len = sizeof options, .link = links[i],
 					  .ip_options = options, .ip_options_len = 8 };
-		cut_everywhere(&h, header_bytes(links[i]) + 28 + 32);
+		cut_everywhere(&h, header_bytes(links[i]) + 28 + 20);
 		h = six(ext, sizeof ext, 60);
 		h.link = links[i];
 		cut_everywhere(&h, header_bytes(links[i]) + 40 + sizeof ext + 20);
