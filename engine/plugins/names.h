@@ -6,6 +6,7 @@
 #define LP_PLUGIN_NAMES(X)                                            \
 	X(text)  /* session lines and summary; the default */         \
 	X(json)  /* an object a session, Suricata's EVE vocabulary */    \
+	X(pcap)  /* the clear bytes as TCP conversations; -w */          \
 	X(files) /* each session's clear bytes in two files */
 
 #endif
