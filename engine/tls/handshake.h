@@ -38,7 +38,25 @@
 /* The cap on one handshake message, without its header. */
 enum { LP_MESSAGE_MAX = 128 * 1024, LP_MESSAGE_HEADER = 4 };
 
-/* IANA "TLS HandshakeType". */
+/* IANA "TLS HandshakeType", as far as it concerns TLS up to 1.2. */
+#define LP_MESSAGE_LIST(X)                              \
+	X(HELLO_REQUEST, "HelloRequest")                \
+	X(CLIENT_HELLO, "ClientHello")                  \
+	X(SERVER_HELLO, "ServerHello")                  \
+	X(NEW_SESSION_TICKET, "NewSessionTicket")       \
+	X(CERTIFICATE, "Certificate")                   \
+	X(SERVER_KEY_EXCHANGE, "ServerKeyExchange")     \
+	X(CERTIFICATE_REQUEST, "CertificateRequest")    \
+	X(SERVER_HELLO_DONE, "ServerHelloDone")         \
+	X(CERTIFICATE_VERIFY, "CertificateVerify")      \
+	X(CLIENT_KEY_EXCHANGE, "ClientKeyExchange")     \
+	X(FINISHED, "Finished")                         \
+	X(CERTIFICATE_URL, "CertificateURL")            \
+	X(CERTIFICATE_STATUS, "CertificateStatus")      \
+	X(SUPPLEMENTAL_DATA, "SupplementalData")        \
+	X(NEXT_PROTOCOL, "NextProtocol")                \
+	X(ENCRYPTED_EXTENSIONS, "EncryptedExtensions")
+
 enum lp_message_type {
 	LP_MSG_HELLO_REQUEST = 0,
 	LP_MSG_CLIENT_HELLO = 1,
@@ -141,6 +159,12 @@ struct lp_facts {
 void lp_facts_init(struct lp_facts *f);
 void lp_facts_clear(struct lp_facts *f);
 
+/* Each frees what was there before. LP_E_NOMEM. */
+LP_MUST enum lp_err lp_facts_set_name(char **out, lp_span name);
+LP_MUST enum lp_err lp_facts_set_names(char ***out, lp_span alpn_list);
+LP_MUST enum lp_err lp_facts_set_cert(struct lp_peer_cert **out, const struct lp_crypto *crypto,
+				      lp_span der);
+
 /* ---- the handshake ---- */
 
 /* Heap bytes copied from a message. */
@@ -148,6 +172,9 @@ struct lp_bytes {
 	uint8_t *p;
 	size_t n;
 };
+
+LP_MUST enum lp_err lp_bytes_set(struct lp_bytes *b, lp_span s);
+void lp_bytes_clear(struct lp_bytes *b);
 
 /* Who must deliver next. */
 enum { LP_TURN_EITHER = 2 };
@@ -175,6 +202,8 @@ struct lp_handshake {
 	uint8_t client_random[32], server_random[32];
 	uint8_t client_sid[32], server_sid[32];
 	uint8_t client_sid_len, server_sid_len;
+	uint32_t offered;               /* enum lp_ext_bit of the ClientHello */
+	uint32_t ticket_lifetime;       /* of new_ticket, seconds */
 	struct lp_bytes offered_suites; /* of the ClientHello */
 	struct lp_bytes ticket;         /* offered, NULL if none */
 	struct lp_bytes new_ticket;     /* issued by this handshake */

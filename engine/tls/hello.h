@@ -95,6 +95,7 @@ struct lp_server_hello {
 	uint32_t seen;
 	lp_span alpn;           /* the one name, with its length byte */
 	uint8_t max_fragment;
+	uint16_t group;         /* of key_share (TLS 1.3); 0 without */
 	bool retry;             /* a HelloRetryRequest (RFC 8446 section 4.1.3) */
 };
 
