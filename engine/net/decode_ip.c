@@ -1,0 +1,357 @@
+/* IPv4, IPv6 and TCP. See net/layer.h. */
+#include "net/checksum.h"
+#include "net/layer.h"
+
+enum {
+	MAX_EXT = 8,
+	/* A packet that states no length was made for segmentation by a card. Those are
+	 * larger than the smallest Ethernet payload; in one that is not, padding could
+	 * not be told from data. */
+	MIN_NO_LENGTH = 47,
+	/* Linux builds up to 512 KiB for a card; nobody builds more. */
+	MAX_NO_LENGTH = 1 << 20,
+};
+
+enum {
+	PROTO_HOPOPT = 0,
+	PROTO_ICMP = 1,
+	PROTO_IGMP = 2,
+	PROTO_IPV4 = 4,
+	PROTO_TCP = 6,
+	PROTO_UDP = 17,
+	PROTO_IPV6 = 41,
+	PROTO_ROUTING = 43,
+	PROTO_FRAGMENT = 44,
+	PROTO_GRE = 47,
+	PROTO_ESP = 50,
+	PROTO_AH = 51,
+	PROTO_ICMP6 = 58,
+	PROTO_NONE = 59,
+	PROTO_DSTOPTS = 60,
+	PROTO_SCTP = 132,
+};
+
+/* ---- TCP ---- */
+
+static enum lp_drop decode_tcp(struct lp_decode *d, struct lp_layer *l, struct lp_segment *s)
+{
+	lp_span all = lp_cursor_rest(&l->c), options;
+	uint64_t wire = lp_layer_wire(l);
+	struct lp_cursor h;
+	uint16_t bits;
+	uint8_t len;
+
+	if (wire < 20)
+		return LP_DROP_TCP_HEADER;
+	h = lp_layer_fixed(l, 20);
+	if (!h.n)
+		return lp_layer_ended(l);
+	s->sport = lp_cursor_u16(&h);
+	s->dport = lp_cursor_u16(&h);
+	s->seq = lp_cursor_u32(&h);
+	s->ack = lp_cursor_u32(&h);
+	bits = lp_cursor_u16(&h);
+	s->window = lp_cursor_u16(&h);
+	lp_cursor_skip(&h, 2);
+	s->urgent = lp_cursor_u16(&h);
+	len = (uint8_t)(bits >> 12 << 2);
+	if (len < 20 || len > wire)
+		return LP_DROP_TCP_HEADER;
+	/* Options that the snap length cut do not cost the segment its place in the
+	 * sequence: what there is of them is handed on. */
+	options = lp_cursor_rest(&l->c);
+	if (options.n > len - 20u)
+		options.n = len - 20u;
+	s->flags = (uint8_t)(bits & 0xff);
+	s->tcp = all.p;
+	s->tcp_len = (uint32_t)all.n;
+	s->options = options.p;
+	s->options_len = (uint8_t)options.n;
+	s->payload = options.p + options.n;
+	s->payload_len = (uint32_t)(all.n - 20 - options.n);
+	s->wire_len = (uint32_t)(wire - len);
+	s->src = l->src;
+	s->dst = l->dst;
+	s->family = l->family;
+	s->csum = LP_CSUM_UNKNOWN;
+	if (d->checksums != LP_CHECKSUMS_OFF && !l->cut)
+		s->csum = (uint8_t)lp_checksum_tcp(l->family, l->src, l->dst, all, l->no_length);
+	return LP_DROP_NONE;
+}
+
+static enum lp_drop decode_transport(struct lp_decode *d, struct lp_layer *l,
+				     struct lp_segment *s)
+{
+	switch (l->proto) {
+	case PROTO_TCP:
+		return decode_tcp(d, l, s);
+	case PROTO_UDP:
+		return LP_DROP_UDP;
+	case PROTO_ICMP:
+		return LP_DROP_ICMP;
+	case PROTO_ICMP6:
+		return LP_DROP_ICMP6;
+	case PROTO_IGMP:
+		return LP_DROP_IGMP;
+	case PROTO_SCTP:
+		return LP_DROP_SCTP;
+	case PROTO_GRE:
+		return LP_DROP_GRE;
+	case PROTO_IPV4:
+	case PROTO_IPV6:
+		return LP_DROP_IPIP;
+	case PROTO_ESP:
+		return LP_DROP_ESP;
+	case PROTO_NONE:
+		return LP_DROP_EMPTY;
+	default:
+		return LP_DROP_OTHER;
+	}
+}
+
+/* ---- IP ---- */
+
+/* The IP header stated no length: what follows it on the wire is the packet. */
+static enum lp_drop take_no_length(struct lp_layer *l, size_t header)
+{
+	uint64_t wire = lp_layer_wire(l);
+
+	if (wire + header < MIN_NO_LENGTH || wire > MAX_NO_LENGTH)
+		return LP_DROP_IP_HEADER;
+	l->no_length = true;
+	return LP_DROP_NONE;
+}
+
+/* RFC 4302 section 2.2: the length is in words of 4 bytes, less 2. */
+static enum lp_drop take_ah(struct lp_layer *l)
+{
+	uint8_t len;
+
+	l->proto = lp_cursor_u8(&l->c);
+	len = lp_cursor_u8(&l->c);
+	lp_cursor_skip(&l->c, (len + 2u) * 4 - 2);
+	return lp_cursor_ok(&l->c) ? lp_layer_ended(l) : LP_DROP_NONE;
+}
+
+static bool ipv4_csum_passes(struct lp_decode *d, const uint8_t *header, size_t len,
+			     uint16_t field)
+{
+	if (d->checksums == LP_CHECKSUMS_OFF)
+		return true;
+	if (lp_checksum_fold(lp_checksum_add(0, header, len)) == 0xffff)
+		return true;
+	if (d->checksums == LP_CHECKSUMS_ON || field)
+		return false;
+	d->stats.ip_csum_offload++;
+	return true;
+}
+
+/* RFC 791 section 3.1. */
+enum lp_drop lp_decode_ipv4(struct lp_decode *d, struct lp_layer *l, struct lp_segment *s)
+{
+	const uint8_t *start = lp_cursor_rest(&l->c).p;
+	struct lp_cursor h = lp_layer_fixed(l, 20);
+	uint16_t total, fragment, csum;
+	enum lp_drop drop;
+	uint8_t first;
+	size_t len;
+
+	if (!h.n)
+		return lp_layer_ended(l);
+	first = lp_cursor_u8(&h);
+	lp_cursor_skip(&h, 1);
+	total = lp_cursor_u16(&h);
+	lp_cursor_skip(&h, 2);
+	fragment = lp_cursor_u16(&h);
+	lp_cursor_skip(&h, 1);
+	l->proto = lp_cursor_u8(&h);
+	csum = lp_cursor_u16(&h);
+	l->src = lp_cursor_bytes(&h, 4).p;
+	l->dst = lp_cursor_bytes(&h, 4).p;
+	l->family = 4;
+	len = (first & 0xfu) * 4;
+	if (first >> 4 != 4 || len < 20 || (total && total < len))
+		return LP_DROP_IP_HEADER;
+	lp_cursor_skip(&l->c, len - 20);
+	if (lp_cursor_ok(&l->c))
+		return lp_layer_ended(l);
+	if (!ipv4_csum_passes(d, start, len, csum))
+		return LP_DROP_IP_CSUM;
+	/* "More fragments", or an offset. */
+	if (fragment & 0x3fff)
+		return LP_DROP_FRAGMENT;
+	if (total) {
+		lp_layer_narrow(l, total - len);
+	} else {
+		drop = take_no_length(l, len);
+		if (drop)
+			return drop;
+	}
+	if (l->proto == PROTO_AH) {
+		drop = take_ah(l);
+		if (drop)
+			return drop;
+	}
+	return decode_transport(d, l, s);
+}
+
+/* The jumbo payload option (RFC 2675 section 2) among hop-by-hop options: its
+ * value, 0 if there is none. */
+static uint32_t jumbo_length(lp_span options)
+{
+	struct lp_cursor c = lp_cursor_span(options);
+
+	while (lp_cursor_left(&c)) {
+		uint8_t type = lp_cursor_u8(&c);
+		lp_span value;
+
+		if (!type) /* Pad1 has no length */
+			continue;
+		value = lp_cursor_vec8(&c);
+		if (type == 0xc2 && value.n == 4) {
+			c = lp_cursor_span(value);
+			return lp_cursor_u32(&c);
+		}
+	}
+	return 0;
+}
+
+/* The length of an IPv6 packet, and its hop-by-hop options, which may state it.
+ * payload is the header's field. */
+static enum lp_drop take_ipv6_length(struct lp_layer *l, uint16_t payload)
+{
+	uint64_t wire = lp_layer_wire(l);
+	uint32_t jumbo = 0;
+	uint8_t len;
+
+	if (payload)
+		lp_layer_narrow(l, payload);
+	if (l->proto == PROTO_HOPOPT) {
+		l->proto = lp_cursor_u8(&l->c);
+		len = lp_cursor_u8(&l->c);
+		jumbo = jumbo_length(lp_cursor_bytes(&l->c, len * 8u + 6));
+		if (lp_cursor_ok(&l->c))
+			return lp_layer_ended(l);
+		if (jumbo) {
+			if (payload || jumbo <= UINT16_MAX || jumbo > wire ||
+			    jumbo > MAX_NO_LENGTH)
+				return LP_DROP_IP_HEADER;
+			lp_layer_narrow(l, jumbo - (len + 1u) * 8);
+		}
+	}
+	return payload || jumbo ? LP_DROP_NONE : take_no_length(l, 40);
+}
+
+/* RFC 8200 section 4.4. With segments left, the address in the header is the next
+ * stop; the flow, and the pseudo header (section 8.1), have the last one. */
+static enum lp_drop take_routing(struct lp_layer *l)
+{
+	struct lp_cursor body;
+	uint8_t len, type, left;
+	lp_span list;
+
+	l->proto = lp_cursor_u8(&l->c);
+	len = lp_cursor_u8(&l->c);
+	body = lp_cursor_span(lp_cursor_bytes(&l->c, len * 8u + 6));
+	if (lp_cursor_ok(&l->c))
+		return lp_layer_ended(l);
+	type = lp_cursor_u8(&body);
+	left = lp_cursor_u8(&body);
+	if (!left)
+		return LP_DROP_NONE;
+	lp_cursor_skip(&body, 4);
+	if (type == 4) { /* RFC 8754 section 2: the last stop stands first */
+		list = lp_cursor_bytes(&body, 16);
+	} else if (type == 0 || type == 2) { /* RFC 2460, RFC 6275: it stands last */
+		if (len % 2 || left > len / 2)
+			return LP_DROP_IP_HEADER;
+		lp_cursor_skip(&body, (len / 2u - 1) * 16);
+		list = lp_cursor_bytes(&body, 16);
+	} else {
+		return LP_DROP_ROUTING;
+	}
+	if (lp_cursor_ok(&body))
+		return LP_DROP_IP_HEADER;
+	l->dst = list.p;
+	return LP_DROP_NONE;
+}
+
+/* RFC 8200 section 4.5. RFC 6946: a packet that is its own only fragment is whole. */
+static enum lp_drop take_fragment(struct lp_layer *l)
+{
+	struct lp_cursor h = lp_layer_fixed(l, 8);
+
+	if (!h.n)
+		return lp_layer_ended(l);
+	l->proto = lp_cursor_u8(&h);
+	lp_cursor_skip(&h, 1);
+	return lp_cursor_u16(&h) & 0xfff9 ? LP_DROP_FRAGMENT : LP_DROP_NONE;
+}
+
+static enum lp_drop take_dstopts(struct lp_layer *l)
+{
+	uint8_t len;
+
+	l->proto = lp_cursor_u8(&l->c);
+	len = lp_cursor_u8(&l->c);
+	lp_cursor_skip(&l->c, len * 8u + 6);
+	return lp_cursor_ok(&l->c) ? lp_layer_ended(l) : LP_DROP_NONE;
+}
+
+/* RFC 8200 section 4.1; hop-by-hop options have been taken, and nowhere else may
+ * they stand. */
+static enum lp_drop take_extensions(struct lp_layer *l)
+{
+	for (int i = 0;; i++) {
+		enum lp_drop (*take)(struct lp_layer *) = NULL;
+		enum lp_drop drop;
+
+		switch (l->proto) {
+		case PROTO_HOPOPT:
+			return LP_DROP_IP_HEADER;
+		case PROTO_ROUTING:
+			take = take_routing;
+			break;
+		case PROTO_FRAGMENT:
+			take = take_fragment;
+			break;
+		case PROTO_AH:
+			take = take_ah;
+			break;
+		case PROTO_DSTOPTS:
+			take = take_dstopts;
+			break;
+		default:
+			return LP_DROP_NONE;
+		}
+		if (i == MAX_EXT)
+			return LP_DROP_EXT_LIMIT;
+		drop = take(l);
+		if (drop)
+			return drop;
+	}
+}
+
+enum lp_drop lp_decode_ipv6(struct lp_decode *d, struct lp_layer *l, struct lp_segment *s)
+{
+	struct lp_cursor h = lp_layer_fixed(l, 40);
+	enum lp_drop drop;
+	uint16_t payload;
+
+	if (!h.n)
+		return lp_layer_ended(l);
+	if (lp_cursor_u32(&h) >> 28 != 6)
+		return LP_DROP_IP_HEADER;
+	payload = lp_cursor_u16(&h);
+	l->proto = lp_cursor_u8(&h);
+	lp_cursor_skip(&h, 1);
+	l->src = lp_cursor_bytes(&h, 16).p;
+	l->dst = lp_cursor_bytes(&h, 16).p;
+	l->family = 6;
+	if (!payload && l->proto == PROTO_NONE)
+		return LP_DROP_EMPTY;
+	drop = take_ipv6_length(l, payload);
+	if (!drop)
+		drop = take_extensions(l);
+	return drop ? drop : decode_transport(d, l, s);
+}
