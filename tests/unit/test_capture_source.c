@@ -148,7 +148,7 @@ START_TEST(merge_of_many_batches)
 	for (size_t k = 0; k < FILES; k++) {
 		help_pcap_begin(&w, k & 1, HELP_PCAP_NS, 1);
 		for (uint64_t i = 0; i < 130; i++)
-			help_pcap_packet(&w, i * i * (k + 1), "abc" + k, 1, 0);
+			help_pcap_packet(&w, i * i * (k + 1), &"abc"[k], 1, 0);
 		files_add(&f, &w, w.n);
 	}
 	read_files(&s, &f, true, NULL, LP_BATCH);
