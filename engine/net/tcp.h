@@ -44,6 +44,9 @@ struct lp_stream_info {
 	uint64_t first_ns;
 };
 
+/* open comes when there is a connection: after SYN and SYN-ACK, at the first ACK or
+ * data; for a connection whose beginning was not captured, at its first data. A SYN
+ * alone is not heard of. */
 struct lp_reasm_cb {
 	enum lp_take (*open)(void *user, struct lp_stream *s, const struct lp_when *when);
 	enum lp_take (*data)(void *user, struct lp_stream *s, enum lp_side side,
@@ -58,7 +61,9 @@ struct lp_reasm_cb {
 enum lp_checksums { LP_CHECKSUMS_AUTO, LP_CHECKSUMS_ON, LP_CHECKSUMS_OFF };
 enum lp_overlap { LP_OVERLAP_LINUX, LP_OVERLAP_BSD };
 
-/* Defaults: lp_reasm_config_default(), which are the figures of the caps table. */
+/* Defaults: lp_reasm_config_default(), which are the figures of the caps table; the
+ * seed stays zero, it is the caller's to draw. Timeouts are rounded up to seconds and
+ * cut to 18 hours. Out-of-order bytes are counted as allocated, with their headers. */
 struct lp_reasm_config {
 	uint32_t max_flows;          /* 1,000,000, grown on demand */
 	uint64_t max_ooo_side;       /* 4 MiB of out-of-order bytes a direction */

@@ -1,0 +1,142 @@
+/* native: what the files of the native reassembler share; nobody else includes it.
+ *   tcp_native.c      the interface: batches, checksum policy, stream descriptions
+ *   native_syn.c      how connections begin, and take the place of others
+ *   native_segment.c  what a segment means for its stream: data, ACK, FIN, RST
+ *   native_out.c      events out: data, gaps, open, close; holes and what waits above
+ *   native_clock.c    time: holes that get old, silent flows, room for new ones
+ * Owner: lp_reasm belongs to its worker. Only LP_E_NOMEM climbs. */
+#ifndef LP_NET_NATIVE_H
+#define LP_NET_NATIVE_H
+
+#include "net/age.h"
+#include "net/flow.h"
+#include "net/ooo.h"
+#include "net/tcp.h"
+
+/* The largest window there is (RFC 7323 section 2.3): what is further away cannot
+ * belong to the connection. */
+#define LP_NATIVE_FAR (1 << 30)
+
+struct lp_reasm {
+	struct lp_reasm_config config;
+	const struct lp_reasm_cb *cb;
+	void *user;
+	struct lp_flow_table table;
+	struct lp_age age;
+	struct lp_ooo_pool pool;
+	struct lp_reasm_stats stats;
+	struct lp_csum_side stray; /* segments that belong to no flow */
+	struct lp_when when;
+	uint64_t now_ns;      /* packet time; never goes back */
+	uint64_t tick_ns;     /* when the next second begins */
+	uint64_t second;
+	uint32_t index;       /* of the next event of this packet */
+	uint32_t order;       /* flows opened so far */
+	uint32_t idle_s[3];   /* by enum lp_idle */
+	uint32_t syn_s;
+	uint32_t closed_s;
+	bool nomem;           /* an event had to be cut short: climbs at the end of the call */
+	bool advised;         /* --checksums off was advised */
+};
+
+/* --- native_syn.c --- */
+
+/* TSval of the timestamp option (RFC 7323 section 3.2), if there is one. */
+bool lp_native_timestamp(const struct lp_segment *s, uint32_t *value);
+
+void lp_native_start_half(struct lp_half *h, uint32_t next);
+
+/* A segment without a flow; one for a flow that has ended. */
+LP_MUST enum lp_err lp_native_first(struct lp_reasm *r, const struct lp_flow_name *name,
+				    const struct lp_segment *s);
+LP_MUST enum lp_err lp_native_late(struct lp_reasm *r, struct lp_flow *f,
+				   const struct lp_flow_name *name, const struct lp_segment *s);
+
+/* SYN, or SYN-ACK, of this side of a half-open or live flow. */
+LP_MUST enum lp_err lp_native_syn(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+				  const struct lp_segment *s);
+LP_MUST enum lp_err lp_native_syn_ack(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+				      const struct lp_segment *s);
+
+/* Whether a segment of this side without SYN and RST makes a half-open flow a
+ * connection, and makes it one. */
+bool lp_native_is_third(const struct lp_flow *f, enum lp_side side, const struct lp_segment *s);
+void lp_native_establish(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+			 const struct lp_segment *s);
+
+/* The pending SYN was answered: the old connection is over, a half-open one takes
+ * its place. opener is a side of the old one. */
+void lp_native_reuse(struct lp_reasm *r, struct lp_flow *f, enum lp_side opener,
+		     const struct lp_segment *s);
+
+/* --- native_segment.c --- */
+
+/* A segment of a flow that is half-open or live. */
+LP_MUST enum lp_err lp_native_segment(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+				      const struct lp_segment *s);
+
+struct lp_ooo_piece lp_native_piece(const struct lp_segment *s);
+
+/* Makes room for a piece that must wait: gives holes up until it fits. False if it
+ * cannot; *again: a hole was given up, perhaps the one in the piece's way. */
+bool lp_native_make_room(struct lp_reasm *r, struct lp_flow *f, enum lp_side side, uint64_t cost,
+			 bool *again);
+
+/* Puts a piece with those that wait. */
+LP_MUST enum lp_err lp_native_keep(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+				   const struct lp_ooo_piece *piece);
+
+/* --- native_out.c --- */
+
+/* Makes a half-open flow a live one: the consumer hears of it. */
+void lp_native_open(struct lp_reasm *r, struct lp_flow *f);
+
+/* Hands on what of the piece is not below next, and as a gap what the capture cut
+ * off. The piece must not begin above next. */
+void lp_native_deliver(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+		       const struct lp_ooo_piece *piece);
+
+/* Hands on what waits and fits, and finds out whether something still waits. To be
+ * called whenever next, fin or the queue of a live flow has changed. */
+void lp_native_drain(struct lp_reasm *r, struct lp_flow *f, enum lp_side side);
+
+/* The peer has acknowledged more of this half, or another hole is the first. */
+void lp_native_evidence(struct lp_reasm *r, struct lp_half *h);
+
+/* Declares the first hole of a half with something waiting a gap, and drains. */
+void lp_native_give_up(struct lp_reasm *r, struct lp_flow *f, enum lp_side side);
+
+/* Closes the flow if both FINs are out. Returns whether it did. */
+bool lp_native_finish(struct lp_reasm *r, struct lp_flow *f);
+
+/* Hands on everything that waits and ends the flow, whatever its state. Afterwards
+ * it is in no list; the caller removes it, or begins anew with it. */
+void lp_native_close(struct lp_reasm *r, struct lp_flow *f, enum lp_why why);
+
+/* Keeps an ended flow for a while. */
+void lp_native_bury(struct lp_reasm *r, struct lp_flow *f);
+
+/* Forgets what waits. */
+void lp_native_drop_queue(struct lp_reasm *r, struct lp_half *h);
+
+/* --- native_clock.c --- */
+
+/* Events belong to packet `number` from now on, and it is at least ts_ns. */
+void lp_native_clock(struct lp_reasm *r, uint64_t number, uint64_t ts_ns);
+
+/* Gives up the holes of a flow that are old enough; may close the flow. */
+void lp_native_look_at_holes(struct lp_reasm *r, struct lp_flow *f);
+
+/* Ends the flow that is worth least. */
+void lp_native_evict(struct lp_reasm *r);
+
+/* All flows that the consumer knows, in the order of their opening, linked by
+ * flow.next; all others are gone. Returns the first, 0 if there is none. */
+uint32_t lp_native_line_up(struct lp_reasm *r);
+
+static inline uint32_t lp_native_second(const struct lp_reasm *r)
+{
+	return (uint32_t)r->second;
+}
+
+#endif

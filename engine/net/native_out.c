@@ -1,0 +1,269 @@
+#include "net/native.h"
+
+#include <assert.h>
+
+/* The place of the next event. */
+static const struct lp_when *place(struct lp_reasm *r, uint64_t carried_ns)
+{
+	r->when.index = r->index++;
+	r->when.released_ns = r->now_ns;
+	r->when.carried_ns = carried_ns;
+	return &r->when;
+}
+
+void lp_native_drop_queue(struct lp_reasm *r, struct lp_half *h)
+{
+	lp_ooo_free(&r->pool, h->ooo);
+	h->ooo = NULL;
+}
+
+/* A half that nobody listens to has no holes. */
+static void catch_up(struct lp_half *h)
+{
+	uint32_t to = h->end;
+
+	if ((h->flags & LP_HALF_FIN) && lp_seq_before(h->fin, to))
+		to = h->fin;
+	if (lp_seq_before(h->next, to)) {
+		h->off += to - h->next;
+		h->next = to;
+	}
+}
+
+static void skip(struct lp_reasm *r, struct lp_half *h)
+{
+	h->flags |= LP_HALF_SKIP;
+	lp_native_drop_queue(r, h);
+	catch_up(h);
+}
+
+/* Does what the consumer asked for, by its answer or through stream.idle. */
+static void heed(struct lp_reasm *r, struct lp_flow *f, struct lp_half *h, enum lp_take take)
+{
+	enum lp_age_class class;
+	bool skipped;
+
+	if (take == LP_TAKE_SKIP_FLOW) {
+		skip(r, &f->half[0]);
+		skip(r, &f->half[1]);
+	} else if (take == LP_TAKE_SKIP_DIR && h) {
+		skip(r, h);
+	} else if (f->idle == f->stream.idle) {
+		return;
+	}
+	assert(f->stream.idle <= LP_IDLE_KEYS);
+	skipped = f->half[0].flags & f->half[1].flags & LP_HALF_SKIP;
+	class = skipped ? LP_AGE_SKIPPED : LP_AGE_LIVE;
+	f->idle = f->stream.idle;
+	lp_age_drop(&r->age, f);
+	lp_age_add(&r->age, f, class);
+}
+
+void lp_native_open(struct lp_reasm *r, struct lp_flow *f)
+{
+	enum lp_take take;
+
+	lp_age_drop(&r->age, f);
+	f->state = LP_FLOW_LIVE;
+	f->order = r->order++;
+	f->stream.idle = LP_IDLE_PLAIN;
+	f->idle = LP_IDLE_PLAIN;
+	lp_age_add(&r->age, f, LP_AGE_LIVE);
+	r->stats.flows++;
+	r->stats.flows_now++;
+	take = r->cb->open(r->user, &f->stream, place(r, r->now_ns));
+	heed(r, f, NULL, take);
+}
+
+static void give_gap(struct lp_reasm *r, struct lp_flow *f, enum lp_side side, uint32_t to,
+		     uint64_t carried_ns)
+{
+	struct lp_half *h = &f->half[side];
+	uint64_t off = h->off;
+	uint32_t n = to - h->next;
+
+	h->next = to;
+	h->off += n;
+	if (h->flags & LP_HALF_SKIP)
+		return;
+	r->stats.gaps++;
+	r->stats.gap_bytes += n;
+	r->cb->gap(r->user, &f->stream, side, off, n, place(r, carried_ns));
+}
+
+static void give_data(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+		      const uint8_t *p, uint32_t n, uint64_t carried_ns)
+{
+	struct lp_half *h = &f->half[side];
+	uint64_t off = h->off;
+	enum lp_take take;
+
+	h->next += n;
+	h->off += n;
+	if (h->flags & LP_HALF_SKIP)
+		return;
+	take = r->cb->data(r->user, &f->stream, side, p, n, off, place(r, carried_ns));
+	if (take != LP_TAKE_ON || f->idle != f->stream.idle)
+		heed(r, f, h, take);
+}
+
+void lp_native_deliver(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+		       const struct lp_ooo_piece *piece)
+{
+	struct lp_half *h = &f->half[side];
+	uint32_t end = piece->seq + piece->wire;
+	uint32_t have = piece->seq + piece->captured;
+	uint32_t urgent = piece->seq + piece->urgent - 1;
+
+	if (h->flags & LP_HALF_FIN) {
+		if (lp_seq_before(h->fin, end))
+			end = h->fin;
+		if (lp_seq_before(h->fin, have))
+			have = h->fin;
+	}
+	/* The urgent byte does not belong to the stream (unless SO_OOBINLINE, which
+	 * nobody can see from outside). */
+	if (piece->urgent && !lp_seq_before(urgent, h->next) && lp_seq_before(urgent, have)) {
+		if (urgent != h->next)
+			give_data(r, f, side, piece->data + (h->next - piece->seq),
+				  urgent - h->next, piece->carried_ns);
+		if (h->next == urgent) {
+			h->next++;
+			h->flags |= LP_HALF_URGENT;
+		}
+	}
+	if (lp_seq_before(h->next, have))
+		give_data(r, f, side, piece->data + (h->next - piece->seq), have - h->next,
+			  piece->carried_ns);
+	if (lp_seq_before(h->next, end))
+		give_gap(r, f, side, end, piece->carried_ns);
+}
+
+/* Where the first of what waits begins. */
+static uint32_t waits_at(const struct lp_half *h)
+{
+	const struct lp_ooo_node *n = h->ooo ? lp_ooo_first(h->ooo) : NULL;
+
+	return n ? n->start : h->fin;
+}
+
+/* The peer has what is missing if it acknowledged up to what waits. Since when is
+ * known for the first hole; for those behind it two samples, half the grace apart,
+ * say it well enough, so that many holes in a row need not each wait in turn. */
+void lp_native_evidence(struct lp_reasm *r, struct lp_half *h)
+{
+	struct lp_ooo *q = h->ooo;
+	uint32_t at = waits_at(h);
+
+	if (r->now_ns - q->ack[1].ns >= r->config.grace_ns / 2) {
+		q->ack[0] = q->ack[1];
+		q->ack[1].ns = r->now_ns;
+		q->ack[1].seq = h->acked;
+	}
+	if (q->evidence_ns || lp_seq_before(h->acked, at))
+		return;
+	q->evidence_ns = r->now_ns;
+	for (int i = 1; i >= 0; i--)
+		if (q->ack[i].ns && !lp_seq_before(q->ack[i].seq, at))
+			q->evidence_ns = q->ack[i].ns;
+	if (!q->evidence_ns)
+		q->evidence_ns = 1;
+}
+
+void lp_native_drain(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
+{
+	struct lp_half *h = &f->half[side];
+	struct lp_ooo_node *n;
+	struct lp_ooo_piece piece;
+
+	while (h->ooo && lp_ooo_first(h->ooo) &&
+	       !lp_seq_before(h->next, lp_ooo_first(h->ooo)->start)) {
+		n = lp_ooo_pop(&r->pool, h->ooo);
+		piece = (struct lp_ooo_piece){ .data = n->data, .carried_ns = n->carried_ns,
+			.seq = n->seq, .captured = n->captured, .wire = n->end - n->seq,
+			.urgent = n->urgent };
+		lp_native_deliver(r, f, side, &piece);
+		lp_ooo_release(n);
+	}
+	if (h->flags & LP_HALF_SKIP)
+		catch_up(h);
+	if ((h->flags & LP_HALF_FIN) && !lp_seq_before(h->next, h->fin)) {
+		f->stream.fin |= (uint8_t)(1 << side);
+		lp_native_drop_queue(r, h);
+		return;
+	}
+	if (!(h->flags & LP_HALF_FIN) && (!h->ooo || !lp_ooo_first(h->ooo))) {
+		lp_native_drop_queue(r, h);
+		return;
+	}
+	if (h->flags & LP_HALF_SKIP)
+		return;
+	if (!h->ooo) {
+		h->ooo = lp_ooo_new(&r->pool, f, side);
+		if (!h->ooo) {
+			r->nomem = true;
+			return;
+		}
+		lp_ooo_renew(&r->pool, h->ooo, h->next, r->now_ns);
+	} else if (h->ooo->below != h->next) {
+		lp_ooo_renew(&r->pool, h->ooo, h->next, r->now_ns);
+	}
+	lp_native_evidence(r, h);
+}
+
+void lp_native_give_up(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
+{
+	struct lp_half *h = &f->half[side];
+	uint32_t at = waits_at(h);
+
+	if (lp_seq_before(h->next, at))
+		give_gap(r, f, side, at, r->now_ns);
+	lp_native_drain(r, f, side);
+}
+
+static void flush(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
+{
+	struct lp_half *h = &f->half[side];
+	int32_t lost;
+
+	while (h->ooo)
+		lp_native_give_up(r, f, side);
+	if (!(h->flags & LP_HALF_KNOWN) || (f->stream.fin & 1 << side))
+		return;
+	/* What the peer acknowledged and was never seen; but one byte alone is rather
+	 * a FIN that was not seen. */
+	lost = lp_seq_diff(h->acked, h->next);
+	if (lost > 1)
+		give_gap(r, f, side, h->acked, r->now_ns);
+}
+
+void lp_native_close(struct lp_reasm *r, struct lp_flow *f, enum lp_why why)
+{
+	if (f->state == LP_FLOW_LIVE) {
+		flush(r, f, LP_A2B);
+		flush(r, f, LP_B2A);
+		if (f->stream.fin == 3)
+			why = LP_WHY_FIN;
+		r->stats.flows_now--;
+		r->cb->close(r->user, &f->stream, why, place(r, r->now_ns));
+	}
+	lp_native_drop_queue(r, &f->half[0]);
+	lp_native_drop_queue(r, &f->half[1]);
+	lp_age_drop(&r->age, f);
+	f->state = LP_FLOW_CLOSED;
+}
+
+void lp_native_bury(struct lp_reasm *r, struct lp_flow *f)
+{
+	f->last = lp_native_second(r);
+	lp_age_add(&r->age, f, LP_AGE_CLOSED);
+}
+
+bool lp_native_finish(struct lp_reasm *r, struct lp_flow *f)
+{
+	if (f->state != LP_FLOW_LIVE || f->stream.fin != 3)
+		return false;
+	lp_native_close(r, f, LP_WHY_FIN);
+	lp_native_bury(r, f);
+	return true;
+}

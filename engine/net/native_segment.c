@@ -1,0 +1,277 @@
+/* What a segment means for the stream it belongs to: order, acknowledgements, data,
+ * resets. */
+#include "net/native.h"
+
+static bool is_near(uint32_t a, uint32_t b)
+{
+	int32_t d = lp_seq_diff(a, b);
+
+	return d <= LP_NATIVE_FAR && d >= -LP_NATIVE_FAR;
+}
+
+/* RFC 7323 section 5.3. Like Linux, one tick of tolerance. */
+static bool is_old(const struct lp_flow *f, struct lp_half *h, const struct lp_segment *s)
+{
+	uint32_t value;
+
+	if (!(f->half[0].flags & f->half[1].flags & LP_HALF_TS_OK) ||
+	    !lp_native_timestamp(s, &value))
+		return false;
+	if ((h->flags & LP_HALF_TS) && lp_seq_diff(h->ts, value) > 1)
+		return true;
+	/* "If SEG.TSval >= TS.Recent and SEG.SEQ <= Last.ACK.sent": what is ahead of
+	 * a hole must not make the hole's bytes look old. */
+	if (!lp_seq_before(h->next, s->seq) &&
+	    (!(h->flags & LP_HALF_TS) || lp_seq_before(h->ts, value))) {
+		h->ts = value;
+		h->flags |= LP_HALF_TS;
+	}
+	return false;
+}
+
+struct lp_ooo_piece lp_native_piece(const struct lp_segment *s)
+{
+	uint32_t urgent = s->urgent ? s->urgent - 1u : 0;
+	struct lp_ooo_piece p = {
+		.data = s->payload, .carried_ns = s->ts_ns, .captured = s->payload_len,
+		.seq = s->seq + ((s->flags & LP_TCP_SYN) ? 1 : 0), .wire = s->wire_len,
+	};
+
+	/* The urgent byte is the one before the pointer (RFC 6093 section 3.1: what
+	 * hosts do, not what was meant). */
+	if ((s->flags & LP_TCP_URG) && urgent < s->payload_len)
+		p.urgent = urgent + 1;
+	return p;
+}
+
+bool lp_native_make_room(struct lp_reasm *r, struct lp_flow *f, enum lp_side side, uint64_t cost,
+		      bool *again)
+{
+	struct lp_ooo *q = f->half[side].ooo;
+
+	*again = false;
+	if (cost > r->config.max_ooo_side || cost > r->config.max_ooo)
+		return false;
+	if (q && q->bytes + cost > r->config.max_ooo_side) {
+		r->stats.cap_side++;
+	} else if (r->pool.bytes + cost > r->config.max_ooo) {
+		r->stats.cap_total++;
+		for (q = r->pool.oldest; q && !q->bytes;)
+			q = q->newer;
+	} else {
+		return true;
+	}
+	*again = true;
+	if (q->flow->state == LP_FLOW_LIVE) {
+		f = q->flow;
+		lp_native_give_up(r, f, q->side);
+		(void)lp_native_finish(r, f);
+	} else {
+		lp_native_drop_queue(r, &q->flow->half[q->side]);
+	}
+	return true;
+}
+
+enum lp_err lp_native_keep(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+			const struct lp_ooo_piece *piece)
+{
+	struct lp_half *h = &f->half[side];
+	bool added, conflict = false;
+	enum lp_err err;
+
+	if (!h->ooo) {
+		h->ooo = lp_ooo_new(&r->pool, f, side);
+		if (!h->ooo)
+			return LP_E_NOMEM;
+		lp_ooo_renew(&r->pool, h->ooo, h->next, r->now_ns);
+	}
+	err = lp_ooo_insert(&r->pool, h->ooo, piece, &added, &conflict);
+	if (err)
+		return err;
+	if (added)
+		r->stats.out_of_order++;
+	else
+		r->stats.duplicate++;
+	if (conflict) {
+		r->stats.conflicts++;
+		f->stream.conflict |= (uint8_t)(1 << side);
+	}
+	r->stats.processed++;
+	if (f->state == LP_FLOW_LIVE)
+		lp_native_evidence(r, h);
+	return LP_OK;
+}
+
+static void deliver_now(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+			const struct lp_ooo_piece *piece)
+{
+	struct lp_half *h = &f->half[side];
+	uint32_t old = h->next - piece->seq;
+
+	r->stats.processed++;
+	if (h->flags & LP_HALF_SKIP) {
+		lp_native_drain(r, f, side);
+		return;
+	}
+	if (h->ooo && piece->captured > old &&
+	    lp_ooo_conflicts(h->ooo, h->next, piece->data + old, piece->captured - old)) {
+		r->stats.conflicts++;
+		f->stream.conflict |= (uint8_t)(1 << side);
+	}
+	lp_native_deliver(r, f, side, piece);
+	if (h->ooo || (h->flags & LP_HALF_FIN))
+		lp_native_drain(r, f, side);
+}
+
+/* The bytes of a segment of a live flow. */
+static enum lp_err on_data(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+			   const struct lp_ooo_piece *piece)
+{
+	struct lp_half *h = &f->half[side];
+	uint32_t end = piece->seq + piece->wire;
+	bool again = true;
+
+	if ((f->stream.fin & 1 << side) && lp_seq_before(h->fin, end)) {
+		r->stats.out_of_window++;
+		return LP_OK;
+	}
+	if (lp_seq_before(h->end, end))
+		h->end = end;
+	while (again) {
+		if (f->state != LP_FLOW_LIVE) {
+			r->stats.closed_flow++;
+			return LP_OK;
+		}
+		if (!lp_seq_before(h->next, end)) {
+			r->stats.processed++;
+			if (piece->wire == 1 && end == h->next)
+				r->stats.keepalive++;
+			else
+				r->stats.duplicate++;
+			return LP_OK;
+		}
+		if (!lp_seq_before(h->next, piece->seq) || (h->flags & LP_HALF_SKIP)) {
+			deliver_now(r, f, side, piece);
+			return LP_OK;
+		}
+		if (!lp_native_make_room(r, f, side, lp_ooo_cost(piece->captured), &again)) {
+			r->stats.memcap++;
+			return LP_OK;
+		}
+	}
+	return lp_native_keep(r, f, side, piece);
+}
+
+static void on_ack(struct lp_reasm *r, struct lp_half *peer, uint32_t ack)
+{
+	if (!(peer->flags & LP_HALF_KNOWN)) {
+		lp_native_start_half(peer, ack);
+		return;
+	}
+	if (!lp_seq_before(peer->acked, ack) || lp_seq_diff(ack, peer->next) > LP_NATIVE_FAR)
+		return;
+	peer->acked = ack;
+	if (peer->ooo)
+		lp_native_evidence(r, peer);
+}
+
+static enum lp_err on_rst(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+			  const struct lp_segment *s)
+{
+	struct lp_half *h = &f->half[side], *o = &f->half[!side];
+	bool exact;
+
+	if (h->flags & LP_HALF_KNOWN)
+		exact = s->seq == h->next || s->seq == h->end || s->seq == h->acked;
+	else
+		exact = (s->flags & LP_TCP_ACK) && (s->ack == o->next || s->ack == o->end);
+	if (!exact) {
+		r->stats.bad_rst++;
+		return LP_OK;
+	}
+	r->stats.processed++;
+	if (f->state == LP_FLOW_HALF) {
+		lp_native_close(r, f, LP_WHY_RST);
+		lp_flow_remove(&r->table, f);
+		return LP_OK;
+	}
+	f->stream.rst |= (uint8_t)(1 << side);
+	lp_native_close(r, f, LP_WHY_RST);
+	lp_native_bury(r, f);
+	return LP_OK;
+}
+
+static bool is_reuse_by_data(const struct lp_flow *f, enum lp_side side,
+			     const struct lp_segment *s)
+{
+	return f->pending_side == side + 1 && s->seq == f->pending + 1 && s->wire_len &&
+	       !(f->half[!side].flags & LP_HALF_SEEN);
+}
+
+enum lp_err lp_native_segment(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+			      const struct lp_segment *s)
+{
+	struct lp_half *h = &f->half[side];
+	struct lp_ooo_piece piece;
+	enum lp_err err = LP_OK;
+
+	if (s->flags & LP_TCP_RST)
+		return on_rst(r, f, side, s);
+	if (s->flags & LP_TCP_SYN)
+		return s->flags & LP_TCP_ACK ? lp_native_syn_ack(r, f, side, s)
+					     : lp_native_syn(r, f, side, s);
+	/* Only one direction is captured: no SYN-ACK will come. */
+	if (f->pending_side && is_reuse_by_data(f, side, s)) {
+		lp_native_reuse(r, f, side, s);
+		side = LP_A2B;
+		h = &f->half[side];
+	}
+	if (is_old(f, h, s)) {
+		r->stats.old_timestamp++;
+		return LP_OK;
+	}
+	if (f->state == LP_FLOW_HALF) {
+		if (!lp_native_is_third(f, side, s)) {
+			r->stats.processed++;
+			return LP_OK;
+		}
+		lp_native_establish(r, f, side, s);
+	}
+	if (!(h->flags & LP_HALF_KNOWN))
+		lp_native_start_half(h, s->seq);
+	if (!is_near(s->seq, h->next)) {
+		r->stats.out_of_window++;
+		return LP_OK;
+	}
+	h->flags |= LP_HALF_SEEN;
+	f->last = lp_native_second(r);
+	if (s->flags & LP_TCP_ACK)
+		on_ack(r, &f->half[!side], s->ack);
+	if (s->wire_len > s->payload_len)
+		r->stats.snaplen_cut++;
+	if (!s->wire_len && !(s->flags & LP_TCP_FIN)) {
+		r->stats.processed++;
+		if (s->seq + 1 == h->next && !(f->stream.fin & 1 << side))
+			r->stats.keepalive++;
+	} else {
+		piece = lp_native_piece(s);
+		/* A FIN below bytes that were seen is not to be believed. */
+		if ((s->flags & LP_TCP_FIN) && !(h->flags & LP_HALF_FIN) &&
+		    !lp_seq_before(s->seq + s->wire_len, h->end)) {
+			h->flags |= LP_HALF_FIN;
+			h->fin = s->seq + s->wire_len;
+			h->end = h->fin;
+		}
+		if (s->wire_len)
+			err = on_data(r, f, side, &piece);
+		else
+			r->stats.processed++;
+		if (f->state == LP_FLOW_LIVE && (h->flags & LP_HALF_FIN) &&
+		    !(f->stream.fin & 1 << side))
+			lp_native_drain(r, f, side);
+	}
+	if (f->half[0].ooo || f->half[1].ooo || f->stream.fin == 3)
+		lp_native_look_at_holes(r, f);
+	return err;
+}
+

@@ -1,0 +1,247 @@
+/* How connections begin, and how one takes the place of another. */
+#include "net/native.h"
+
+enum {
+	/* How far from its SYN a connection's first data may lie, when the rest of the
+	 * handshake was not seen. Beyond it the SYN belonged to something else. */
+	FIRST_FAR = 1 << 20,
+};
+
+bool lp_native_timestamp(const struct lp_segment *s, uint32_t *value)
+{
+	struct lp_cursor c = lp_cursor_of(s->options, s->options_len);
+	struct lp_cursor body;
+
+	while (lp_cursor_left(&c)) {
+		uint8_t kind = lp_cursor_u8(&c);
+		uint8_t length;
+
+		if (kind == 0)
+			break;
+		if (kind == 1)
+			continue;
+		length = lp_cursor_u8(&c);
+		if (length < 2)
+			break;
+		body = lp_cursor_span(lp_cursor_bytes(&c, length - 2u));
+		if (kind == 8 && length == 10 && !c.bad) {
+			*value = lp_cursor_u32(&body);
+			return true;
+		}
+	}
+	return false;
+}
+
+void lp_native_start_half(struct lp_half *h, uint32_t next)
+{
+	h->next = next;
+	h->acked = next;
+	h->end = next;
+	h->flags |= LP_HALF_KNOWN;
+}
+
+/* What the SYN of one side says; whatever was believed of it before is forgotten. */
+static void take_syn(struct lp_reasm *r, struct lp_half *h, const struct lp_segment *s)
+{
+	uint32_t value;
+
+	lp_native_drop_queue(r, h);
+	h->flags = LP_HALF_SEEN | LP_HALF_SYN;
+	if (lp_native_timestamp(s, &value))
+		h->flags |= LP_HALF_TS_OK;
+	lp_native_start_half(h, s->seq + 1);
+}
+
+/* A flow in no list becomes a new half-open one. first is who opens it. */
+static void begin(struct lp_reasm *r, struct lp_flow *f, bool first_is_swapped,
+		  const struct lp_segment *s)
+{
+	struct lp_csum_side csum[2] = { f->half[0].csum, f->half[1].csum };
+	bool turned = f->swap != first_is_swapped;
+
+	*f = (struct lp_flow){ .key = f->key, .tag = f->tag, .self = f->self,
+			       .family = f->family, .state = LP_FLOW_HALF,
+			       .swap = first_is_swapped, .first_number = s->number,
+			       .first_ns = s->ts_ns, .last = lp_native_second(r) };
+	f->half[0].csum = csum[turned];
+	f->half[1].csum = csum[!turned];
+	lp_age_add(&r->age, f, LP_AGE_HALF);
+	/* Half-open ones have a quarter of the table; the oldest makes room. */
+	if ((s->flags & LP_TCP_SYN) && r->age.count[LP_AGE_HALF] > 1 &&
+	    r->age.count[LP_AGE_HALF] > r->table.max / 4)
+		lp_native_evict(r);
+}
+
+/* A bare ACK must fit: a host answers a stray SYN with one, too. */
+bool lp_native_is_third(const struct lp_flow *f, enum lp_side side, const struct lp_segment *s)
+{
+	const struct lp_half *h = &f->half[side], *o = &f->half[!side];
+
+	if ((h->flags & LP_HALF_KNOWN) && s->seq != h->next && !s->wire_len)
+		return false;
+	if ((o->flags & LP_HALF_KNOWN) && !s->wire_len &&
+	    (!(s->flags & LP_TCP_ACK) || lp_seq_before(s->ack, o->next) ||
+	     lp_seq_diff(s->ack, o->next) > FIRST_FAR))
+		return false;
+	return true;
+}
+
+void lp_native_establish(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+		      const struct lp_segment *s)
+{
+	struct lp_half *h = &f->half[side], *o = &f->half[!side];
+	int32_t d = lp_seq_diff(s->seq, h->next);
+
+	if (!(h->flags & LP_HALF_KNOWN) ||
+	    (!(o->flags & LP_HALF_KNOWN) && (d < -FIRST_FAR || d > FIRST_FAR))) {
+		lp_native_drop_queue(r, h);
+		h->flags &= (uint8_t)~LP_HALF_SYN;
+		lp_native_start_half(h, s->seq);
+	}
+	lp_native_open(r, f);
+	lp_native_drain(r, f, LP_A2B);
+	lp_native_drain(r, f, LP_B2A);
+}
+
+/* Data that rides on a SYN (RFC 7413) waits until the connection is established. */
+static enum lp_err syn_data(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+			    const struct lp_segment *s)
+{
+	struct lp_ooo_piece piece = lp_native_piece(s);
+	bool again = true;
+
+	if (piece.wire != piece.captured || !piece.wire) {
+		r->stats.processed++;
+		return LP_OK;
+	}
+	while (again)
+		if (!lp_native_make_room(r, f, side, lp_ooo_cost(piece.captured), &again)) {
+			r->stats.memcap++;
+			return LP_OK;
+		}
+	f->half[side].end = piece.seq + piece.wire;
+	return lp_native_keep(r, f, side, &piece);
+}
+
+void lp_native_reuse(struct lp_reasm *r, struct lp_flow *f, enum lp_side opener,
+		  const struct lp_segment *s)
+{
+	bool swap = opener == LP_A2B ? f->swap : !f->swap;
+	uint32_t isn = f->pending;
+	bool ts = f->pending_ts;
+	struct lp_half *h;
+
+	lp_native_close(r, f, LP_WHY_REUSED);
+	begin(r, f, swap, s);
+	h = &f->half[LP_A2B];
+	h->flags = LP_HALF_SEEN | LP_HALF_SYN | (ts ? LP_HALF_TS_OK : 0);
+	lp_native_start_half(h, isn + 1);
+}
+
+static bool is_own_syn(const struct lp_half *h, const struct lp_segment *s)
+{
+	if (!(h->flags & LP_HALF_KNOWN) || (h->flags & LP_HALF_URGENT))
+		return false;
+	return s->seq + 1 == h->next - (uint32_t)h->off;
+}
+
+enum lp_err lp_native_syn_ack(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+			      const struct lp_segment *s)
+{
+	struct lp_half *h = &f->half[side], *o = &f->half[!side];
+
+	if (f->pending_side == !side + 1 && s->ack == f->pending + 1) {
+		lp_native_reuse(r, f, (enum lp_side)!side, s);
+		side = LP_B2A;
+		h = &f->half[LP_B2A];
+		o = &f->half[LP_A2B];
+	} else if (f->state == LP_FLOW_LIVE) {
+		if (!(h->flags & LP_HALF_KNOWN)) {
+			take_syn(r, h, s);
+		} else if (is_own_syn(h, s)) {
+			r->stats.duplicate++;
+		} else {
+			r->stats.out_of_window++;
+			return LP_OK;
+		}
+		r->stats.processed++;
+		return LP_OK;
+	}
+	take_syn(r, h, s);
+	/* The server knows which of the client's SYNs it answers. */
+	if (!(o->flags & LP_HALF_KNOWN) || lp_seq_before(s->ack, o->next) ||
+	    lp_seq_before(o->end, s->ack)) {
+		lp_native_drop_queue(r, o);
+		lp_native_start_half(o, s->ack);
+	} else {
+		o->acked = s->ack;
+	}
+	return syn_data(r, f, side, s);
+}
+
+enum lp_err lp_native_syn(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+			  const struct lp_segment *s)
+{
+	struct lp_half *h = &f->half[side];
+	uint32_t value;
+
+	if (is_own_syn(h, s)) {
+		r->stats.duplicate++;
+		r->stats.processed++;
+		return LP_OK;
+	}
+	/* Another try with another ISN, or a simultaneous open. */
+	if (f->state == LP_FLOW_HALF && !(h->flags & f->half[!side].flags & LP_HALF_SYN)) {
+		take_syn(r, h, s);
+		return syn_data(r, f, side, s);
+	}
+	f->pending = s->seq;
+	f->pending_side = (uint8_t)(side + 1);
+	f->pending_ts = lp_native_timestamp(s, &value);
+	r->stats.processed++;
+	return LP_OK;
+}
+
+enum lp_err lp_native_first(struct lp_reasm *r, const struct lp_flow_name *name,
+			    const struct lp_segment *s)
+{
+	bool syn = s->flags & LP_TCP_SYN, answer = syn && (s->flags & LP_TCP_ACK);
+	/* One byte without PSH is a keepalive with the garbage byte of old stacks. */
+	bool probe = s->wire_len == 1 && !(s->flags & (LP_TCP_PSH | LP_TCP_FIN));
+	enum lp_side side;
+	struct lp_flow *f;
+	enum lp_err err;
+
+	if ((s->flags & LP_TCP_RST) || (!syn && (!s->wire_len || probe))) {
+		r->stats.no_flow++;
+		return LP_OK;
+	}
+	if (r->table.count >= r->table.max)
+		lp_native_evict(r);
+	err = lp_flow_insert(&r->table, name, &f);
+	if (err)
+		return err;
+	begin(r, f, answer ? !name->swap : name->swap, s);
+	side = answer ? LP_B2A : LP_A2B;
+	f->half[side].csum.seen = 1;
+	f->half[side].csum.right = s->csum == LP_CSUM_GOOD;
+	return lp_native_segment(r, f, side, s);
+}
+
+enum lp_err lp_native_late(struct lp_reasm *r, struct lp_flow *f, const struct lp_flow_name *name,
+			   const struct lp_segment *s)
+{
+	enum lp_side side = name->swap == f->swap ? LP_A2B : LP_B2A;
+
+	bool answer = s->flags & LP_TCP_ACK;
+
+	if (!(s->flags & LP_TCP_SYN) || (s->flags & LP_TCP_RST) ||
+	    is_own_syn(&f->half[side], s)) {
+		r->stats.closed_flow++;
+		return LP_OK;
+	}
+	lp_age_drop(&r->age, f);
+	begin(r, f, answer ? !name->swap : name->swap, s);
+	return lp_native_segment(r, f, answer ? LP_B2A : LP_A2B, s);
+}
+

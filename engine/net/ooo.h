@@ -1,0 +1,94 @@
+/* ooo: segments that wait above a hole, for one direction.
+ * Sorted by where they begin, in a skip list (so any order of arrival costs
+ * n log n) with a hint for what comes at the end. Each waiting segment owns a range
+ * of sequence numbers that no other owns; who wins where copies overlap is settled
+ * when a segment is put in:
+ *  - what began earlier wins over what begins later;
+ *  - of two that begin at the same byte the first wins, except with
+ *    LP_OVERLAP_LINUX, where the longer replaces it.
+ * (Linux tcp_data_queue_ofo(), FreeBSD tcp_reass().)
+ * Owner: lp_ooo belongs to its half of a flow, lp_ooo_pool to the reassembler. The
+ * pool counts memory as allocated, headers too, so that a cap on "out-of-order
+ * bytes" bounds what one-byte segments cost. Errors: LP_E_NOMEM. */
+#ifndef LP_NET_OOO_H
+#define LP_NET_OOO_H
+
+#include "net/flow.h"
+
+enum { LP_OOO_LEVELS = 8 };
+
+struct lp_ooo_node {
+	uint64_t carried_ns;
+	const uint8_t *data;  /* captured bytes, from seq on */
+	uint32_t seq;         /* where the segment began */
+	uint32_t start, end;  /* what it owns; end counts bytes the capture cut off too */
+	uint32_t captured;
+	uint32_t urgent;      /* urgent byte: its place in data, +1; 0 = none */
+	uint32_t size;        /* allocated */
+	uint32_t height;
+	struct lp_ooo_node *next[]; /* height links, then the data */
+};
+
+struct lp_ooo {
+	struct lp_ooo_node *head[LP_OOO_LEVELS];
+	struct lp_ooo_node *tail[LP_OOO_LEVELS]; /* last node of each level */
+	struct lp_ooo *older, *newer; /* all holes, by since */
+	struct lp_flow *flow;
+	uint64_t since_ns;    /* when next came up to this hole */
+	uint64_t evidence_ns; /* when the peer was seen to have what is missing; 0 = not yet */
+	struct {
+		uint64_t ns;
+		uint32_t seq;
+	} ack[2];             /* what the peer had acknowledged at two earlier moments */
+	uint64_t bytes;
+	uint32_t below;       /* next, as of since_ns */
+	uint8_t side;         /* enum lp_side */
+};
+
+struct lp_ooo_pool {
+	uint64_t bytes, peak;
+	struct lp_ooo *oldest, *newest;
+	uint64_t random;      /* heights of nodes; shape only, never order */
+	enum lp_overlap overlap;
+};
+
+/* A segment on its way in. */
+struct lp_ooo_piece {
+	const uint8_t *data;
+	uint64_t carried_ns;
+	uint32_t seq;
+	uint32_t captured;
+	uint32_t wire;   /* >= captured */
+	uint32_t urgent; /* as in lp_ooo_node */
+};
+
+/* An empty queue at the end of the pool's list of holes; NULL without memory. */
+LP_MUST struct lp_ooo *lp_ooo_new(struct lp_ooo_pool *pool, struct lp_flow *flow,
+				  enum lp_side side);
+void lp_ooo_free(struct lp_ooo_pool *pool, struct lp_ooo *q);
+
+/* There is another hole than before, below is where it begins: moves the queue to
+ * the end of the list of holes. */
+void lp_ooo_renew(struct lp_ooo_pool *pool, struct lp_ooo *q, uint32_t below, uint64_t now_ns);
+
+/* What a segment of n captured bytes takes from the pool, at most. */
+uint64_t lp_ooo_cost(uint32_t n);
+
+/* Copies what the piece adds; *added is false if it adds nothing. *conflict is set
+ * (never cleared) when bytes differ from those that wait already. */
+LP_MUST enum lp_err lp_ooo_insert(struct lp_ooo_pool *pool, struct lp_ooo *q,
+				  const struct lp_ooo_piece *piece, bool *added, bool *conflict);
+
+/* Whether bytes at seq that go out now differ from those that wait. */
+bool lp_ooo_conflicts(const struct lp_ooo *q, uint32_t seq, const uint8_t *p, uint32_t n);
+
+static inline const struct lp_ooo_node *lp_ooo_first(const struct lp_ooo *q)
+{
+	return q->head[0];
+}
+
+/* Takes the first node out; the caller frees it with lp_ooo_release(). */
+struct lp_ooo_node *lp_ooo_pop(struct lp_ooo_pool *pool, struct lp_ooo *q);
+void lp_ooo_release(struct lp_ooo_node *node);
+
+#endif

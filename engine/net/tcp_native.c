@@ -1,0 +1,180 @@
+/* The native reassembler: what a segment means for its flow. See native.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/native.h"
+
+enum {
+	BATCH = 64,
+};
+
+/* False if the segment is to be dropped for its checksum. */
+static bool judge(struct lp_reasm *r, const struct lp_segment *s, struct lp_csum_side *side)
+{
+	switch (lp_csum_judge(r->config.checksums, s, side)) {
+	case LP_CSUM_ACCEPT:
+		return true;
+	case LP_CSUM_ACCEPT_OFFLOAD:
+		r->stats.csum_offload++;
+		return true;
+	case LP_CSUM_DROP:
+		break;
+	case LP_CSUM_DROP_ADVISE:
+		if (!r->advised)
+			lp_log("nearly all TCP checksums of one side are wrong; if the capture "
+			       "was made on the sending machine, try --checksums off");
+		r->advised = true;
+		break;
+	}
+	r->stats.bad_csum++;
+	return false;
+}
+
+static enum lp_err one(struct lp_reasm *r, const struct lp_flow_name *name,
+		       const struct lp_segment *s)
+{
+	struct lp_flow *f;
+	enum lp_side side;
+
+	lp_native_clock(r, s->number, s->ts_ns);
+	r->stats.segments++;
+	f = lp_flow_find(&r->table, name);
+	side = f && name->swap != f->swap ? LP_B2A : LP_A2B;
+	r->stray.right = 0; /* of one stray, it says nothing about the next */
+	if (!judge(r, s, f ? &f->half[side].csum : &r->stray))
+		return LP_OK;
+	if (!f)
+		return lp_native_first(r, name, s);
+	if (f->state == LP_FLOW_CLOSED)
+		return lp_native_late(r, f, name, s);
+	return lp_native_segment(r, f, side, s);
+}
+
+static enum lp_err native_segments(struct lp_reasm *r, const struct lp_segment *s, size_t n)
+{
+	struct lp_flow_name name[BATCH];
+	enum lp_err err = LP_OK;
+	size_t some;
+
+	for (; n && !err; s += some, n -= some) {
+		some = n < BATCH ? n : BATCH;
+		for (size_t i = 0; i < some; i++) {
+			lp_flow_name(&r->table, &s[i], &name[i]);
+			lp_flow_prefetch_slot(&r->table, &name[i]);
+		}
+		for (size_t i = 0; i < some; i++)
+			lp_flow_prefetch(&r->table, &name[i]);
+		for (size_t i = 0; i < some && !err; i++)
+			err = one(r, &name[i], &s[i]);
+	}
+	return r->nomem ? LP_E_NOMEM : err;
+}
+
+static void native_advance(struct lp_reasm *r, uint64_t number, uint64_t now_ns)
+{
+	lp_native_clock(r, number, now_ns);
+}
+
+static void native_describe(const struct lp_reasm *r, const struct lp_stream *s,
+			    struct lp_stream_info *out)
+{
+	const struct lp_flow *f = (const struct lp_flow *)s;
+
+	(void)r;
+	*out = (struct lp_stream_info){ .family = f->family, .domain = f->key.domain,
+					.first_number = f->first_number,
+					.first_ns = f->first_ns };
+	for (int i = 0; i < 2; i++) {
+		memcpy(out->addr[i], f->key.addr[i ^ f->swap], sizeof out->addr[i]);
+		out->port[i] = f->key.port[i ^ f->swap];
+	}
+}
+
+static void native_stats(const struct lp_reasm *r, struct lp_reasm_stats *out)
+{
+	*out = r->stats;
+	out->ooo_peak = r->pool.peak;
+}
+
+static void native_finish(struct lp_reasm *r)
+{
+	uint32_t number = lp_native_line_up(r);
+	struct lp_flow *f;
+
+	while (number) {
+		f = lp_flow_at(&r->table, number);
+		number = f->next;
+		lp_age_add(&r->age, f, LP_AGE_LIVE);
+		lp_native_close(r, f, LP_WHY_EOF);
+		lp_flow_remove(&r->table, f);
+	}
+}
+
+static void native_free(struct lp_reasm *r)
+{
+	struct lp_flow *f;
+
+	if (!r)
+		return;
+	for (uint32_t number = 1; number <= r->table.used; number++) {
+		f = lp_flow_at(&r->table, number);
+		lp_native_drop_queue(r, &f->half[0]);
+		lp_native_drop_queue(r, &f->half[1]);
+	}
+	lp_age_clear(&r->age);
+	lp_flow_table_clear(&r->table);
+	free(r);
+}
+
+/* Whole seconds, rounded up. */
+static uint32_t seconds(uint64_t ns)
+{
+	uint64_t s = ns / LP_NS_PER_S + (ns % LP_NS_PER_S != 0);
+
+	return s < LP_AGE_MAX ? (uint32_t)s : LP_AGE_MAX;
+}
+
+static enum lp_err native_init(struct lp_reasm **out, const struct lp_reasm_config *config,
+			       const struct lp_reasm_cb *cb, void *user)
+{
+	struct lp_reasm *r = calloc(1, sizeof *r);
+	uint32_t longest;
+
+	*out = NULL;
+	if (!r)
+		return LP_E_NOMEM;
+	r->config = *config;
+	r->cb = cb;
+	r->user = user;
+	r->idle_s[LP_IDLE_HANDSHAKE] = seconds(config->handshake_ns);
+	r->idle_s[LP_IDLE_PLAIN] = seconds(config->plain_ns);
+	r->idle_s[LP_IDLE_KEYS] = seconds(config->keys_ns);
+	r->syn_s = seconds(config->syn_ns);
+	r->closed_s = seconds(config->closed_ns);
+	longest = r->syn_s > r->closed_s ? r->syn_s : r->closed_s;
+	for (int i = 0; i < 3; i++)
+		if (r->idle_s[i] > longest)
+			longest = r->idle_s[i];
+	r->pool.overlap = config->overlap;
+	r->pool.random = config->seed.k0 ^ config->seed.k1;
+	if (lp_flow_table_init(&r->table, config->max_flows, &config->seed) ||
+	    lp_age_init(&r->age, &r->table, longest)) {
+		native_free(r);
+		return LP_E_NOMEM;
+	}
+	*out = r;
+	return LP_OK;
+}
+
+const struct lp_reasm_ops lp_tcp_native = {
+	.name = "native",
+	.init = native_init,
+	.segments = native_segments,
+	.advance = native_advance,
+	.describe = native_describe,
+	.stats = native_stats,
+	.finish = native_finish,
+	.free = native_free,
+};
