@@ -11,7 +11,7 @@
 #ifndef LP_NET_DECODE_H
 #define LP_NET_DECODE_H
 
-#include "capture/capture.h"
+#include "base/packet.h"
 #include "net/domain.h"
 #include "net/segment.h"
 #include "net/tcp.h"

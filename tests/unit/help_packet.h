@@ -10,7 +10,7 @@
 #ifndef HELP_PACKET_H
 #define HELP_PACKET_H
 
-#include "capture/capture.h"
+#include "base/packet.h"
 #include "net/segment.h"
 
 enum { HELP_PACKET_MAX = 70000, HELP_TAGS = 10 };
