@@ -122,4 +122,41 @@ static inline lp_span lp_der_bits(struct lp_cursor *c)
 	return lp_cursor_rest(&in);
 }
 
+/* An object identifier in dots: "1.2.840.113549.1.1.1"; "?" if it is none. What
+ * does not fit is cut off. Returns out. */
+enum { LP_DER_OID_TEXT = 64 };
+char *lp_der_oid_text(char out[LP_DER_OID_TEXT], lp_span oid);
+
+/* A writer that fills the caller's memory from its end, since DER puts lengths
+ * before what they count. What was written stands at mem + at, size - at bytes;
+ * full is sticky. */
+struct lp_der_out {
+	uint8_t *mem;
+	size_t size;
+	size_t at;
+	bool full;
+};
+
+static inline struct lp_der_out lp_der_out_of(void *mem, size_t size)
+{
+	return (struct lp_der_out){ mem, size, size, false };
+}
+
+static inline lp_span lp_der_out_span(const struct lp_der_out *o)
+{
+	return (lp_span){ o->mem + o->at, o->size - o->at };
+}
+
+void lp_der_put(struct lp_der_out *o, const void *p, size_t n);
+
+/* Tag and length before all that was written since at was `end`. */
+void lp_der_put_header(struct lp_der_out *o, unsigned tag, size_t end);
+
+/* A whole element. */
+void lp_der_put_element(struct lp_der_out *o, unsigned tag, lp_span body);
+
+/* An unsigned INTEGER in its shortest form, and a BIT STRING without unused bits. */
+void lp_der_put_unsigned(struct lp_der_out *o, lp_span number);
+void lp_der_put_bits(struct lp_der_out *o, lp_span bits);
+
 #endif
