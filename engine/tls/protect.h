@@ -34,7 +34,7 @@ struct lp_ctx_slot;
 /* Library contexts, least recently used wiped and reused first. */
 struct lp_ctx_cache {
 	struct lp_ctx_slot *slots;
-	uint32_t max, used;         /* in directions: twice the pairs */
+	uint32_t max, room, used;   /* in directions: twice the pairs */
 	uint32_t first, last;       /* by use: newest, oldest */
 	uint32_t free;
 	uint64_t ids;
@@ -111,13 +111,14 @@ LP_MUST enum lp_err lp_protect_open(struct lp_protect *p, uint16_t epoch, uint64
 				    const struct lp_sealed *record, uint8_t *out, size_t size,
 				    size_t *n, const char **why);
 
-/* TLS 1.0 CBC takes each record's IV from the record before it (RFC 2246 section
- * 6.2.3.2). After a record that was seen but not opened, or before a trial behind
- * a hole, this says which ciphertext came last. No effect on other ciphers. */
+/* Some ciphers remember: TLS 1.0 CBC takes each record's IV from the record before it
+ * (RFC 2246 section 6.2.3.2), a stream cipher stands where the last record ended.
+ * After a record that was seen but not opened, or before a trial behind a hole, this
+ * says which fragment came last. No effect on other ciphers, none on p->seq. */
 void lp_protect_chain(struct lp_protect *p, lp_span fragment);
 
-/* How many content bytes a fragment of n bytes can hold, least and most: the same
- * for AEAD and stream ciphers, up to 15 bytes (CBC block - 1) … 255 apart for CBC. */
+/* How many content bytes a fragment of n bytes holds, least and most. They are the
+ * same but for CBC, whose padding is taken to be no longer than it must. */
 void lp_protect_content_range(const struct lp_protect *p, size_t n, size_t *min, size_t *max);
 
 #endif

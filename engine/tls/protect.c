@@ -1,0 +1,451 @@
+#include "tls/protect.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/secret.h"
+#include "tls/ctxcache.h"
+#include "tls/record.h"
+
+enum {
+	TLS10 = 0x0301,
+	TLS11 = 0x0302,
+	TLS12 = 0x0303,
+	MAC_KEY_MAX = 48,
+	KEY_MAX = 32,
+	IV_MAX = 16,
+	NONCE = 12,
+	TRUNCATED_MAC = 10,  /* RFC 6066 section 7 */
+	MAC_HEADER = 13,     /* seq_num, type, version, length: RFC 5246 6.2.3.1 */
+	CONTENT_MAX = LP_RECORD_PLAIN_MAX + 1024, /* 2^14, and what compression may add */
+	SKIP = 1024,
+};
+
+struct lp_protect_keys {
+	uint8_t mac[MAC_KEY_MAX];
+	uint8_t key[KEY_MAX];
+	uint8_t iv[IV_MAX]; /* AEAD: implicit nonce; CBC of TLS 1.0: of the next record */
+};
+
+static const struct lp_cipher_info *info_of(const struct lp_protect *p)
+{
+	return lp_cipher_info(p->suite->cipher);
+}
+
+/* RFC 4346 section 6.2.3.2: from TLS 1.1 on, the IV stands in front of the record. */
+static bool explicit_iv(uint16_t version)
+{
+	return version >= TLS11;
+}
+
+/* ---- setting up ---- */
+
+static size_t mac_key_size(const struct lp_suite *suite)
+{
+	return lp_digest_size(suite->mac);
+}
+
+size_t lp_protect_key_block_size(const struct lp_protect_params *params)
+{
+	const struct lp_cipher_info *info;
+
+	if (params->suite->cipher >= LP_CIPHER_COUNT)
+		return 0;
+	info = lp_cipher_info(params->suite->cipher);
+	return 2 * (mac_key_size(params->suite) + info->key_material + (size_t)info->iv);
+}
+
+static bool supported(const struct lp_protect_params *params)
+{
+	const struct lp_suite *suite = params->suite;
+	const struct lp_cipher_info *info;
+
+	if (params->version < TLS10 || params->version > TLS12)
+		return false;
+	if (suite->exported || suite->cipher >= LP_CIPHER_COUNT || suite->kx == LP_KX_TLS13)
+		return false;
+	info = lp_cipher_info(suite->cipher);
+	if (info->kind == LP_KIND_AEAD) {
+		if (params->version < TLS12)
+			return false;
+	} else if (!suite->mac || mac_key_size(suite) > MAC_KEY_MAX ||
+		   !params->base->has_digest(suite->mac)) {
+		return false; /* nothing would prove a record */
+	}
+	return info->kind == LP_KIND_NULL ||
+	       (params->cipher && params->cipher->has_cipher(suite->cipher));
+}
+
+static void set_up(struct lp_protect *p, struct lp_ctx_cache *cache,
+		   const struct lp_protect_params *params)
+{
+	const struct lp_suite *suite = params->suite;
+
+	p->cache = cache;
+	p->suite = suite;
+	p->cipher = params->cipher;
+	p->base = params->base;
+	p->version = params->version;
+	p->epoch = params->epoch;
+	p->etm = params->etm && lp_cipher_info(suite->cipher)->kind == LP_KIND_CBC;
+	p->mac_len = (uint8_t)mac_key_size(suite);
+	if (params->truncated_hmac && p->mac_len > TRUNCATED_MAC)
+		p->mac_len = TRUNCATED_MAC;
+}
+
+static void take(struct lp_cursor *c, uint8_t *client, uint8_t *server, size_t n)
+{
+	lp_span a = lp_cursor_bytes(c, n), b = lp_cursor_bytes(c, n);
+
+	if (b.n) {
+		memcpy(client, a.p, n);
+		memcpy(server, b.p, n);
+	}
+}
+
+enum lp_err lp_protect_setup(struct lp_protect *client, struct lp_protect *server,
+			     struct lp_ctx_cache *cache, const struct lp_protect_params *params,
+			     const uint8_t *key_block, size_t n)
+{
+	const struct lp_cipher_info *info;
+	struct lp_cursor c = lp_cursor_of(key_block, n);
+
+	assert(!client->keys && !server->keys);
+	if (!supported(params))
+		return LP_E_UNSUPPORTED;
+	if (n != lp_protect_key_block_size(params))
+		return LP_E_ARG;
+	info = lp_cipher_info(params->suite->cipher);
+	client->keys = lp_secret_alloc(sizeof *client->keys);
+	server->keys = lp_secret_alloc(sizeof *server->keys);
+	if (!client->keys || !server->keys) {
+		lp_protect_clear(client);
+		lp_protect_clear(server);
+		return LP_E_NOMEM;
+	}
+	/* RFC 5246 section 6.3: MAC keys, keys, IVs; of each the client's first. */
+	take(&c, client->keys->mac, server->keys->mac, mac_key_size(params->suite));
+	take(&c, client->keys->key, server->keys->key, info->key_material);
+	take(&c, client->keys->iv, server->keys->iv, info->iv);
+	set_up(client, cache, params);
+	set_up(server, cache, params);
+	return LP_OK;
+}
+
+enum lp_err lp_protect_derive(struct lp_protect *client, struct lp_protect *server,
+			      struct lp_ctx_cache *cache, const struct lp_protect_params *params,
+			      const uint8_t master[LP_MASTER_SIZE], const uint8_t client_random[32],
+			      const uint8_t server_random[32])
+{
+	struct lp_kdf kdf = { params->base, params->version, params->suite->prf };
+	size_t n = lp_protect_key_block_size(params);
+	uint8_t *block;
+	enum lp_err err;
+
+	if (!n || !supported(params))
+		return LP_E_UNSUPPORTED;
+	block = lp_secret_alloc(n);
+	if (!block)
+		return LP_E_NOMEM;
+	err = lp_kdf_key_block(&kdf, master, client_random, server_random, block, n);
+	if (!err)
+		err = lp_protect_setup(client, server, cache, params, block, n);
+	lp_secret_free(block, n);
+	return err;
+}
+
+void lp_protect_clear(struct lp_protect *p)
+{
+	if (p->cache)
+		lp_ctx_cache_drop(p->cache, p->slot, p->id);
+	if (p->stream)
+		p->cipher->cipher_free(p->stream);
+	lp_secret_free(p->keys, sizeof *p->keys);
+	*p = (struct lp_protect){ .keys = NULL };
+}
+
+/* ---- contexts ---- */
+
+static enum lp_err make_contexts(const struct lp_protect *p, struct lp_ctx_pair *pair)
+{
+	const struct lp_cipher_info *info = info_of(p);
+	enum lp_err err = LP_OK;
+
+	if (info->kind == LP_KIND_CBC || info->kind == LP_KIND_AEAD) {
+		pair->cipher_provider = p->cipher;
+		err = p->cipher->cipher_new(p->suite->cipher,
+					    lp_span_of(p->keys->key, info->key), &pair->cipher);
+	}
+	if (!err && p->suite->mac) {
+		pair->mac_provider = p->base;
+		err = p->base->mac_new(p->suite->mac,
+				       lp_span_of(p->keys->mac, mac_key_size(p->suite)),
+				       &pair->mac);
+	}
+	return err;
+}
+
+static enum lp_err contexts(struct lp_protect *p, struct lp_ctx_pair **out)
+{
+	enum lp_err err;
+
+	*out = lp_ctx_cache_get(p->cache, p->slot, p->id);
+	if (*out)
+		return LP_OK;
+	err = lp_ctx_cache_add(p->cache, &p->slot, &p->id, out);
+	if (err)
+		return err;
+	err = make_contexts(p, *out);
+	if (err)
+		lp_ctx_cache_drop(p->cache, p->slot, p->id);
+	return err;
+}
+
+/* A stream cipher's context stands at the byte where the last opened record ended;
+ * if it does not (a record failed, or was passed by), it is made anew and brought
+ * there. */
+static enum lp_err stream_context(struct lp_protect *p)
+{
+	uint8_t junk[SKIP] = { 0 };
+	enum lp_err err = LP_OK;
+	size_t n;
+
+	if (p->stream && p->stream_ctx_at > p->stream_at) {
+		p->cipher->cipher_free(p->stream);
+		p->stream = NULL;
+	}
+	if (!p->stream) {
+		p->stream_ctx_at = 0;
+		err = p->cipher->cipher_new(p->suite->cipher,
+					    lp_span_of(p->keys->key, info_of(p)->key), &p->stream);
+	}
+	while (!err && p->stream_ctx_at < p->stream_at) {
+		n = p->stream_at - p->stream_ctx_at < SKIP ? (size_t)(p->stream_at - p->stream_ctx_at)
+							   : SKIP;
+		err = p->cipher->decrypt(p->stream, NULL, junk, n, junk);
+		p->stream_ctx_at += n;
+	}
+	lp_wipe(junk, sizeof junk);
+	return err;
+}
+
+/* ---- opening ---- */
+
+/* What is being opened; the checks return false and leave the reason here. */
+struct opening {
+	struct lp_protect *p;
+	const struct lp_cipher_info *info;
+	struct lp_ctx_pair *ctx;
+	const struct lp_sealed *record;
+	uint64_t seq;
+	uint8_t *out;
+	size_t n;         /* content */
+	const char *why;
+};
+
+static enum lp_err refuse(struct opening *o, const char *why)
+{
+	o->why = why;
+	return LP_E_AUTH;
+}
+
+static void mac_header(const struct opening *o, size_t length, uint8_t h[MAC_HEADER])
+{
+	for (int i = 0; i < 8; i++)
+		h[i] = (uint8_t)(o->seq >> (56 - 8 * i));
+	h[8] = o->record->type;
+	h[9] = (uint8_t)(o->record->version >> 8);
+	h[10] = (uint8_t)o->record->version;
+	h[11] = (uint8_t)(length >> 8);
+	h[12] = (uint8_t)length;
+}
+
+/* RFC 5246 section 6.2.3.1. */
+static enum lp_err check_mac(struct opening *o, lp_span bytes, const uint8_t *mac)
+{
+	uint8_t header[MAC_HEADER], want[LP_DIGEST_MAX];
+	const lp_span parts[] = { { header, sizeof header }, bytes };
+	enum lp_err err;
+
+	mac_header(o, bytes.n, header);
+	err = o->p->base->mac(o->ctx->mac, parts, 2, want);
+	if (err)
+		return err;
+	return lp_equal_ct(want, mac, o->p->mac_len) ? LP_OK : refuse(o, "mac");
+}
+
+/* RFC 5246 6.2.3.2: the last byte is padding_length, and every byte of the padding
+ * has that value. */
+static enum lp_err strip_padding(struct opening *o, size_t n, size_t behind, size_t *left)
+{
+	size_t pad = o->out[n - 1];
+
+	if (pad + 1 + behind > n)
+		return refuse(o, "padding");
+	for (size_t i = n - 1 - pad; i < n - 1; i++)
+		if (o->out[i] != pad)
+			return refuse(o, "padding");
+	*left = n - 1 - pad - behind;
+	return LP_OK;
+}
+
+static enum lp_err open_cbc(struct opening *o)
+{
+	struct lp_protect *p = o->p;
+	size_t block = o->info->block, mac_len = p->mac_len;
+	size_t after = p->etm ? mac_len : 0;
+	struct lp_cursor c = lp_cursor_span(o->record->fragment);
+	lp_span iv = { p->keys->iv, block }, body, sealed_mac;
+	size_t content;
+	enum lp_err err;
+
+	if (explicit_iv(p->version))
+		iv = lp_cursor_bytes(&c, block);
+	if (lp_cursor_left(&c) < after + block)
+		return refuse(o, "length");
+	body = lp_cursor_bytes(&c, lp_cursor_left(&c) - after);
+	sealed_mac = lp_cursor_rest(&c);
+	if (body.n % block || (!p->etm && body.n < mac_len + 1))
+		return refuse(o, "length");
+	if (p->etm) { /* RFC 7366 section 3: over IV and ciphertext, before decryption */
+		err = check_mac(o, lp_span_of(o->record->fragment.p, o->record->fragment.n - after),
+				sealed_mac.p);
+		if (err)
+			return err;
+	}
+	err = p->cipher->decrypt(o->ctx->cipher, iv.p, body.p, body.n, o->out);
+	if (!err)
+		err = strip_padding(o, body.n, p->etm ? 0 : mac_len, &content);
+	if (!err && !p->etm)
+		err = check_mac(o, lp_span_of(o->out, content), o->out + content);
+	if (err)
+		return err;
+	if (!explicit_iv(p->version))
+		memcpy(p->keys->iv, body.p + body.n - block, block);
+	o->n = content;
+	return LP_OK;
+}
+
+/* Nonce: RFC 5288 section 3 (implicit part, then what the record carries), RFC 7905
+ * section 2 (nothing carried: the sequence number is added to it). */
+static enum lp_err open_aead(struct opening *o)
+{
+	struct lp_protect *p = o->p;
+	struct lp_cursor c = lp_cursor_span(o->record->fragment);
+	lp_span carried = lp_cursor_bytes(&c, o->info->explicit_nonce), body, tag;
+	uint8_t nonce[NONCE], header[MAC_HEADER];
+	enum lp_err err;
+
+	if (lp_cursor_left(&c) < o->info->tag)
+		return refuse(o, "length");
+	body = lp_cursor_bytes(&c, lp_cursor_left(&c) - o->info->tag);
+	tag = lp_cursor_rest(&c);
+	memcpy(nonce, p->keys->iv, o->info->iv);
+	if (carried.n)
+		memcpy(nonce + o->info->iv, carried.p, carried.n);
+	else
+		for (int i = 0; i < 8; i++)
+			nonce[NONCE - 1 - i] ^= (uint8_t)(o->seq >> 8 * i);
+	mac_header(o, body.n, header);
+	err = p->cipher->open(o->ctx->cipher, nonce, lp_span_of(header, sizeof header), body.p,
+			      body.n, tag.p, o->out);
+	if (err == LP_E_AUTH)
+		return refuse(o, "tag");
+	o->n = body.n;
+	return err;
+}
+
+/* Stream ciphers and NULL (RFC 5246 section 6.2.3.1): content, then its MAC. */
+static enum lp_err open_stream(struct opening *o)
+{
+	struct lp_protect *p = o->p;
+	lp_span in = o->record->fragment;
+	enum lp_err err = LP_OK;
+
+	if (in.n < p->mac_len)
+		return refuse(o, "length");
+	if (o->info->kind == LP_KIND_STREAM) {
+		err = stream_context(p);
+		if (!err)
+			err = p->cipher->decrypt(p->stream, NULL, in.p, in.n, o->out);
+		p->stream_ctx_at += in.n;
+	} else {
+		memcpy(o->out, in.p, in.n);
+	}
+	if (!err)
+		err = check_mac(o, lp_span_of(o->out, in.n - p->mac_len),
+				o->out + in.n - p->mac_len);
+	if (err)
+		return err;
+	p->stream_at += in.n;
+	o->n = in.n - p->mac_len;
+	return LP_OK;
+}
+
+enum lp_err lp_protect_open(struct lp_protect *p, uint16_t epoch, uint64_t seq,
+			    const struct lp_sealed *record, uint8_t *out, size_t size, size_t *n,
+			    const char **why)
+{
+	struct opening o = { .p = p, .info = info_of(p), .record = record, .seq = seq, .out = out };
+	enum lp_err err;
+
+	*n = 0;
+	*why = NULL;
+	if (size < record->fragment.n)
+		return LP_E_ARG;
+	if (epoch != p->epoch) {
+		*why = "epoch";
+		return LP_E_AUTH;
+	}
+	err = contexts(p, &o.ctx);
+	if (err)
+		return err;
+	if (o.info->kind == LP_KIND_CBC)
+		err = open_cbc(&o);
+	else if (o.info->kind == LP_KIND_AEAD)
+		err = open_aead(&o);
+	else
+		err = open_stream(&o);
+	if (!err && o.n > CONTENT_MAX) {
+		err = LP_E_FORMAT;
+		o.why = "length";
+	}
+	if (err) {
+		/* What may be unauthentic is not left lying about. */
+		if (record->fragment.n)
+			memset(out, 0, record->fragment.n);
+		*why = o.why;
+		return err;
+	}
+	p->seq = seq + 1;
+	*n = o.n;
+	return LP_OK;
+}
+
+void lp_protect_chain(struct lp_protect *p, lp_span fragment)
+{
+	const struct lp_cipher_info *info = info_of(p);
+	size_t after = p->etm ? p->mac_len : 0;
+
+	if (info->kind == LP_KIND_STREAM)
+		p->stream_at += fragment.n;
+	else if (info->kind == LP_KIND_CBC && !explicit_iv(p->version) &&
+		 fragment.n >= after + info->block)
+		memcpy(p->keys->iv, fragment.p + fragment.n - after - info->block, info->block);
+}
+
+void lp_protect_content_range(const struct lp_protect *p, size_t n, size_t *min, size_t *max)
+{
+	const struct lp_cipher_info *info = info_of(p);
+	size_t over = p->mac_len, pad = 0;
+
+	if (info->kind == LP_KIND_AEAD) {
+		over = (size_t)info->explicit_nonce + info->tag;
+	} else if (info->kind == LP_KIND_CBC) {
+		over += 1 + (explicit_iv(p->version) ? info->block : 0u);
+		pad = info->block - 1u;
+	}
+	*max = n > over ? n - over : 0;
+	*min = *max > pad ? *max - pad : 0;
+}

@@ -1,0 +1,683 @@
+/* tls/protect: opening records that other libraries sealed, and refusing every other. */
+#include <check.h>
+#include <mbedtls/md.h>
+#include <stdlib.h>
+
+#include "base/secret.h"
+#include "help_seal.h"
+#include "help_tls.h"
+#include "tls/hello.h"
+#include "tls/protect.h"
+#include "tls/record.h"
+
+static const struct lp_crypto *const providers[] = {
+	&lp_crypto_mbedtls,
+#ifdef LP_WITH_OPENSSL
+	&lp_crypto_openssl,
+#endif
+};
+
+enum { PROVIDERS = sizeof providers / sizeof providers[0], BIG = 20000, STREAM = 80000 };
+
+/* ---- a sender ---- */
+
+struct sender {
+	const struct lp_suite *suite;
+	const struct lp_cipher_info *info;
+	uint16_t version;
+	bool etm;
+	size_t mac_len;      /* on the wire */
+	size_t padding;      /* extra blocks of CBC padding */
+	uint8_t mac[48], key[32], iv[16];
+	uint64_t seq;
+	uint8_t plain[STREAM]; /* stream ciphers: all plaintext so far */
+	size_t plain_n;
+};
+
+static const int md_types[] = {
+	[LP_MD5] = MBEDTLS_MD_MD5,
+	[LP_SHA1] = MBEDTLS_MD_SHA1,
+	[LP_SHA256] = MBEDTLS_MD_SHA256,
+	[LP_SHA384] = MBEDTLS_MD_SHA384,
+};
+
+static void hmac(const struct sender *s, uint8_t type, lp_span bytes, uint8_t *out)
+{
+	uint8_t header[13], full[64];
+	mbedtls_md_context_t md;
+	const mbedtls_md_info_t *info = mbedtls_md_info_from_type((mbedtls_md_type_t)md_types[s->suite->mac]);
+
+	for (int i = 0; i < 8; i++)
+		header[i] = (uint8_t)(s->seq >> (56 - 8 * i));
+	header[8] = type;
+	header[9] = 3;
+	header[10] = (uint8_t)s->version;
+	header[11] = (uint8_t)(bytes.n >> 8);
+	header[12] = (uint8_t)bytes.n;
+	mbedtls_md_init(&md);
+	ck_assert_int_eq(mbedtls_md_setup(&md, info, 1), 0);
+	mbedtls_md_hmac_starts(&md, s->mac, lp_digest_size(s->suite->mac));
+	mbedtls_md_hmac_update(&md, header, sizeof header);
+	mbedtls_md_hmac_update(&md, bytes.p, bytes.n);
+	mbedtls_md_hmac_finish(&md, full);
+	mbedtls_md_free(&md);
+	memcpy(out, full, s->mac_len);
+}
+
+static bool encrypt(const struct sender *s, const uint8_t *iv, lp_span aad, const uint8_t *in, size_t n,
+		    uint8_t *out, uint8_t *tag)
+{
+	if (help_seal_mbedtls(s->suite->cipher, s->key, iv, aad, in, n, out, tag))
+		return true;
+#ifdef LP_WITH_OPENSSL
+	return help_seal_openssl(s->suite->cipher, s->key, iv, aad, in, n, out, tag);
+#else
+	return false;
+#endif
+}
+
+static size_t seal_cbc(struct sender *s, uint8_t type, const uint8_t *in, size_t n, uint8_t *out)
+{
+	size_t block = s->info->block, at = s->version >= 0x302 ? block : 0, body = n, pad;
+	static uint8_t plain[BIG];
+	uint8_t iv[16];
+
+	memcpy(iv, s->iv, block);
+	if (at) {
+		help_fill(iv, block, (uint32_t)s->seq + 77);
+		memcpy(out, iv, block);
+	}
+	memcpy(plain, in, n);
+	if (!s->etm) {
+		hmac(s, type, lp_span_of(in, n), plain + n);
+		body += s->mac_len;
+	}
+	pad = block - 1 - body % block + s->padding * block;
+	memset(plain + body, (int)pad, pad + 1);
+	body += pad + 1;
+	if (!encrypt(s, iv, (lp_span){ NULL, 0 }, plain, body, out + at, NULL))
+		return 0;
+	if (!at)
+		memcpy(s->iv, out + body - block, block);
+	if (!s->etm)
+		return at + body;
+	hmac(s, type, lp_span_of(out, at + body), out + at + body);
+	return at + body + s->mac_len;
+}
+
+static size_t seal_aead(struct sender *s, uint8_t type, const uint8_t *in, size_t n, uint8_t *out)
+{
+	uint8_t nonce[12], aad[13];
+	size_t at = s->info->explicit_nonce;
+
+	memcpy(nonce, s->iv, s->info->iv);
+	for (int i = 0; i < 8; i++) {
+		uint8_t b = (uint8_t)(s->seq >> (56 - 8 * i));
+
+		aad[i] = b;
+		if (at)
+			nonce[4 + i] = out[i] = (uint8_t)(b + 0x30 + i); /* not the sequence number */
+		else
+			nonce[4 + i] ^= b;
+	}
+	aad[8] = type;
+	aad[9] = 3;
+	aad[10] = (uint8_t)s->version;
+	aad[11] = (uint8_t)(n >> 8);
+	aad[12] = (uint8_t)n;
+	if (!encrypt(s, nonce, lp_span_of(aad, 13), in, n, out + at, out + at + n))
+		return 0;
+	return at + n + s->info->tag;
+}
+
+static size_t seal_stream(struct sender *s, uint8_t type, const uint8_t *in, size_t n, uint8_t *out)
+{
+	static uint8_t whole[STREAM];
+	size_t from = s->plain_n;
+
+	memcpy(s->plain + from, in, n);
+	hmac(s, type, lp_span_of(in, n), s->plain + from + n);
+	s->plain_n += n + s->mac_len;
+	if (!encrypt(s, NULL, (lp_span){ NULL, 0 }, s->plain, s->plain_n, whole, NULL))
+		return 0;
+	memcpy(out, whole + from, s->plain_n - from);
+	return s->plain_n - from;
+}
+
+/* One record; 0 if no library of the tests can make it. */
+static size_t seal(struct sender *s, uint8_t type, const uint8_t *in, size_t n, uint8_t *out)
+{
+	size_t done;
+
+	if (s->info->kind == LP_KIND_CBC)
+		done = seal_cbc(s, type, in, n, out);
+	else if (s->info->kind == LP_KIND_AEAD)
+		done = seal_aead(s, type, in, n, out);
+	else
+		done = seal_stream(s, type, in, n, out);
+	s->seq++;
+	return done;
+}
+
+/* ---- one connection ---- */
+
+struct pair {
+	struct lp_protect_params params;
+	struct lp_protect reader[2];
+	struct sender *sender[2];
+};
+
+/* The sender cuts the key block for itself. */
+static void pair_init(struct pair *x, struct lp_ctx_cache *cache, const struct lp_crypto *crypto,
+		      const struct lp_suite *suite, uint16_t version, bool etm, bool truncated)
+{
+	const struct lp_cipher_info *info = lp_cipher_info(suite->cipher);
+	size_t mac = lp_digest_size(suite->mac), n, at = 0;
+	uint8_t block[512];
+
+	*x = (struct pair){ .params = { suite, crypto, crypto, version, 1, etm, truncated } };
+	n = lp_protect_key_block_size(&x->params);
+	ck_assert_uint_eq(n, 2 * (mac + info->key_material + info->iv));
+	help_fill(block, n, 5);
+	ck_assert_int_eq(lp_protect_setup(&x->reader[0], &x->reader[1], cache, &x->params, block, n), LP_OK);
+	for (int i = 0; i < 2; i++) {
+		struct sender *s = x->sender[i] = calloc(1, sizeof *s);
+
+		s->suite = suite;
+		s->info = info;
+		s->version = version;
+		s->etm = etm && info->kind == LP_KIND_CBC;
+		s->mac_len = truncated && mac ? 10 : mac;
+	}
+	for (int i = 0; i < 2; i++, at += mac)
+		memcpy(x->sender[i]->mac, block + at, mac);
+	for (int i = 0; i < 2; i++, at += info->key)
+		memcpy(x->sender[i]->key, block + at, info->key);
+	for (int i = 0; i < 2; i++, at += info->iv)
+		memcpy(x->sender[i]->iv, block + at, info->iv);
+}
+
+static void pair_clear(struct pair *x)
+{
+	for (int i = 0; i < 2; i++) {
+		lp_protect_clear(&x->reader[i]);
+		free(x->sender[i]);
+	}
+}
+
+static uint8_t content[BIG], fragment[BIG], out[BIG];
+
+/* Opens what was sealed; the copy ends where the record ends. */
+static enum lp_err open_at(struct lp_protect *p, uint64_t seq, uint8_t type, uint16_t version,
+			   const uint8_t *f, size_t len, size_t *n, const char **why)
+{
+	uint8_t *copy = malloc(len + !len);
+	struct lp_sealed rec = { type, version, { copy, len } };
+	enum lp_err err;
+
+	memcpy(copy, f, len);
+	err = lp_protect_open(p, 1, seq, &rec, out, sizeof out, n, why);
+	free(copy);
+	return err;
+}
+
+static void opens(struct lp_protect *p, uint16_t version, const uint8_t *f, size_t len,
+		  const uint8_t *want, size_t want_n)
+{
+	uint64_t seq = p->seq;
+	const char *why = NULL;
+	size_t n = 99, min, max;
+
+	ck_assert_msg(open_at(p, seq, LP_CONTENT_DATA, version, f, len, &n, &why) == LP_OK,
+		      "%s %04x etm=%d: %s", p->suite->name, version, p->etm, why ? why : "?");
+	ck_assert_uint_eq(n, want_n);
+	ck_assert_mem_eq(out, want, n);
+	ck_assert_uint_eq(p->seq, seq + 1);
+	lp_protect_content_range(p, len, &min, &max);
+	ck_assert_uint_le(n, max);
+	if (!want_n || want_n % 16 != 3) /* those have more padding than they must */
+		ck_assert_uint_ge(n, min);
+}
+
+/* Each suite that differs from those before it in cipher or MAC, in each version and
+ * with and without RFC 7366 where that makes sense. */
+typedef void each_fn(const struct lp_crypto *crypto, const struct lp_suite *suite, uint16_t version,
+		     bool etm);
+
+static int each_suite(each_fn *fn, bool only_aes)
+{
+	bool seen[LP_CIPHER_COUNT][LP_MD5_SHA1 + 1] = { { false } };
+	size_t n;
+	const struct lp_suite *t = lp_suite_table(&n);
+	int count = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct lp_suite *s = &t[i];
+		const struct lp_cipher_info *info;
+
+		if (s->cipher >= LP_CIPHER_COUNT || s->exported || s->kx == LP_KX_TLS13 ||
+		    s->kx == LP_KX_NULL || s->mac == LP_SM3 || seen[s->cipher][s->mac])
+			continue;
+		info = lp_cipher_info(s->cipher);
+		if (only_aes && strncmp(info->name, "AES", 3))
+			continue;
+		seen[s->cipher][s->mac] = true;
+		for (int p = 0; p < PROVIDERS; p++) {
+			if (info->kind != LP_KIND_NULL && !providers[p]->has_cipher(s->cipher))
+				continue;
+			for (uint16_t v = info->kind == LP_KIND_AEAD ? 0x303 : 0x301; v <= 0x303; v++)
+				for (int etm = 0; etm <= (info->kind == LP_KIND_CBC); etm++, count++)
+					fn(providers[p], s, v, etm);
+		}
+	}
+	return count;
+}
+
+static void sizes_of_all_kinds(const struct lp_crypto *crypto, const struct lp_suite *suite,
+			       uint16_t version, bool etm)
+{
+	static const size_t sizes[] = { 0, 1, 15, 16, 17, 0, 100, 3, 1 << 14, 19, 2 };
+	struct lp_ctx_cache cache;
+	struct pair x;
+	size_t len;
+
+	lp_ctx_cache_init(&cache, 4);
+	pair_init(&x, &cache, crypto, suite, version, etm, false);
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+		for (int dir = 0; dir < 2; dir++) {
+			help_fill(content, sizes[i], (uint32_t)i + 1);
+			x.sender[dir]->padding = sizes[i] % 16 == 3 ? 15 : 0;
+			len = seal(x.sender[dir], LP_CONTENT_DATA, content, sizes[i], fragment);
+			if (!len)
+				goto out; /* no library seals it */
+			opens(&x.reader[dir], version, fragment, len, content, sizes[i]);
+		}
+out:
+	pair_clear(&x);
+	ck_assert_uint_eq(cache.used, 0);
+	lp_ctx_cache_clear(&cache);
+}
+
+START_TEST(records_of_every_suite)
+{
+	ck_assert_int_gt(each_suite(sizes_of_all_kinds, false), 30);
+}
+END_TEST
+
+static void refused(struct lp_protect *p, uint64_t seq, uint8_t type, uint16_t version, const uint8_t *f,
+		    size_t len)
+{
+	uint64_t before = p->seq;
+	const char *why = NULL;
+	size_t n = 99;
+
+	ck_assert_int_eq(open_at(p, seq, type, version, f, len, &n, &why), LP_E_AUTH);
+	ck_assert_ptr_nonnull(why);
+	ck_assert(!strcmp(why, "mac") || !strcmp(why, "tag") || !strcmp(why, "padding") ||
+		  !strcmp(why, "length"));
+	ck_assert_uint_eq(n, 0);
+	ck_assert_uint_eq(p->seq, before);
+	for (size_t i = 0; i < len; i++)
+		ck_assert_uint_eq(out[i], 0);
+}
+
+static void every_byte_counts(const struct lp_crypto *crypto, const struct lp_suite *suite,
+			      uint16_t version, bool etm)
+{
+	struct lp_ctx_cache cache;
+	struct pair x;
+	struct lp_protect *p = &x.reader[0];
+	size_t len, n;
+	const char *why;
+
+	lp_ctx_cache_init(&cache, 4);
+	pair_init(&x, &cache, crypto, suite, version, etm, false);
+	help_fill(content, 21, 3);
+	/* The second record, so that there is a state to be kept. */
+	len = seal(x.sender[0], LP_CONTENT_DATA, content, 21, fragment);
+	opens(p, version, fragment, len, content, 21);
+	len = seal(x.sender[0], LP_CONTENT_DATA, content, 21, fragment);
+	for (size_t i = 0; i < len; i++) {
+		fragment[i] ^= (uint8_t)(1 << i % 8);
+		refused(p, 1, LP_CONTENT_DATA, version, fragment, len);
+		fragment[i] ^= (uint8_t)(1 << i % 8);
+	}
+	for (size_t cut = 0; cut < len; cut++)
+		refused(p, 1, LP_CONTENT_DATA, version, fragment, cut);
+	refused(p, 0, LP_CONTENT_DATA, version, fragment, len);
+	refused(p, 2, LP_CONTENT_DATA, version, fragment, len);
+	refused(p, 1ULL << 63 | 1, LP_CONTENT_DATA, version, fragment, len);
+	refused(p, 1, LP_CONTENT_ALERT, version, fragment, len);
+	refused(p, 1, LP_CONTENT_DATA, version ^ 1, fragment, len);
+	refused(&x.reader[1], 1, LP_CONTENT_DATA, version, fragment, len);
+	struct lp_sealed rec = { LP_CONTENT_DATA, version, { fragment, len } };
+	ck_assert_int_eq(lp_protect_open(p, 2, 1, &rec, out, sizeof out, &n, &why), LP_E_AUTH);
+	ck_assert_str_eq(why, "epoch");
+	ck_assert_int_eq(lp_protect_open(p, 1, 1, &rec, out, len - 1, &n, &why), LP_E_ARG);
+	/* After all that it opens, and so does the next. */
+	opens(p, version, fragment, len, content, 21);
+	len = seal(x.sender[0], LP_CONTENT_DATA, content, 7, fragment);
+	opens(p, version, fragment, len, content, 7);
+	pair_clear(&x);
+	lp_ctx_cache_clear(&cache);
+}
+
+START_TEST(records_tampered_with)
+{
+	ck_assert_int_gt(each_suite(every_byte_counts, true), 20);
+	for (int p = 0; p < PROVIDERS; p++) {
+		every_byte_counts(providers[p], lp_suite_find(0x0002), 0x302, false); /* NULL_SHA */
+		every_byte_counts(providers[p], lp_suite_find(0xcca8), 0x303, false); /* ChaCha20 */
+		if (providers[p]->has_cipher(LP_RC4_128))
+			every_byte_counts(providers[p], lp_suite_find(0x0005), 0x301, false);
+		if (providers[p]->has_cipher(LP_3DES_EDE_CBC))
+			every_byte_counts(providers[p], lp_suite_find(0x000a), 0x301, false);
+	}
+}
+END_TEST
+
+/* RFC 5246 6.2.3.2: every byte of the padding must be checked. */
+START_TEST(padding_in_detail)
+{
+	struct lp_ctx_cache cache;
+	struct pair x;
+	size_t len, n;
+	const char *why;
+
+	lp_ctx_cache_init(&cache, 4);
+	for (int etm = 0; etm < 2; etm++) {
+		pair_init(&x, &cache, providers[0], lp_suite_find(0x002f), 0x302, etm, false);
+		x.sender[0]->padding = 4;
+		help_fill(content, 5, 1);
+		len = seal(x.sender[0], LP_CONTENT_DATA, content, 5, fragment);
+		/* Flipping a byte of the block before changes the padding only. */
+		fragment[len - (etm ? 20 : 0) - 32] ^= 1;
+		ck_assert_int_eq(open_at(&x.reader[0], 0, LP_CONTENT_DATA, 0x302, fragment, len, &n, &why),
+				 LP_E_AUTH);
+		ck_assert_str_eq(why, etm ? "mac" : "padding");
+		pair_clear(&x);
+	}
+	lp_ctx_cache_clear(&cache);
+}
+END_TEST
+
+START_TEST(truncated_hmac)
+{
+	struct lp_ctx_cache cache;
+	struct pair x;
+	size_t len;
+
+	lp_ctx_cache_init(&cache, 4);
+	for (int etm = 0; etm < 2; etm++) {
+		pair_init(&x, &cache, providers[0], lp_suite_find(0x003c), 0x303, etm, true);
+		for (size_t n = 0; n < 50; n++) {
+			help_fill(content, n, 1);
+			len = seal(x.sender[1], LP_CONTENT_DATA, content, n, fragment);
+			opens(&x.reader[1], 0x303, fragment, len, content, n);
+		}
+		pair_clear(&x);
+	}
+	lp_ctx_cache_clear(&cache);
+}
+END_TEST
+
+/* A record that was seen and not opened does not close those behind it. */
+START_TEST(records_passed_by)
+{
+	static const uint16_t suites[] = { 0x002f, 0x0005, 0x009c, 0x003d, 0xcca8 };
+	struct lp_ctx_cache cache;
+
+	lp_ctx_cache_init(&cache, 4);
+	for (size_t i = 0; i < sizeof suites / sizeof suites[0]; i++)
+		for (int etm = 0; etm < 2; etm++) {
+			const struct lp_suite *s = lp_suite_find(suites[i]);
+			uint16_t version = i < 2 ? 0x301 : 0x303;
+			struct pair x;
+			struct lp_protect *p = &x.reader[0];
+			size_t len;
+
+			if (!providers[0]->has_cipher(s->cipher))
+				continue;
+			pair_init(&x, &cache, providers[0], s, version, etm, false);
+			help_fill(content, 2000, 1);
+			len = seal(x.sender[0], LP_CONTENT_DATA, content, 40, fragment);
+			opens(p, version, fragment, len, content, 40);
+			len = seal(x.sender[0], LP_CONTENT_DATA, content, 2000, fragment);
+			lp_protect_chain(p, lp_span_of(fragment, len));
+			ck_assert_uint_eq(p->seq, 1);
+			p->seq = 2;
+			for (int k = 0; k < 2; k++) {
+				len = seal(x.sender[0], LP_CONTENT_DATA, content, 9, fragment);
+				opens(p, version, fragment, len, content, 9);
+			}
+			pair_clear(&x);
+		}
+	lp_ctx_cache_clear(&cache);
+}
+END_TEST
+
+START_TEST(contexts_are_bounded)
+{
+	enum { SESSIONS = 7 };
+	static struct pair x[SESSIONS];
+	struct lp_ctx_cache cache;
+	size_t len;
+	int count = 0;
+
+	/* A cache for one session, used by seven in turn. */
+	lp_ctx_cache_init(&cache, 1);
+	for (int i = 0; i < SESSIONS; i++)
+		pair_init(&x[i], &cache, providers[PROVIDERS - 1], lp_suite_find(i % 2 ? 0x009d : 0x0035),
+			  0x303, false, false);
+	for (int round = 0; round < 4; round++)
+		for (int i = 0; i < SESSIONS; i++, count++) {
+			help_fill(content, 33, (uint32_t)(round * 10 + i));
+			len = seal(x[i].sender[1], LP_CONTENT_DATA, content, 33, fragment);
+			opens(&x[i].reader[1], 0x303, fragment, len, content, 33);
+			ck_assert_uint_le(cache.used, 2);
+		}
+	ck_assert_uint_eq(cache.made, count);
+	ck_assert_uint_eq(cache.evicted, count - 2);
+	/* The last two are still there. */
+	for (int i = SESSIONS - 2; i < SESSIONS; i++) {
+		len = seal(x[i].sender[1], LP_CONTENT_DATA, content, 33, fragment);
+		opens(&x[i].reader[1], 0x303, fragment, len, content, 33);
+	}
+	ck_assert_uint_eq(cache.made, count);
+	/* A direction may be moved; the others' ends do not touch its context. */
+	struct lp_protect moved = x[SESSIONS - 1].reader[1];
+
+	memset(&x[SESSIONS - 1].reader[1], 0, sizeof moved);
+	for (int i = 0; i < SESSIONS; i++) {
+		if (i < SESSIONS - 1)
+			pair_clear(&x[i]);
+	}
+	len = seal(x[SESSIONS - 1].sender[1], LP_CONTENT_DATA, content, 33, fragment);
+	opens(&moved, 0x303, fragment, len, content, 33);
+	ck_assert_uint_eq(cache.made, count);
+	lp_protect_clear(&moved);
+	pair_clear(&x[SESSIONS - 1]);
+	ck_assert_uint_eq(cache.used, 0);
+	lp_ctx_cache_clear(&cache);
+}
+END_TEST
+
+START_TEST(contexts_many)
+{
+	enum { SESSIONS = 300 };
+	static struct lp_protect p[SESSIONS][2];
+	struct lp_ctx_cache cache;
+	struct lp_protect_params params = { lp_suite_find(0x002f), providers[0], providers[0], 0x303, 1, 0, 0 };
+	uint8_t block[512], junk[64] = { 0 };
+	struct lp_sealed rec = { 23, 0x303, { junk, 64 } };
+	const char *why;
+	size_t n;
+
+	lp_ctx_cache_init(&cache, 100);
+	help_fill(block, sizeof block, 1);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < SESSIONS; i++) {
+			if (!round)
+				ck_assert_int_eq(lp_protect_setup(&p[i][0], &p[i][1], &cache, &params, block,
+								  lp_protect_key_block_size(&params)), LP_OK);
+			ck_assert_int_eq(lp_protect_open(&p[i][0], 1, 0, &rec, out, sizeof out, &n, &why),
+					 LP_E_AUTH);
+			ck_assert_uint_le(cache.used, 200);
+		}
+		/* Holes in the middle are used again. */
+		for (int i = 0; round && i < SESSIONS; i += 3)
+			lp_protect_clear(&p[i][0]);
+	}
+	ck_assert_uint_eq(cache.evicted, cache.made - 200);
+	for (int i = 0; i < SESSIONS; i++) {
+		lp_protect_clear(&p[i][0]);
+		lp_protect_clear(&p[i][1]);
+	}
+	ck_assert_uint_eq(cache.used, 0);
+	lp_ctx_cache_clear(&cache);
+}
+END_TEST
+
+START_TEST(what_cannot_be_set_up)
+{
+	static const struct {
+		uint16_t suite, version;
+	} cases[] = {
+		{ 0x002f, 0x300 }, /* SSL 3.0 has another MAC */
+		{ 0x002f, 0x304 },
+		{ 0x009c, 0x302 }, /* AEAD needs TLS 1.2 */
+		{ 0x0000, 0x303 }, /* nothing is protected */
+		{ 0x0003, 0x301 }, /* EXPORT */
+		{ 0x1301, 0x303 },
+		{ 0xe011, 0x303 }, /* a cipher without a name */
+	};
+	struct lp_ctx_cache cache;
+	struct lp_protect a = { 0 }, b = { 0 };
+	uint8_t block[512] = { 0 };
+
+	lp_ctx_cache_init(&cache, 1);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct lp_protect_params params = { lp_suite_find(cases[i].suite), providers[0], providers[0],
+						    cases[i].version, 1, false, false };
+
+		ck_assert_ptr_nonnull(params.suite);
+		ck_assert_int_eq(lp_protect_setup(&a, &b, &cache, &params, block,
+						  lp_protect_key_block_size(&params)), LP_E_UNSUPPORTED);
+		ck_assert(!lp_protect_ready(&a) && !lp_protect_ready(&b));
+		ck_assert_int_eq(lp_protect_derive(&a, &b, &cache, &params, block, block, block),
+				 LP_E_UNSUPPORTED);
+	}
+	struct lp_protect_params params = { lp_suite_find(0x2f), NULL, providers[0], 0x303, 1, 0, 0 };
+
+	ck_assert_int_eq(lp_protect_setup(&a, &b, &cache, &params, block, 104), LP_E_UNSUPPORTED);
+	params.cipher = providers[0];
+	ck_assert_int_eq(lp_protect_setup(&a, &b, &cache, &params, block, 103), LP_E_ARG);
+	ck_assert(!lp_protect_ready(&a));
+	lp_protect_clear(&a);
+	lp_ctx_cache_clear(&cache);
+}
+END_TEST
+
+START_TEST(content_too_long)
+{
+	struct lp_ctx_cache cache;
+	struct pair x;
+	size_t len, n;
+	const char *why;
+
+	lp_ctx_cache_init(&cache, 4);
+	pair_init(&x, &cache, providers[0], lp_suite_find(0x009c), 0x303, false, false);
+	help_fill(content, BIG - 100, 1);
+	len = seal(x.sender[0], LP_CONTENT_DATA, content, (1 << 14) + 1024, fragment);
+	opens(&x.reader[0], 0x303, fragment, len, content, (1 << 14) + 1024);
+	len = seal(x.sender[0], LP_CONTENT_DATA, content, (1 << 14) + 1025, fragment);
+	ck_assert_int_eq(open_at(&x.reader[0], 1, 23, 0x303, fragment, len, &n, &why), LP_E_FORMAT);
+	ck_assert_uint_eq(n, 0);
+	ck_assert_uint_eq(out[0], 0);
+	pair_clear(&x);
+	lp_ctx_cache_clear(&cache);
+}
+END_TEST
+
+/* Recorded sessions: every record behind ChangeCipherSpec. */
+static void open_fixture(const struct tls_fixture *f, const struct lp_crypto *crypto)
+{
+	static uint8_t bytes[2][4096];
+	uint8_t master[LP_MASTER_SIZE];
+	struct lp_client_hello c = { 0 };
+	struct lp_server_hello s = { 0 };
+	struct lp_protect p[2] = { { 0 } };
+	struct lp_ctx_cache cache;
+	struct lp_records r;
+	struct lp_record rec;
+	const char *why;
+	size_t n, got;
+
+	tls_unhex(f->master, master, sizeof master);
+	n = tls_unhex(f->stream[0], bytes[0], sizeof bytes[0]);
+	ck_assert_int_eq(lp_client_hello_read(&c, lp_span_of(bytes[0] + 9, (size_t)(bytes[0][7] << 8 | bytes[0][8])),
+					      &why), LP_OK);
+	n = tls_unhex(f->stream[1], bytes[1], sizeof bytes[1]);
+	ck_assert_int_eq(lp_server_hello_read(&s, lp_span_of(bytes[1] + 9, (size_t)(bytes[1][7] << 8 | bytes[1][8])),
+					      &why), LP_OK);
+	struct lp_protect_params params = { lp_suite_find(s.suite), crypto, crypto, s.version, 1,
+					    s.seen & LP_HAS_ETM, false };
+
+	lp_ctx_cache_init(&cache, 1);
+	ck_assert_int_eq(lp_protect_derive(&p[0], &p[1], &cache, &params, master, c.random.p, s.random.p), LP_OK);
+	for (int dir = 0; dir < 2; dir++) {
+		bool sealed = false, hello = false, closed = false;
+		const char *want = dir ? "hello from server\n" : "hello from client\n";
+
+		n = strlen(f->stream[dir]) / 2;
+		lp_records_init(&r, 0);
+		lp_records_push(&r, bytes[dir], n);
+		while (lp_records_next(&r, &rec) == LP_OK) {
+			struct lp_sealed in = { rec.type, rec.version, rec.fragment };
+
+			if (sealed) {
+				ck_assert_msg(lp_protect_open(&p[dir], 1, p[dir].seq, &in, out, sizeof out, &got,
+							      &why) == LP_OK, "%s %s", f->name, why);
+				if (rec.type == LP_CONTENT_HANDSHAKE)
+					ck_assert_mem_eq(out, "\x14\0\0\x0c", 4);
+				if (rec.type == LP_CONTENT_ALERT)
+					closed = got == 2 && out[0] == 1 && !out[1];
+				if (rec.type == LP_CONTENT_DATA && got) /* TLS 1.0: an empty one first */
+					hello = got == strlen(want) && !memcmp(out, want, got);
+			}
+			sealed |= rec.type == LP_CONTENT_CCS;
+		}
+		ck_assert_msg(hello && closed, "%s %d", f->name, dir);
+		lp_records_clear(&r);
+		lp_protect_clear(&p[dir]);
+	}
+	lp_ctx_cache_clear(&cache);
+}
+
+START_TEST(records_of_openssl)
+{
+	for (size_t i = 0; i < tls_fixtures_n; i++)
+		for (int p = 0; p < PROVIDERS; p++)
+			open_fixture(&tls_fixtures[i], providers[p]);
+}
+END_TEST
+
+Suite *suite_protect(void)
+{
+	Suite *s = suite_create("protect");
+	TCase *t = tcase_create("protect");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, records_of_every_suite);
+	tcase_add_test(t, records_tampered_with);
+	tcase_add_test(t, padding_in_detail);
+	tcase_add_test(t, truncated_hmac);
+	tcase_add_test(t, records_passed_by);
+	tcase_add_test(t, contexts_are_bounded);
+	tcase_add_test(t, contexts_many);
+	tcase_add_test(t, what_cannot_be_set_up);
+	tcase_add_test(t, content_too_long);
+	tcase_add_test(t, records_of_openssl);
+	suite_add_tcase(s, t);
+	return s;
+}
