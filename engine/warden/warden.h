@@ -79,7 +79,12 @@ LP_MUST enum lp_err lp_warden_start(struct lp_warden **out, const struct lp_ward
 /* The keys, in a stable order; valid until stop. */
 const struct lp_warden_key *lp_warden_keys(const struct lp_warden *w, size_t *n);
 
-/* Queues a question. LP_E_LIMIT when LP_WARDEN_QUEUE are unanswered. */
+/* Files in key directories that were no keys. */
+uint32_t lp_warden_skipped(const struct lp_warden *w);
+
+/* Queues a question. LP_E_LIMIT when LP_WARDEN_QUEUE are unanswered, LP_E_ARG when
+ * its fields do not fit together (RSA: version, prf, length of the seed), LP_E_IO if
+ * the warden is gone. */
 LP_MUST enum lp_err lp_warden_ask(struct lp_warden *w, const struct lp_ask *ask);
 
 /* Questions without an answer. */
@@ -90,7 +95,9 @@ int lp_warden_fd(const struct lp_warden *w);
 
 /* Sends what is queued and hands out the answers that have come; waits at most
  * timeout_ms for the first (0: not at all, -1: for ever). The callback may ask
- * again. LP_E_IO if the warden is gone (a fault of the machine). */
+ * again, not poll. Returns at once when nothing is pending, and early on a signal.
+ * LP_E_IO if the warden is gone (a fault of the machine; one line has gone to
+ * stderr). */
 typedef void lp_warden_answer(void *user, const struct lp_answer *answer);
 LP_MUST enum lp_err lp_warden_poll(struct lp_warden *w, int timeout_ms, lp_warden_answer *cb,
 				   void *user);

@@ -1,0 +1,478 @@
+/* The engine's side of the warden. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "warden/keyring.h"
+#include "warden/message.h"
+
+enum { CHILD_FD = 3, STOP_MS = 1000, WHY = 512 };
+
+/* What comes in while running; secret memory. A KEYS datagram would not fit and
+ * does not belong there. */
+struct inbox {
+	uint8_t datagram[LP_MESSAGE_LINE_ROOM];
+	struct lp_message message;
+};
+
+struct lp_warden {
+	int fd;
+	pid_t pid;
+	bool dead;
+	struct lp_warden_key *keys;
+	size_t keys_n;
+	uint32_t skipped;
+	size_t pending;
+	struct lp_buf out; /* questions that the socket had no room for: length ‖ datagram */
+	struct inbox *in;
+};
+
+/* Async-signal-safe from here to exec: we may be one of many threads. Descriptors
+ * 0 and 1 become /dev/null, 2 stays, CHILD_FD is the socket, all else is closed by
+ * exec. If exec fails, its errno goes to report. */
+_Noreturn static void become_warden(const char *helper, int sock, int report)
+{
+	char name[] = "limpid", arg[] = LP_WARDEN_ARG, fd[] = "3";
+	char *argv[] = { name, arg, fd, NULL };
+	int null, why;
+
+	sock = fcntl(sock, F_DUPFD_CLOEXEC, 10);
+	report = fcntl(report, F_DUPFD_CLOEXEC, 10);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (sock < 0 || null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 ||
+	    (fcntl(2, F_GETFD) < 0 && dup2(null, 2) < 0) || dup2(sock, CHILD_FD) < 0)
+		goto out;
+	if (close_range(CHILD_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC)) {
+		struct rlimit files = { 0, 0 };
+
+		(void)getrlimit(RLIMIT_NOFILE, &files);
+		for (int i = CHILD_FD + 1; (rlim_t)i < files.rlim_cur; i++)
+			(void)fcntl(i, F_SETFD, FD_CLOEXEC);
+	}
+	execv(helper, argv);
+out:
+	why = errno;
+	(void)!write(report, &why, sizeof why);
+	_exit(127);
+}
+
+/* Forks with all signals blocked, so that no handler of ours runs in the child;
+ * the warden sets its own mask. */
+static enum lp_err spawn(struct lp_warden *w, const char *helper, char *why)
+{
+	int sock[2] = { -1, -1 }, report[2] = { -1, -1 };
+	int code = 0;
+	sigset_t all, before;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sock) ||
+	    pipe2(report, O_CLOEXEC)) {
+		code = errno;
+		goto out;
+	}
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	w->pid = fork();
+	if (w->pid == 0)
+		become_warden(helper, sock[1], report[1]);
+	code = w->pid < 0 ? errno : 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	close(report[1]);
+	report[1] = -1;
+	if (!code)
+		while (read(report[0], &code, sizeof code) < 0 && errno == EINTR)
+			;
+	w->fd = sock[0];
+	sock[0] = -1;
+out:
+	for (int i = 0; i < 2; i++) {
+		if (sock[i] >= 0)
+			close(sock[i]);
+		if (report[i] >= 0)
+			close(report[i]);
+	}
+	if (!code)
+		return LP_OK;
+	snprintf(why, WHY, "cannot start the key process %s: %s", helper, strerror(code));
+	return LP_E_IO;
+}
+
+/* Waits up to ms for the child to end. True: it has, *status is how (-1 if somebody
+ * else took its status). */
+static bool reap(struct lp_warden *w, unsigned ms, int *status)
+{
+	const uint64_t end = lp_clock_mono() + ms * LP_NS_PER_MS;
+	struct timespec nap = { 0, 1000000 };
+	pid_t got;
+
+	*status = -1;
+	while ((got = waitpid(w->pid, status, WNOHANG)) == 0 || (got < 0 && errno == EINTR)) {
+		if (lp_clock_mono() >= end)
+			return false;
+		nanosleep(&nap, NULL);
+		if (nap.tv_nsec < 32000000)
+			nap.tv_nsec *= 2;
+	}
+	if (got < 0)
+		*status = -1;
+	w->pid = -1;
+	return true;
+}
+
+/* How the process ended, for a line. */
+static const char *ending(struct lp_warden *w, char *out, size_t size)
+{
+	int status;
+
+	if (w->pid < 0 || !reap(w, STOP_MS, &status) || status == -1)
+		snprintf(out, size, "it closed its socket");
+	else if (WIFSIGNALED(status))
+		snprintf(out, size, "killed by signal %d", WTERMSIG(status));
+	else
+		snprintf(out, size, "exit status %d", WEXITSTATUS(status));
+	return out;
+}
+
+/* The one line about a warden that is gone or talks nonsense. */
+static enum lp_err die(struct lp_warden *w)
+{
+	char how[64];
+
+	if (!w->dead) {
+		w->dead = true;
+		(void)shutdown(w->fd, SHUT_RDWR);
+		lp_log("the key process has ended (%s)", ending(w, how, sizeof how));
+	}
+	return LP_E_IO;
+}
+
+static bool send_now(struct lp_warden *w, const uint8_t *p, size_t n)
+{
+	ssize_t sent;
+
+	do
+		sent = send(w->fd, p, n, MSG_NOSIGNAL);
+	while (sent < 0 && errno == EINTR);
+	return sent == (ssize_t)n;
+}
+
+/* Tells the warden what to do. False: something does not fit (why), or it is gone
+ * (then its own words, or its end, say more). */
+static enum lp_err configure(struct lp_warden *w, const struct lp_warden_config *config, char *why)
+{
+	const char *crypto = config->crypto ? config->crypto : "auto";
+	const char *passphrase = config->passphrase_file ? config->passphrase_file : "";
+	const struct lp_message_options options = {
+		config->strict_key_modes, config->threads, config->delay_ms,
+		lp_span_of(crypto, strlen(crypto)), lp_span_of(passphrase, strlen(passphrase))
+	};
+	uint8_t datagram[LP_MESSAGE_OPTIONS_ROOM];
+	size_t n = lp_message_write_options(datagram, sizeof datagram, &options);
+
+	if (config->key_paths_n > LP_MESSAGE_PATHS_MAX) {
+		snprintf(why, WHY, "more than %d key files and directories", LP_MESSAGE_PATHS_MAX);
+		return LP_E_ARG;
+	}
+	if (!n) {
+		snprintf(why, WHY, "the name of the crypto provider or of the passphrase file "
+			 "is too long");
+		return LP_E_ARG;
+	}
+	if (!send_now(w, datagram, n))
+		return LP_OK;
+	for (size_t i = 0; i < config->key_paths_n; i++) {
+		n = lp_message_write_path(datagram, sizeof datagram, config->key_paths[i]);
+		if (!n) {
+			snprintf(why, WHY, "the name of a key file is empty or too long");
+			return LP_E_ARG;
+		}
+		if (!send_now(w, datagram, n))
+			return LP_OK;
+	}
+	(void)send_now(w, datagram, lp_message_write_go(datagram, sizeof datagram));
+	return LP_OK;
+}
+
+static enum lp_err take_keys(struct lp_warden *w, struct lp_message_keys *keys)
+{
+	struct lp_warden_key key;
+
+	while (lp_message_next_key(keys, &key) == LP_OK) {
+		if (w->keys_n == LP_KEYRING_MAX || key.id != w->keys_n)
+			return LP_E_FORMAT;
+		if ((w->keys_n & (w->keys_n - 1)) == 0) { /* full at each power of two */
+			size_t room = w->keys_n ? 2 * w->keys_n : 1;
+			void *p = realloc(w->keys, room * sizeof *w->keys);
+
+			if (!p)
+				return LP_E_NOMEM;
+			w->keys = p;
+		}
+		w->keys[w->keys_n++] = key;
+	}
+	w->skipped = keys->skipped;
+	return LP_OK;
+}
+
+static void log_line(lp_span text)
+{
+	lp_log("%.*s", (int)text.n, (const char *)text.p);
+}
+
+/* One message of the warden's start. LP_MORE: there are more to come. */
+static enum lp_err heed(struct lp_warden *w, struct lp_message *m, char *why)
+{
+	enum lp_err err;
+
+	switch (m->type) {
+	case LP_MESSAGE_LOG:
+		log_line(m->text);
+		return LP_MORE;
+	case LP_MESSAGE_FAULT:
+		snprintf(why, WHY, "%.*s", (int)m->text.n, (const char *)m->text.p);
+		return m->fault;
+	case LP_MESSAGE_KEYS:
+		err = take_keys(w, &m->keys);
+		if (err)
+			break;
+		return m->keys.last ? LP_OK : LP_MORE;
+	default:
+		err = LP_E_FORMAT;
+		break;
+	}
+	snprintf(why, WHY, "the key process: %s", lp_err_text(err));
+	return err;
+}
+
+/* Listens until all KEYS are there. */
+static enum lp_err hear_keys(struct lp_warden *w, char *why)
+{
+	uint8_t *datagram = malloc(LP_MESSAGE_MAX);
+	struct lp_message *m = malloc(sizeof *m);
+	enum lp_err err = LP_MORE;
+	char how[64];
+	ssize_t n;
+
+	if (!datagram || !m) {
+		snprintf(why, WHY, "out of memory");
+		err = LP_E_NOMEM;
+	}
+	while (err == LP_MORE) {
+		n = recv(w->fd, datagram, LP_MESSAGE_MAX, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0 || lp_message_read(m, lp_span_of(datagram, (size_t)n))) {
+			(void)shutdown(w->fd, SHUT_RDWR);
+			snprintf(why, WHY, "the key process has ended (%s)",
+				 ending(w, how, sizeof how));
+			err = LP_E_IO;
+			break;
+		}
+		err = heed(w, m, why);
+	}
+	free(datagram);
+	free(m);
+	return err;
+}
+
+enum lp_err lp_warden_start(struct lp_warden **out, const struct lp_warden_config *config,
+			    char *why)
+{
+	struct lp_warden *w = calloc(1, sizeof *w);
+	enum lp_err err = LP_E_NOMEM;
+
+	*out = NULL;
+	snprintf(why, WHY, "out of memory");
+	if (!w)
+		return LP_E_NOMEM;
+	w->fd = -1;
+	w->pid = -1;
+	lp_buf_init(&w->out, (size_t)LP_WARDEN_QUEUE * (LP_MESSAGE_ASK_ROOM + 2));
+	w->in = lp_secret_alloc(sizeof *w->in);
+	if (!w->in)
+		goto out;
+	err = spawn(w, config->helper ? config->helper : "/proc/self/exe", why);
+	if (!err)
+		err = configure(w, config, why);
+	if (!err)
+		err = hear_keys(w, why);
+out:
+	if (err) {
+		lp_warden_stop(w);
+		return err;
+	}
+	why[0] = '\0';
+	*out = w;
+	return LP_OK;
+}
+
+const struct lp_warden_key *lp_warden_keys(const struct lp_warden *w, size_t *n)
+{
+	*n = w->keys_n;
+	return w->keys;
+}
+
+uint32_t lp_warden_skipped(const struct lp_warden *w)
+{
+	return w->skipped;
+}
+
+size_t lp_warden_pending(const struct lp_warden *w)
+{
+	return w->pending;
+}
+
+int lp_warden_fd(const struct lp_warden *w)
+{
+	return w->fd;
+}
+
+int lp_warden_pid(const struct lp_warden *w)
+{
+	return w->pid;
+}
+
+/* LP_MORE: the socket is full. */
+static enum lp_err try_send(struct lp_warden *w, const uint8_t *p, size_t n)
+{
+	ssize_t sent;
+
+	do
+		sent = send(w->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (sent < 0 && errno == EINTR);
+	if (sent == (ssize_t)n)
+		return LP_OK;
+	if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM))
+		return LP_MORE;
+	return die(w);
+}
+
+/* LP_MORE: some is left. */
+static enum lp_err flush(struct lp_warden *w)
+{
+	enum lp_err err = LP_OK;
+
+	while (!err && lp_buf_len(&w->out)) {
+		struct lp_cursor c = lp_cursor_span(lp_buf_span(&w->out));
+		lp_span datagram = lp_cursor_vec16(&c);
+
+		err = try_send(w, datagram.p, datagram.n);
+		if (!err)
+			lp_buf_consume(&w->out, datagram.n + 2);
+	}
+	return err;
+}
+
+enum lp_err lp_warden_ask(struct lp_warden *w, const struct lp_ask *ask)
+{
+	uint8_t bytes[2 + LP_MESSAGE_ASK_ROOM];
+	size_t n;
+	enum lp_err err;
+
+	if (w->dead)
+		return LP_E_IO;
+	if (w->pending == LP_WARDEN_QUEUE)
+		return LP_E_LIMIT;
+	n = lp_message_write_ask(bytes + 2, LP_MESSAGE_ASK_ROOM, ask);
+	if (!n)
+		return LP_E_ARG;
+	bytes[0] = (uint8_t)(n >> 8);
+	bytes[1] = (uint8_t)n;
+	err = lp_buf_len(&w->out) ? LP_MORE : try_send(w, bytes + 2, n);
+	if (err == LP_MORE)
+		err = lp_buf_append(&w->out, bytes, n + 2);
+	if (!err)
+		w->pending++;
+	return err;
+}
+
+/* One message, if there is one. LP_MORE: there is none. *heard counts answers. */
+static enum lp_err receive(struct lp_warden *w, lp_warden_answer *cb, void *user, size_t *heard)
+{
+	struct inbox *in = w->in;
+	ssize_t n;
+
+	n = recv(w->fd, in->datagram, sizeof in->datagram, MSG_DONTWAIT | MSG_TRUNC);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return LP_MORE;
+	if (n <= 0 || (size_t)n > sizeof in->datagram ||
+	    lp_message_read(&in->message, lp_span_of(in->datagram, (size_t)n)))
+		return die(w);
+	lp_wipe(in->datagram, (size_t)n);
+	if (in->message.type == LP_MESSAGE_ANSWER && w->pending) {
+		w->pending--;
+		++*heard;
+		cb(user, &in->message.answer);
+		lp_wipe(&in->message.answer, sizeof in->message.answer);
+		return LP_OK;
+	}
+	return die(w);
+}
+
+enum lp_err lp_warden_poll(struct lp_warden *w, int timeout_ms, lp_warden_answer *cb, void *user)
+{
+	const uint64_t start = lp_clock_mono();
+	size_t heard = 0;
+	enum lp_err err;
+
+	if (w->dead)
+		return LP_E_IO;
+	for (;;) {
+		struct pollfd p = { w->fd, POLLIN, 0 };
+		int left = timeout_ms;
+
+		err = flush(w);
+		if (err < 0)
+			return err;
+		if (err == LP_MORE)
+			p.events |= POLLOUT;
+		/* A callback that asks again must not keep us here for ever. */
+		do
+			err = receive(w, cb, user, &heard);
+		while (!err && heard < LP_WARDEN_QUEUE);
+		if (err < 0)
+			return err;
+		if (heard || !w->pending || !timeout_ms)
+			return LP_OK;
+		if (timeout_ms > 0) {
+			uint64_t gone = (lp_clock_mono() - start) / LP_NS_PER_MS;
+
+			if (gone >= (uint64_t)timeout_ms)
+				return LP_OK;
+			left = timeout_ms - (int)gone;
+		}
+		if (poll(&p, 1, left) < 0) /* a signal: the caller may want to know */
+			return LP_OK;
+	}
+}
+
+void lp_warden_stop(struct lp_warden *w)
+{
+	int status;
+
+	if (!w)
+		return;
+	if (w->fd >= 0)
+		close(w->fd);
+	if (w->pid > 0 && !reap(w, STOP_MS, &status)) {
+		(void)kill(w->pid, SIGKILL);
+		while (waitpid(w->pid, &status, 0) < 0 && errno == EINTR)
+			;
+	}
+	lp_secret_free(w->in, sizeof *w->in);
+	lp_buf_clear(&w->out);
+	free(w->keys);
+	free(w);
+}

@@ -1,0 +1,40 @@
+/* lp_service: the threads of the warden that answer questions.
+ *
+ * One thread for each core, each with RSA contexts of its own (a shared context
+ * halves the rate: the library holds its lock for the whole operation), and one for
+ * the clock, which wipes old premaster secrets. Questions wait in a queue of
+ * LP_WARDEN_QUEUE; beyond it the answer is BUSY. Two equal inputs in flight cost
+ * one RSA operation.
+ *
+ * Owner: the warden's main thread, which alone calls these functions. The keyring
+ * and the crypto set outlive it and do not change. Answers are written to fd. */
+#ifndef LP_WARDEN_SERVICE_H
+#define LP_WARDEN_SERVICE_H
+
+#include "warden/keyring.h"
+
+enum {
+	LP_SERVICE_THREADS_MAX = 64,
+	LP_SERVICE_CONTEXTS = 256, /* RSA contexts a thread keeps; then the oldest goes */
+};
+
+struct lp_service_config {
+	int fd;
+	const struct lp_keyring *ring;
+	const struct lp_crypto_set *crypto;
+	unsigned threads;  /* 0: one for each core that we may use */
+	unsigned delay_ms; /* tests: answers are held back this long */
+};
+
+struct lp_service;
+
+LP_MUST enum lp_err lp_service_new(struct lp_service **out, const struct lp_service_config *config);
+
+/* Takes a question. The answer, be it BUSY, goes to fd; a socket that is gone
+ * shows at the next read, not here. */
+void lp_service_ask(struct lp_service *s, const struct lp_ask *ask);
+
+/* Ends the threads, wipes and frees everything. What was not answered is not. */
+void lp_service_free(struct lp_service *s);
+
+#endif

@@ -1,0 +1,265 @@
+/* The warden's process: hardens itself, hears its configuration, reads keys, answers.
+ *
+ * It ends when the socket does, that is with the engine. Signals that a terminal or
+ * a service manager sends to all of us are not for it: the engine still needs its
+ * answers while it closes. */
+#define _GNU_SOURCE
+#include "warden/warden.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "warden/message.h"
+#include "warden/service.h"
+
+struct warden {
+	int fd;
+	pid_t parent;
+	struct lp_crypto_set crypto;
+	struct lp_keyring ring;
+	struct lp_message_options options;
+	char crypto_name[LP_MESSAGE_NAME_MAX + 1];
+	char passphrase_file[LP_MESSAGE_PATH_MAX + 1];
+	char *paths[LP_MESSAGE_PATHS_MAX];
+	size_t paths_n;
+	bool locked;
+	uint8_t datagram[LP_MESSAGE_MAX];
+	struct lp_message message;
+};
+
+/* Only there to interrupt ppoll(). */
+static void on_parent_death(int signal_number)
+{
+	(void)signal_number;
+}
+
+/* SIGUSR1 means that the thread which started us has ended: perhaps the engine too,
+ * and perhaps without our socket closing, if it left a child behind. It is let in
+ * only where hear() waits. */
+static void settle_signals(void)
+{
+	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR2, SIGALRM };
+	struct sigaction act = { .sa_handler = SIG_IGN };
+	sigset_t blocked;
+
+	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+		sigaction(ignored[i], &act, NULL);
+	act.sa_handler = on_parent_death;
+	sigaction(SIGUSR1, &act, NULL);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGUSR1);
+	sigprocmask(SIG_SETMASK, &blocked, NULL);
+	(void)prctl(PR_SET_PDEATHSIG, SIGUSR1, 0, 0, 0);
+}
+
+/* Everything into memory, not just our slabs: the libraries' numbers live on the
+ * heap. Under a limit this would make later allocations fail, so only without. */
+static bool lock_all(void)
+{
+	const size_t probe = 64U << 20;
+	void *p;
+
+	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
+		return false;
+	p = mmap(NULL, probe, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED) {
+		(void)munlockall();
+		return false;
+	}
+	(void)munmap(p, probe);
+	return true;
+}
+
+static bool send_all(struct warden *w, size_t n)
+{
+	return n && send(w->fd, w->datagram, n, MSG_NOSIGNAL) == (ssize_t)n;
+}
+
+static void warn(void *user, const char *line)
+{
+	struct warden *w = user;
+
+	(void)send_all(w, lp_message_write_log(w->datagram, sizeof w->datagram, line));
+}
+
+/* Tells the engine why we end; returns the exit status. */
+static int fault(struct warden *w, enum lp_err err, const char *line)
+{
+	(void)send_all(w, lp_message_write_fault(w->datagram, sizeof w->datagram, err, line));
+	return 1;
+}
+
+/* LP_EOF: the engine is gone. */
+static enum lp_err hear(struct warden *w)
+{
+	struct pollfd p = { w->fd, POLLIN, 0 };
+	sigset_t none;
+	ssize_t n;
+
+	sigemptyset(&none);
+	while ((n = recv(w->fd, w->datagram, sizeof w->datagram, MSG_TRUNC | MSG_DONTWAIT)) < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			return LP_EOF;
+		if (ppoll(&p, 1, NULL, &none) < 0 && getppid() != w->parent)
+			return LP_EOF;
+	}
+	if (n == 0)
+		return LP_EOF;
+	if ((size_t)n > sizeof w->datagram)
+		return LP_E_FORMAT;
+	return lp_message_read(&w->message, lp_span_of(w->datagram, (size_t)n));
+}
+
+static void copy_text(char *out, lp_span text)
+{
+	if (text.n)
+		memcpy(out, text.p, text.n);
+	out[text.n] = '\0';
+}
+
+/* OPTIONS, any number of PATH, GO; nothing else and in that order. */
+static enum lp_err hear_configuration(struct warden *w)
+{
+	enum lp_err err = hear(w);
+
+	if (err || w->message.type != LP_MESSAGE_OPTIONS)
+		return err ? err : LP_E_ORDER;
+	w->options = w->message.options;
+	copy_text(w->crypto_name, w->options.crypto);
+	copy_text(w->passphrase_file, w->options.passphrase_file);
+	while (!(err = hear(w)) && w->message.type == LP_MESSAGE_PATH) {
+		if (w->paths_n == LP_MESSAGE_PATHS_MAX)
+			return LP_E_LIMIT;
+		w->paths[w->paths_n] = strndup((const char *)w->message.text.p, w->message.text.n);
+		if (!w->paths[w->paths_n])
+			return LP_E_NOMEM;
+		w->paths_n++;
+	}
+	if (!err && w->message.type != LP_MESSAGE_GO)
+		err = LP_E_ORDER;
+	return err;
+}
+
+static enum lp_err load_keys(struct warden *w)
+{
+	enum lp_err err = LP_OK;
+
+	lp_keyring_init(&w->ring, &w->crypto, warn, w);
+	w->ring.strict_modes = w->options.strict_key_modes;
+	if (*w->passphrase_file)
+		err = lp_keyring_passphrases(&w->ring, w->passphrase_file);
+	for (size_t i = 0; !err && i < w->paths_n; i++)
+		err = lp_keyring_load(&w->ring, w->paths[i]);
+	lp_keyring_forget(&w->ring);
+	return err;
+}
+
+static bool send_keys(struct warden *w)
+{
+	size_t at = 0, taken;
+
+	do {
+		size_t n = lp_message_write_keys(w->datagram, 60000, w->ring.faces + at,
+						 w->ring.n - at, w->ring.skipped, &taken);
+
+		if (!send_all(w, n))
+			return false;
+		at += taken;
+	} while (at < w->ring.n);
+	return true;
+}
+
+/* The files are read; what some library may still hold open is closed. */
+static void close_others(int fd)
+{
+	if (fd > 3)
+		(void)close_range(3, (unsigned)fd - 1, 0);
+	(void)close_range((unsigned)fd + 1, ~0U, 0);
+}
+
+static int serve(struct warden *w)
+{
+	const struct lp_service_config config = {
+		w->fd, &w->ring, &w->crypto, w->options.threads, w->options.delay_ms
+	};
+	struct lp_service *service;
+	enum lp_err err;
+
+	err = lp_service_new(&service, &config);
+	if (err)
+		return fault(w, err, "the key process cannot start its threads");
+	err = send_keys(w) ? LP_OK : LP_EOF;
+	while (!err && !(err = hear(w)) && w->message.type == LP_MESSAGE_ASK)
+		lp_service_ask(service, &w->message.ask);
+	/* Or a thread could wait for ever for somebody to read its answer. */
+	(void)shutdown(w->fd, SHUT_RDWR);
+	lp_service_free(service);
+	if (err == LP_EOF)
+		return 0;
+	/* An allow-list: whoever sends anything else is not our engine, or not
+	 * any more. */
+	lp_log("key process: a message that nobody here sends; ending");
+	return 1;
+}
+
+static int run(struct warden *w)
+{
+	char line[LP_KEYRING_LINE];
+	enum lp_err err = hear_configuration(w);
+
+	if (err == LP_EOF)
+		return 0;
+	if (err)
+		return fault(w, LP_E_ORDER, "the key process does not understand its "
+			     "configuration (is the helper of this very version?)");
+	err = lp_crypto_choose(&w->crypto, w->crypto_name);
+	if (err) {
+		snprintf(line, sizeof line, "crypto provider %s: %s", w->crypto_name,
+			 lp_err_text(err));
+		return fault(w, err, line);
+	}
+	err = load_keys(w);
+	if (err)
+		return fault(w, err, w->ring.why);
+	if (!w->locked && w->ring.n)
+		warn(w, "keys may be swapped to disk: the limit of locked memory is too low");
+	close_others(w->fd);
+	return serve(w);
+}
+
+int lp_warden_main(int fd)
+{
+	struct warden *w;
+	bool locked;
+	int status = 1;
+
+	locked = lp_secret_harden_process();
+	settle_signals();
+	(void)prctl(PR_SET_NAME, "limpid-warden", 0, 0, 0);
+	if (lock_all())
+		locked = true;
+	w = lp_secret_alloc(sizeof *w);
+	if (!w) {
+		lp_log("key process: out of memory");
+		return 1;
+	}
+	w->fd = fd;
+	w->parent = getppid();
+	w->locked = locked;
+	status = run(w);
+	lp_keyring_clear(&w->ring);
+	for (size_t i = 0; i < w->paths_n; i++)
+		free(w->paths[i]);
+	lp_secret_free(w, sizeof *w);
+	return status;
+}
