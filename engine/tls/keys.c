@@ -1,0 +1,315 @@
+/* Asking for the master secret, proving it, opening records with it.
+ *
+ * The first protected record of the handshake (it carries Finished) is the proof.
+ * If it does not open, the other derivation of the same premaster secret is asked
+ * for once (a peer that negotiated Extended Master Secret but keyed without it, or
+ * the reverse), then the next candidate key, and when there is none left the keys
+ * are disproved. */
+#define _GNU_SOURCE
+#include "tls/session_parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void lp_tls_keys_clear(struct lp_tls *tls)
+{
+	for (int dir = 0; dir < 2; dir++) {
+		lp_protect_clear(&tls->now[dir]);
+		lp_protect_clear(&tls->next[dir]);
+	}
+	lp_secret_clear(&tls->master);
+	free(tls->trial);
+	tls->trial = NULL;
+}
+
+/* A handshake whose keys do not come: the first one leaves the session opaque, a
+ * later one what was open partial. */
+static void closed(struct lp_tls *tls, enum lp_reason reason, const char *detail)
+{
+	if (tls->completed)
+		lp_tls_fail(tls, LP_REASON_LATER_HANDSHAKE_CLOSED, "handshake number %u: %s",
+			    tls->completed + 1, detail);
+	else
+		lp_tls_fail(tls, reason, "%s", detail);
+}
+
+static void question(struct lp_tls *tls)
+{
+	struct lp_no_secret no = { .reason = LP_REASON_NO_KEY };
+	const struct lp_question q = {
+		.hs = tls->hs,
+		.extended = tls->extended,
+		.attempt = tls->attempt,
+		.when = &tls->when,
+	};
+
+	tls->state = LP_TLS_WAITING;
+	if (tls->env->cb->ask(tls->owner, &q, &no) == LP_REPLY_LATER) {
+		tls->env->waiting++;
+		return;
+	}
+	tls->state = LP_TLS_RUNNING;
+	if (tls->attempt)
+		closed(tls, LP_REASON_KEYS_DISPROVED,
+		       "the keys that fit this server were tried, and the client's first protected "
+		       "record opened under none of them");
+	else
+		closed(tls, no.reason, no.detail);
+}
+
+void lp_tls_ask(struct lp_tls *tls)
+{
+	const struct lp_handshake *hs = tls->hs;
+	char detail[LP_RESULT_TEXT];
+
+	if (!hs->suite) {
+		snprintf(detail, sizeof detail, "the server chose cipher suite 0x%04X, which is not "
+			 "in the registry that limpid knows", hs->facts.suite);
+		closed(tls, LP_REASON_SUITE_UNSUPPORTED, detail);
+		return;
+	}
+	tls->extended = hs->facts.ems > 0;
+	tls->toggled = false;
+	tls->attempt = 0;
+	if (tls->extended && !hs->session_hash_size && hs->facts.resumed <= 0) {
+		closed(tls, LP_REASON_HANDSHAKE_LOST_EMS,
+		       "Extended Master Secret was negotiated and part of the handshake is missing");
+		return;
+	}
+	question(tls);
+}
+
+/* The keys of the last answer did not open the record: what is left to try? */
+static void next_candidate(struct lp_tls *tls)
+{
+	bool other = tls->extended || tls->hs->session_hash_size;
+
+	lp_protect_clear(&tls->next[0]);
+	lp_protect_clear(&tls->next[1]);
+	lp_secret_clear(&tls->master);
+	if (!tls->toggled && other) {
+		tls->toggled = true;
+		tls->extended = !tls->extended;
+	} else {
+		tls->toggled = false;
+		tls->extended = tls->hs->facts.ems > 0;
+		tls->attempt++;
+	}
+	question(tls);
+}
+
+static bool derive(struct lp_tls *tls, const uint8_t *secret, size_t n)
+{
+	const struct lp_handshake *hs = tls->hs;
+	const struct lp_crypto_set *crypto = tls->env->crypto;
+	const struct lp_suite *suite = hs->suite;
+	const char *version = lp_version_text(hs->facts.version);
+	char detail[LP_RESULT_TEXT];
+	struct lp_protect_params params;
+	enum lp_err err;
+
+	if (suite->cipher >= LP_CIPHER_COUNT || !crypto->cipher[suite->cipher]) {
+		snprintf(detail, sizeof detail, "%s: no cryptographic provider in use has its cipher",
+			 suite->name);
+		closed(tls, LP_REASON_CIPHER_UNAVAILABLE, detail);
+		return false;
+	}
+	if (hs->facts.compression) {
+		snprintf(detail, sizeof detail, "%s with compression method %u", suite->name,
+			 hs->facts.compression);
+		closed(tls, LP_REASON_SUITE_UNSUPPORTED, detail);
+		return false;
+	}
+	params = (struct lp_protect_params){
+		.suite = suite,
+		.cipher = crypto->cipher[suite->cipher],
+		.base = crypto->base,
+		.version = hs->facts.version,
+		.epoch = (uint16_t)(tls->epochs + 1),
+		.etm = hs->facts.etm > 0,
+		.truncated_hmac = hs->facts.truncated_hmac,
+	};
+	err = n == LP_MASTER_SIZE ? lp_secret_set(&tls->master, secret, n) : LP_E_FORMAT;
+	if (!err)
+		err = lp_protect_derive(&tls->next[LP_C2S], &tls->next[LP_S2C],
+					tls->env->contexts, &params, tls->master.p,
+					hs->client_random, hs->server_random);
+	if (!err)
+		return true;
+	if (err == LP_E_NOMEM)
+		lp_tls_nomem(tls);
+	snprintf(detail, sizeof detail, "%s in %s: %s", suite->name, version, lp_err_text(err));
+	closed(tls, LP_REASON_SUITE_UNSUPPORTED, detail);
+	return false;
+}
+
+static void prove(struct lp_tls *tls)
+{
+	char name[LP_SECRET_NAME] = "";
+	struct lp_snapshot *s;
+
+	tls->next_proven = true;
+	tls->proven = true;
+	tls->epochs++;
+	tls->env->cb->proven(tls->owner, tls->hs, name, sizeof name);
+	free(tls->secret_name);
+	tls->secret_name = strdup(name);
+	s = lp_tls_snapshot(tls);
+	if (s)
+		tls->env->cb->ready(tls->owner, s, &tls->when);
+}
+
+/* ---- records ---- */
+
+static void record_closed(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p,
+			  const struct lp_sealed *sealed, const char *why)
+{
+	lp_tls_account(tls, dir, LP_IN_OPAQUE, LP_RECORD_HEADER + sealed->fragment.n);
+	if (sealed->type == LP_CONTENT_DATA)
+		tls->total[dir].records_closed++;
+	/* It was sent and it counted; only its bytes are not what was sent. */
+	lp_protect_chain(p, sealed->fragment);
+	p->seq++;
+	if (tls->reason != LP_REASON_NONE)
+		return;
+	tls->reason = LP_REASON_RECORD_BAD;
+	snprintf(tls->detail, sizeof tls->detail,
+		 "record %llu of the %s does not authenticate (%s)",
+		 (unsigned long long)(p->seq - 1), dir == LP_C2S ? "client" : "server",
+		 why ? why : "malformed");
+}
+
+static bool keep_trial(struct lp_tls *tls, enum lp_dir dir, const struct lp_sealed *sealed)
+{
+	struct lp_trial *t = malloc(sizeof *t + sealed->fragment.n);
+
+	if (!t) {
+		lp_tls_nomem(tls);
+		lp_tls_fail(tls, LP_REASON_LIMIT, "out of memory");
+		return false;
+	}
+	t->n = sealed->fragment.n;
+	t->dir = dir;
+	t->version = sealed->version;
+	t->type = sealed->type;
+	memcpy(t->bytes, sealed->fragment.p, t->n);
+	tls->trial = t;
+	return true;
+}
+
+static void not_authentic(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p,
+			  const struct lp_sealed *sealed, const char *why)
+{
+	if (p != &tls->next[dir] || tls->next_proven) {
+		record_closed(tls, dir, p, sealed, why);
+		return;
+	}
+	if (keep_trial(tls, dir, sealed))
+		next_candidate(tls);
+}
+
+static void open_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_sealed *sealed)
+{
+	bool next = tls->hs && tls->hs->sealed[dir];
+	struct lp_protect *p = next ? &tls->next[dir] : &tls->now[dir];
+	size_t wire = LP_RECORD_HEADER + sealed->fragment.n;
+	uint8_t *room;
+	const char *why = NULL;
+	size_t n = 0;
+	enum lp_err err;
+
+	if (!lp_protect_ready(p)) {
+		lp_tls_account(tls, dir, LP_IN_OPAQUE, wire);
+		lp_tls_fail(tls, LP_REASON_MALFORMED, "a protected record came before its keys");
+		return;
+	}
+	room = tls->env->cb->room(tls->owner, sealed->fragment.n + 1);
+	if (!room) {
+		lp_tls_nomem(tls);
+		lp_tls_account(tls, dir, LP_IN_OPAQUE, wire);
+		lp_tls_fail(tls, LP_REASON_LIMIT, "out of memory");
+		return;
+	}
+	err = lp_protect_open(p, p->epoch, p->seq, sealed, room, sealed->fragment.n, &n, &why);
+	if (err == LP_E_NOMEM)
+		lp_tls_nomem(tls);
+	if (err) {
+		not_authentic(tls, dir, p, sealed, why);
+		return;
+	}
+	if (next && !tls->next_proven)
+		prove(tls);
+	lp_tls_opened(tls, dir, p, sealed->fragment);
+	lp_tls_content(tls, dir, sealed->type, room, n, wire);
+}
+
+void lp_tls_open(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r)
+{
+	const struct lp_sealed sealed = { r->type, r->version, r->fragment };
+
+	open_sealed(tls, dir, &sealed);
+}
+
+void lp_tls_answer(struct lp_tls *tls, const uint8_t *secret, size_t n,
+		   const struct lp_no_secret *no)
+{
+	struct lp_trial *t = tls->trial;
+	struct lp_sealed sealed;
+	bool tried = false;
+
+	tls->env->waiting--;
+	tls->state = LP_TLS_RUNNING;
+	tls->trial = NULL;
+	if (!secret) {
+		closed(tls, no->reason, no->detail);
+	} else if (derive(tls, secret, n) && t) {
+		tried = true;
+		sealed = (struct lp_sealed){ t->type, t->version, lp_span_of(t->bytes, t->n) };
+		open_sealed(tls, t->dir, &sealed);
+	}
+	if (t && !tried)
+		lp_tls_account(tls, t->dir, LP_IN_OPAQUE, LP_RECORD_HEADER + t->n);
+	free(t);
+}
+
+/* ---- Finished ---- */
+
+void lp_tls_check_finished(struct lp_tls *tls, enum lp_dir dir)
+{
+	const struct lp_finished *f = &tls->hs->finished[dir];
+	uint8_t expected[LP_VERIFY_DATA_SIZE];
+	struct lp_kdf kdf;
+
+	if (!f->seen)
+		return;
+	if (!f->comparable || !tls->master.n) {
+		tls->notes |= LP_NOTE_FINISHED_UNCHECKED;
+		return;
+	}
+	kdf = (struct lp_kdf){ tls->env->crypto->base, tls->hs->facts.version,
+			       (enum lp_digest)tls->hs->suite->prf };
+	if (lp_kdf_verify_data(&kdf, tls->master.p, dir == LP_C2S,
+			       lp_span_of(f->hash, f->hash_size), expected) != LP_OK)
+		tls->notes |= LP_NOTE_FINISHED_UNCHECKED;
+	else if (f->size != sizeof expected ||
+		 !lp_equal_ct(expected, f->verify_data, sizeof expected))
+		tls->notes |= LP_NOTE_TRANSCRIPT_DIFFERS;
+	lp_wipe(expected, sizeof expected);
+}
+
+void lp_tls_complete(struct lp_tls *tls)
+{
+	for (int dir = 0; dir < 2; dir++) {
+		lp_protect_clear(&tls->now[dir]);
+		tls->now[dir] = tls->next[dir];
+		tls->next[dir] = (struct lp_protect){ 0 };
+	}
+	lp_secret_clear(&tls->master);
+	lp_facts_clear(&tls->facts);
+	lp_handshake_take(tls->hs, &tls->facts);
+	lp_handshake_free(tls->hs);
+	tls->hs = NULL;
+	tls->next_proven = false;
+	tls->completed++;
+}

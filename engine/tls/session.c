@@ -1,0 +1,570 @@
+/* Records and handshake of one session. See tls/session.h for the whole, and
+ * tls/session_parts.h for who does what. */
+#include "tls/session_parts.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct lp_tls *lp_tls_new(struct lp_tls_env *env, void *owner, enum lp_side client)
+{
+	struct lp_tls *tls = calloc(1, sizeof *tls);
+
+	if (!tls)
+		return NULL;
+	tls->env = env;
+	tls->owner = owner;
+	tls->client = (uint8_t)client;
+	tls->alert = -1;
+	lp_facts_init(&tls->facts);
+	if (lp_handshake_new(&tls->hs, env->crypto->base) != LP_OK) {
+		free(tls);
+		return NULL;
+	}
+	for (int dir = 0; dir < 2; dir++) {
+		lp_records_init(&tls->records[dir], 0);
+		lp_messages_init(&tls->messages[dir]);
+	}
+	env->sessions++;
+	return tls;
+}
+
+/* Everything that a session needs only while it may still open something. */
+static void release(struct lp_tls *tls)
+{
+	for (int dir = 0; dir < 2; dir++) {
+		lp_records_clear(&tls->records[dir]);
+		lp_messages_clear(&tls->messages[dir]);
+	}
+	lp_tls_seek_clear(tls);
+	lp_tls_keys_clear(tls);
+	lp_handshake_free(tls->hs);
+	tls->hs = NULL;
+}
+
+void lp_tls_free(struct lp_tls *tls)
+{
+	if (!tls)
+		return;
+	release(tls);
+	lp_facts_clear(&tls->facts);
+	free(tls->secret_name);
+	free(tls);
+}
+
+enum lp_side lp_tls_client(const struct lp_tls *tls)
+{
+	return (enum lp_side)tls->client;
+}
+
+enum lp_tls_state lp_tls_state(const struct lp_tls *tls)
+{
+	return tls->state;
+}
+
+bool lp_tls_has_keys(const struct lp_tls *tls)
+{
+	return tls->proven && tls->state != LP_TLS_OPAQUE;
+}
+
+bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side)
+{
+	const struct lp_handshake *hs = tls->hs;
+	enum lp_dir dir = lp_tls_dir(tls, side);
+	int turn;
+
+	if (tls->state == LP_TLS_WAITING)
+		return true;
+	if (tls->state != LP_TLS_RUNNING || !hs || lp_handshake_idle(hs))
+		return false;
+	turn = lp_handshake_turn(hs);
+	if (turn == LP_TURN_EITHER || turn == (int)dir || tls->dead[dir])
+		return false;
+	/* A side that has finished may send application data before the other has
+	 * (RFC 7918, False Start; and the server after a resumption). */
+	return !(tls->next_proven && hs->finished[dir].seen);
+}
+
+const struct lp_facts *lp_tls_facts(const struct lp_tls *tls)
+{
+	return tls->hs && (!tls->completed || tls->next_proven) ? &tls->hs->facts : &tls->facts;
+}
+
+struct lp_snapshot *lp_tls_snapshot(struct lp_tls *tls)
+{
+	const struct lp_snapshot_extra extra = {
+		.start_ns = tls->start_ns,
+		.renegotiations = tls->completed > 1 ? tls->completed - 1 : 0,
+		.epoch = tls->epochs,
+		.secret = tls->secret_name,
+	};
+	const struct lp_facts *facts = lp_tls_facts(tls);
+	struct lp_snapshot *s = lp_snapshot_new(facts, &extra);
+
+	if (!s)
+		lp_tls_nomem(tls);
+	return s;
+}
+
+void lp_tls_nomem(struct lp_tls *tls)
+{
+	tls->env->fault = LP_E_NOMEM;
+}
+
+static void begin(struct lp_tls *tls)
+{
+	struct lp_snapshot *s;
+
+	if (tls->began)
+		return;
+	tls->began = true;
+	tls->start_ns = tls->when.carried_ns;
+	s = lp_tls_snapshot(tls);
+	if (s)
+		tls->env->cb->begin(tls->owner, s, &tls->when);
+}
+
+/* From here on bytes are only counted. */
+static void turn_opaque(struct lp_tls *tls)
+{
+	begin(tls);
+	for (int dir = 0; dir < 2; dir++) {
+		struct lp_records *r = &tls->records[dir];
+
+		lp_tls_account(tls, (enum lp_dir)dir, LP_IN_OPAQUE,
+			       lp_records_held(r) + lp_records_rest(r).n +
+				       lp_tls_seek_held(tls, (enum lp_dir)dir));
+	}
+	if (tls->trial)
+		lp_tls_account(tls, tls->trial->dir, LP_IN_OPAQUE,
+			       LP_RECORD_HEADER + tls->trial->n);
+	if (tls->hs && !tls->completed)
+		lp_handshake_take(tls->hs, &tls->facts);
+	release(tls);
+	tls->state = LP_TLS_OPAQUE;
+}
+
+void lp_tls_fail(struct lp_tls *tls, enum lp_reason reason, const char *format, ...)
+{
+	va_list args;
+
+	if (tls->reason == LP_REASON_NONE) {
+		tls->reason = reason;
+		va_start(args, format);
+		(void)vsnprintf(tls->detail, sizeof tls->detail, format, args);
+		va_end(args);
+	}
+	if (tls->state != LP_TLS_OPAQUE && tls->state != LP_TLS_ENDED)
+		turn_opaque(tls);
+}
+
+void lp_tls_give_up(struct lp_tls *tls, enum lp_reason reason, const char *detail)
+{
+	lp_tls_fail(tls, reason, "%s", detail);
+}
+
+static const char *dir_name(enum lp_dir dir)
+{
+	return dir == LP_C2S ? "client" : "server";
+}
+
+static void fail_handshake(struct lp_tls *tls, enum lp_dir dir, const struct lp_message *msg)
+{
+	const struct lp_handshake *hs = tls->hs;
+	enum lp_reason reason = hs->reason ? hs->reason : LP_REASON_MALFORMED;
+
+	if (tls->epochs)
+		reason = LP_REASON_LATER_HANDSHAKE_CLOSED;
+	lp_tls_fail(tls, reason, "%s from the %s: %s", lp_message_name(msg->type), dir_name(dir),
+		    hs->why ? hs->why : "not understood");
+}
+
+/* Suites and versions that this release can never open are told from ServerHello
+ * on; who has the secret is asked later. */
+static void check_server_hello(struct lp_tls *tls)
+{
+	const struct lp_facts *f = &tls->hs->facts;
+
+	if (f->tls13)
+		lp_tls_fail(tls, LP_REASON_TLS13, "the server chose TLS 1.3 with %s",
+			    tls->hs->suite ? tls->hs->suite->name : "an unknown suite");
+}
+
+static void one_message(struct lp_tls *tls, enum lp_dir dir, const struct lp_message *msg)
+{
+	enum lp_err err = lp_handshake_message(tls->hs, dir, msg);
+
+	if (err == LP_E_NOMEM) {
+		lp_tls_nomem(tls);
+		lp_tls_fail(tls, LP_REASON_LIMIT, "out of memory");
+		return;
+	}
+	if (err) {
+		fail_handshake(tls, dir, msg);
+		return;
+	}
+	if (msg->type == LP_MSG_CLIENT_HELLO)
+		begin(tls);
+	if (msg->type == LP_MSG_SERVER_HELLO)
+		check_server_hello(tls);
+	if (msg->type == LP_MSG_FINISHED && tls->state == LP_TLS_RUNNING)
+		lp_tls_check_finished(tls, dir);
+	if (tls->hs && lp_handshake_done(tls->hs))
+		lp_tls_complete(tls);
+}
+
+static bool need_handshake(struct lp_tls *tls)
+{
+	if (tls->hs)
+		return true;
+	if (lp_handshake_new(&tls->hs, tls->env->crypto->base) == LP_OK)
+		return true;
+	lp_tls_nomem(tls);
+	lp_tls_fail(tls, LP_REASON_LIMIT, "out of memory");
+	return false;
+}
+
+static void handshake_bytes(struct lp_tls *tls, enum lp_dir dir, lp_span fragment)
+{
+	struct lp_messages *m = &tls->messages[dir];
+	struct lp_message msg;
+	enum lp_err err;
+
+	lp_messages_push(m, fragment);
+	while (tls->state == LP_TLS_RUNNING) {
+		err = lp_messages_next(m, &msg);
+		if (err == LP_MORE)
+			return;
+		if (err == LP_E_NOMEM)
+			lp_tls_nomem(tls);
+		if (err) {
+			lp_tls_fail(tls, err == LP_E_LIMIT ? LP_REASON_LIMIT : LP_REASON_MALFORMED,
+				    "handshake message from the %s: %s", dir_name(dir),
+				    m->why ? m->why : lp_err_text(err));
+			return;
+		}
+		if (need_handshake(tls))
+			one_message(tls, dir, &msg);
+	}
+}
+
+static void alert(struct lp_tls *tls, enum lp_dir dir, const uint8_t *p, size_t n, bool sealed)
+{
+	enum { WARNING = 1, FATAL = 2, CLOSE_NOTIFY = 0 };
+
+	if (n != 2)
+		return; /* not an alert anybody could act upon (RFC 5246 section 7.2) */
+	if (p[1] == CLOSE_NOTIFY) {
+		tls->close_notify[dir] = sealed;
+	} else if (p[0] == FATAL && !tls->proven) {
+		tls->alert = p[1];
+		tls->alert_dir = dir;
+	}
+	if (tls->close_notify[0] && tls->close_notify[1]) {
+		const enum lp_end end[2] = { LP_END_CLOSE_NOTIFY, LP_END_CLOSE_NOTIFY };
+
+		lp_tls_end(tls, end);
+	}
+}
+
+static void change_cipher_spec(struct lp_tls *tls, enum lp_dir dir, const uint8_t *p, size_t n)
+{
+	enum lp_err err;
+
+	if (n != 1 || p[0] != 1) {
+		lp_tls_fail(tls, LP_REASON_MALFORMED, "ChangeCipherSpec from the %s is malformed",
+			    dir_name(dir));
+		return;
+	}
+	if (!need_handshake(tls))
+		return;
+	if (lp_messages_partial(&tls->messages[dir])) {
+		lp_tls_fail(tls, LP_REASON_MALFORMED,
+			    "ChangeCipherSpec from the %s in the middle of a handshake message",
+			    dir_name(dir));
+		return;
+	}
+	err = lp_handshake_ccs(tls->hs, dir);
+	if (err == LP_E_NOMEM)
+		lp_tls_nomem(tls);
+	if (err) {
+		lp_tls_fail(tls, tls->epochs ? LP_REASON_LATER_HANDSHAKE_CLOSED
+					     : tls->hs->reason ? tls->hs->reason : LP_REASON_MALFORMED,
+			    "ChangeCipherSpec from the %s: %s", dir_name(dir),
+			    tls->hs->why ? tls->hs->why : "not expected here");
+		return;
+	}
+	if (lp_handshake_keyed(tls->hs))
+		lp_tls_ask(tls);
+}
+
+void lp_tls_content(struct lp_tls *tls, enum lp_dir dir, uint8_t type, const uint8_t *p, size_t n,
+		    size_t wire)
+{
+	struct lp_dir_totals *t = &tls->total[dir];
+
+	switch (type) {
+	case LP_CONTENT_DATA:
+		lp_tls_account(tls, dir, LP_IN_OPENED, wire);
+		t->records++;
+		t->clear += n;
+		if (n)
+			tls->env->cb->data(tls->owner, dir, p, n, &tls->when);
+		break;
+	case LP_CONTENT_HANDSHAKE:
+		lp_tls_account(tls, dir, LP_IN_HANDSHAKE, wire);
+		handshake_bytes(tls, dir, lp_span_of(p, n));
+		break;
+	case LP_CONTENT_CCS:
+		lp_tls_account(tls, dir, LP_IN_HANDSHAKE, wire);
+		change_cipher_spec(tls, dir, p, n);
+		break;
+	case LP_CONTENT_ALERT:
+		lp_tls_account(tls, dir, LP_IN_ALERT, wire);
+		alert(tls, dir, p, n, true);
+		break;
+	default: /* heartbeat (RFC 6520): opened, nobody's data */
+		lp_tls_account(tls, dir, LP_IN_OPENED, wire);
+		break;
+	}
+}
+
+static bool is_sealed(const struct lp_tls *tls, enum lp_dir dir)
+{
+	return lp_protect_ready(&tls->now[dir]) || (tls->hs && tls->hs->sealed[dir]);
+}
+
+static void clear_record(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r)
+{
+	size_t wire = LP_RECORD_HEADER + r->fragment.n;
+
+	switch (r->type) {
+	case LP_CONTENT_HANDSHAKE:
+		lp_tls_account(tls, dir, LP_IN_HANDSHAKE, wire);
+		handshake_bytes(tls, dir, r->fragment);
+		break;
+	case LP_CONTENT_CCS:
+		lp_tls_account(tls, dir, LP_IN_HANDSHAKE, wire);
+		change_cipher_spec(tls, dir, r->fragment.p, r->fragment.n);
+		break;
+	case LP_CONTENT_ALERT:
+		lp_tls_account(tls, dir, LP_IN_ALERT, wire);
+		alert(tls, dir, r->fragment.p, r->fragment.n, false);
+		break;
+	default:
+		lp_tls_account(tls, dir, LP_IN_OPAQUE, wire);
+		lp_tls_fail(tls, LP_REASON_MALFORMED,
+			    "application data from the %s before its ChangeCipherSpec",
+			    dir_name(dir));
+		break;
+	}
+}
+
+static void count_only(struct lp_tls *tls, enum lp_dir dir, uint64_t n)
+{
+	lp_tls_account(tls, dir, tls->dead[dir] ? LP_IN_LOST : LP_IN_OPAQUE, n);
+	if (tls->dead[dir])
+		tls->dead_bytes[dir] += n;
+}
+
+static void bad_record(struct lp_tls *tls, enum lp_dir dir)
+{
+	struct lp_records *r = &tls->records[dir];
+	uint64_t at = lp_records_offset(r);
+
+	lp_tls_account(tls, dir, LP_IN_OPAQUE, lp_records_held(r));
+	(void)lp_records_resync(r, at);
+	if (tls->proven) {
+		/* The other direction may be well: only this one is lost. */
+		tls->dead[dir] = true;
+		if (tls->reason == LP_REASON_NONE) {
+			tls->reason = LP_REASON_RECORD_BAD;
+			snprintf(tls->detail, sizeof tls->detail,
+				 "at byte %llu the %s's stream stops being TLS (%s)",
+				 (unsigned long long)at, dir_name(dir),
+				 r->why ? r->why : "no record header");
+		}
+		return;
+	}
+	lp_tls_fail(tls, LP_REASON_MALFORMED, "at byte %llu the %s's stream is not TLS: %s",
+		    (unsigned long long)at, dir_name(dir), r->why ? r->why : "no record header");
+}
+
+/* Returns the pushed bytes that were not taken. */
+static size_t work(struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
+{
+	struct lp_records *records = &tls->records[dir];
+	struct lp_record r;
+	enum lp_err err;
+
+	while (tls->state == LP_TLS_RUNNING && !tls->dead[dir] && !lp_tls_blocked(tls, side)) {
+		err = lp_records_next(records, &r);
+		if (err == LP_MORE)
+			return 0;
+		if (err == LP_E_NOMEM) {
+			lp_tls_nomem(tls);
+			lp_tls_fail(tls, LP_REASON_LIMIT, "out of memory");
+		} else if (err) {
+			size_t left = lp_records_rest(records).n;
+
+			bad_record(tls, dir);
+			return left;
+		} else if (is_sealed(tls, dir)) {
+			lp_tls_open(tls, dir, &r);
+		} else {
+			clear_record(tls, dir, &r);
+		}
+	}
+	/* A session that turned opaque has counted the rest already. */
+	return tls->state == LP_TLS_OPAQUE ? 0 : lp_records_rest(records).n;
+}
+
+/* The next record after a hole was found: tells the hole, then goes on with what
+ * was gathered behind it. */
+static void resume(struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
+{
+	struct lp_seek *s = tls->seek[dir];
+	struct lp_records *records = &tls->records[dir];
+	lp_span b = lp_buf_span(&s->buf);
+	size_t past = s->at + s->wire;
+	size_t left;
+
+	tls->seek[dir] = NULL;
+	lp_tls_seek_tell(tls, dir, s);
+	(void)lp_records_resync(records, s->offset + past);
+	lp_records_push(records, b.p + past, b.n - past);
+	lp_tls_content(tls, dir, s->type, s->content, s->content_n, s->wire);
+	left = tls->state == LP_TLS_RUNNING ? work(tls, side, dir) : lp_records_rest(records).n;
+	/* Only a renegotiation right behind a hole leaves anything here. */
+	lp_tls_account(tls, dir, LP_IN_LOST, tls->state == LP_TLS_OPAQUE ? 0 : left);
+	if (left && tls->state != LP_TLS_OPAQUE)
+		tls->dead[dir] = true;
+	lp_buf_clear(&s->buf);
+	free(s);
+}
+
+/* Returns the bytes that were not taken. */
+static size_t seek(struct lp_tls *tls, enum lp_side side, enum lp_dir dir, const uint8_t *p,
+		   size_t n)
+{
+	size_t took = lp_tls_seek_feed(tls, dir, p, n);
+
+	if (tls->seek[dir] && tls->seek[dir]->found)
+		resume(tls, side, dir);
+	return n - took;
+}
+
+/* Every byte that was taken is in one account, or in a record that is not whole. */
+static void check_sum(const struct lp_tls *tls, enum lp_dir dir)
+{
+	uint64_t sum = tls->total[dir].stream;
+
+	if (tls->state == LP_TLS_RUNNING || tls->state == LP_TLS_WAITING)
+		sum += lp_records_held(&tls->records[dir]) + lp_tls_seek_held(tls, dir);
+	if (tls->trial && tls->trial->dir == dir)
+		sum += LP_RECORD_HEADER + tls->trial->n;
+	assert(sum == tls->fed[dir]);
+	(void)sum;
+}
+
+size_t lp_tls_feed(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t n, uint64_t off,
+		   const struct lp_when *when)
+{
+	enum lp_dir dir = lp_tls_dir(tls, side);
+	struct lp_records *records = &tls->records[dir];
+	size_t left = n;
+
+	tls->when = *when;
+	tls->stream_end[dir] = off + n;
+	while (left && tls->seek[dir] && tls->state == LP_TLS_RUNNING)
+		left = seek(tls, side, dir, p + (n - left), left);
+	if (tls->state == LP_TLS_OPAQUE || tls->dead[dir]) {
+		count_only(tls, dir, left);
+		left = 0;
+	} else if (left && tls->state == LP_TLS_RUNNING) {
+		if (!tls->fed[dir])
+			lp_records_init(records, off);
+		lp_records_push(records, p + (n - left), left);
+		left = work(tls, side, dir);
+		if (tls->dead[dir]) {
+			count_only(tls, dir, left);
+			left = 0;
+		}
+	}
+	tls->fed[dir] += n - left;
+	check_sum(tls, dir);
+	return n - left;
+}
+
+/* A hole in a handshake whose keys, or the keys before it, were proven: this
+ * direction ends here, the other may go on. */
+static void lost_in_handshake(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
+{
+	uint64_t spoilt = lp_records_resync(&tls->records[dir], off + n);
+
+	lp_tls_account(tls, dir, LP_IN_LOST, spoilt);
+	tls->dead[dir] = true;
+	tls->dead_bytes[dir] += n + spoilt;
+	if (tls->reason != LP_REASON_NONE)
+		return;
+	tls->reason = LP_REASON_GAP_NOT_RECOVERED;
+	snprintf(tls->detail, sizeof tls->detail,
+		 "%llu bytes from the %s at byte %llu, in the middle of a handshake, were not "
+		 "captured", (unsigned long long)n, dir_name(dir), (unsigned long long)off);
+}
+
+void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
+		const struct lp_when *when)
+{
+	enum lp_dir dir = lp_tls_dir(tls, side);
+	const struct lp_facts *f;
+
+	tls->when = *when;
+	tls->fed[dir] += n;
+	tls->stream_end[dir] = off + n;
+	lp_tls_account(tls, dir, LP_IN_LOST, n);
+	if (tls->dead[dir])
+		tls->dead_bytes[dir] += n;
+	if (tls->state != LP_TLS_RUNNING || tls->dead[dir])
+		return;
+	if (lp_protect_ready(&tls->now[dir]) && !tls->hs) {
+		lp_tls_seek_begin(tls, dir, off, n);
+		return;
+	}
+	if (tls->proven) {
+		lost_in_handshake(tls, dir, off, n);
+		return;
+	}
+	f = lp_tls_facts(tls);
+	lp_tls_fail(tls, f->ems > 0 ? LP_REASON_HANDSHAKE_LOST_EMS : LP_REASON_HANDSHAKE_LOST,
+		    "%llu bytes of the handshake from the %s, at byte %llu, were not captured%s",
+		    (unsigned long long)n, dir_name(dir), (unsigned long long)off,
+		    f->ems > 0 ? ", and Extended Master Secret needs every byte of it" : "");
+}
+
+void lp_tls_not_captured(struct lp_tls *tls, const struct lp_when *when)
+{
+	tls->when = *when;
+	lp_tls_fail(tls, LP_REASON_START_NOT_CAPTURED,
+		    "TLS records were seen, but the ClientHello before them was not");
+}
+
+void lp_tls_finish(struct lp_tls *tls, const enum lp_end end[2], const uint64_t held[2],
+		   bool conflict, const struct lp_when *when)
+{
+	enum lp_end by_dir[2];
+
+	tls->when = *when;
+	for (int side = 0; side < 2; side++) {
+		enum lp_dir dir = lp_tls_dir(tls, (enum lp_side)side);
+
+		by_dir[dir] = tls->close_notify[dir] ? LP_END_CLOSE_NOTIFY : end[side];
+		tls->fed[dir] += held[side];
+		lp_tls_account(tls, dir, LP_IN_OPAQUE, held[side]);
+	}
+	if (conflict)
+		tls->notes |= LP_NOTE_OVERLAP_CONFLICT;
+	lp_tls_end(tls, by_dir);
+}

@@ -1,0 +1,131 @@
+/* lp_tls: one TLS connection, from its ClientHello to both close_notify or the
+ * flow's end. Takes stream bytes in protocol order (tls/stage.c sees to that),
+ * follows the handshake, asks for the master secret, opens records, and ends with
+ * a verdict.
+ *
+ *   bytes ─► records ─► handshake ─► (ask) ─► protect ─► clear bytes, facts, verdict
+ *
+ * Keys are proven when a protected record authenticates; no byte leaves before
+ * that, and each that leaves was in a record whose MAC or tag verified.
+ *
+ * Owner: its stage. Single-threaded. A fault of the wire turns the session opaque
+ * with its first reason; a fault of the machine is left in env->fault. */
+#ifndef LP_TLS_SESSION_H
+#define LP_TLS_SESSION_H
+
+#include "base/secret.h"
+#include "base/stream.h"
+#include "crypto/crypto.h"
+#include "tls/snapshot.h"
+#include "tls/verdict.h"
+
+struct lp_tls;
+struct lp_ctx_cache;
+struct lp_handshake;
+
+/* What a session asks of those who keep secrets: the master secret of the
+ * handshake hs. attempt counts from 0 the candidates for the same derivation. */
+struct lp_question {
+	const struct lp_handshake *hs;
+	bool extended;      /* derive with the session hash (RFC 7627) */
+	unsigned attempt;
+	const struct lp_when *when; /* place from which what follows will be told */
+};
+
+enum lp_reply {
+	LP_REPLY_LATER, /* lp_tls_answer() will be called */
+	LP_REPLY_NEVER, /* nobody has it: no_secret says why */
+};
+
+struct lp_no_secret {
+	enum lp_reason reason;
+	char detail[LP_RESULT_TEXT];
+};
+
+/* Where a session's events go. owner is what lp_tls_new() was given. facts are a
+ * reference that goes with the call; result is malloc'd and goes with it too. */
+struct lp_tls_cb {
+	enum lp_reply (*ask)(void *owner, const struct lp_question *q, struct lp_no_secret *no);
+	/* The secret of the last answer was right. Gives it a name for the outputs
+	 * ("rsa-key FILE"). */
+	void (*proven)(void *owner, const struct lp_handshake *hs, char *name, size_t size);
+	void (*begin)(void *owner, struct lp_snapshot *facts, const struct lp_when *when);
+	void (*ready)(void *owner, struct lp_snapshot *facts, const struct lp_when *when);
+	/* Room for n clear bytes, then the bytes in that room. NULL: out of memory. */
+	uint8_t *(*room)(void *owner, size_t n);
+	void (*data)(void *owner, enum lp_dir dir, const uint8_t *bytes, size_t n,
+		     const struct lp_when *when);
+	void (*gap)(void *owner, enum lp_dir dir, const struct lp_gap_info *gap,
+		    const struct lp_when *when);
+	void (*end)(void *owner, struct lp_snapshot *facts, struct lp_result *result,
+		    const struct lp_when *when);
+	/* Bytes outside any session (called by the stage). */
+	void (*clear)(void *owner, enum lp_side side, const uint8_t *p, size_t n,
+		      const struct lp_when *when);
+	void (*clear_gap)(void *owner, enum lp_side side, uint64_t n, const struct lp_when *when);
+};
+
+/* What a worker lends to all its sessions. */
+struct lp_tls_env {
+	const struct lp_crypto_set *crypto;
+	struct lp_ctx_cache *contexts;
+	const struct lp_tls_cb *cb;
+	enum lp_err fault;          /* first fault of the machine; sticky */
+	bool live;
+	uint64_t max_held_session;  /* bytes that may wait for their turn or a key */
+	uint64_t max_held;
+	uint64_t held;              /* in all sessions */
+	uint64_t held_peak;
+	uint64_t cap_held;          /* times a cap was reached */
+	uint64_t over;              /* sessions above their cap that wait for the warden: a
+	                             * replay stops reading while there are any */
+	uint64_t sessions, waiting; /* begun; waiting for the warden now */
+};
+
+enum lp_tls_state {
+	LP_TLS_RUNNING,
+	LP_TLS_WAITING, /* for an answer: feed nothing */
+	LP_TLS_OPAQUE,  /* counts only */
+	LP_TLS_ENDED,   /* the verdict is out; feed nothing */
+};
+
+/* client is the side whose first bytes are the ClientHello. NULL: out of memory. */
+struct lp_tls *lp_tls_new(struct lp_tls_env *env, void *owner, enum lp_side client);
+void lp_tls_free(struct lp_tls *tls);
+
+enum lp_side lp_tls_client(const struct lp_tls *tls);
+enum lp_tls_state lp_tls_state(const struct lp_tls *tls);
+
+/* True while bytes of this side must wait for the other side or for an answer. */
+bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side);
+
+/* True once keys are held (a longer idle timeout is due then). */
+bool lp_tls_has_keys(const struct lp_tls *tls);
+
+/* Feeds bytes; returns how many were taken. Fewer than n: the side became blocked
+ * or the session ended, and the rest is to be offered later (or to the next
+ * session). off is the stream offset of the first byte. */
+size_t lp_tls_feed(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t n,
+		   uint64_t off, const struct lp_when *when);
+
+/* n bytes were lost. */
+void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
+		const struct lp_when *when);
+
+/* Gives up at once (a cap was reached): opaque from here on. */
+void lp_tls_give_up(struct lp_tls *tls, enum lp_reason reason, const char *detail);
+
+/* The flow is over: end[] by side, held[] the bytes by side that never had their
+ * turn, conflict whether overlapping copies differed. Tells the verdict. */
+void lp_tls_finish(struct lp_tls *tls, const enum lp_end end[2], const uint64_t held[2],
+		   bool conflict, const struct lp_when *when);
+
+/* The answer to the last question; secret NULL: none. Events that follow come
+ * from the feeding that is possible now. */
+void lp_tls_answer(struct lp_tls *tls, const uint8_t *secret, size_t n,
+		   const struct lp_no_secret *no);
+
+/* An opaque session for a flow whose ClientHello was never seen. */
+void lp_tls_not_captured(struct lp_tls *tls, const struct lp_when *when);
+
+#endif

@@ -1,0 +1,154 @@
+/* The inside of lp_tls, shared by session.c (records and handshake), keys.c
+ * (asking and proving) and outcome.c (accounts and verdict). Nobody else's. */
+#ifndef LP_TLS_SESSION_PARTS_H
+#define LP_TLS_SESSION_PARTS_H
+
+#include "tls/handshake.h"
+#include "tls/protect.h"
+#include "tls/record.h"
+#include "tls/session.h"
+
+enum { LP_SECRET_NAME = 160 };
+
+/* Where a byte of the stream ends up. The counters of lp_dir_totals. */
+enum lp_account { LP_IN_OPENED, LP_IN_HANDSHAKE, LP_IN_ALERT, LP_IN_OPAQUE, LP_IN_LOST };
+
+/* A record that did not open under the first keys tried; kept for the next. */
+struct lp_trial {
+	size_t n;
+	enum lp_dir dir;
+	uint16_t version;
+	uint8_t type;
+	uint8_t bytes[];
+};
+
+/* The latest of what was opened of a direction: where the way back starts. */
+struct lp_way {
+	uint64_t end;            /* stream offset behind the last record, at a hole */
+	uint64_t nonce;          /* explicit nonce of the last record */
+	uint64_t bytes, records; /* recent ones, for their mean length */
+};
+
+/* A direction that looks for its next record after a hole. */
+struct lp_seek {
+	struct lp_buf buf;       /* what came after the hole */
+	uint64_t offset;         /* stream offset of its first byte */
+	size_t at;               /* positions before this one have been ruled out */
+	uint64_t spent;          /* bytes of trial decryption */
+	bool found;              /* at `at`; then what follows is set: */
+	uint8_t type;
+	const uint8_t *content;  /* in the room last given */
+	size_t content_n, wire;
+	uint64_t lost;           /* records */
+};
+
+struct lp_tls {
+	struct lp_tls_env *env;
+	void *owner;
+	enum lp_tls_state state;
+	uint8_t client;                /* enum lp_side */
+	bool began;                    /* session_begin was told */
+	bool proven;                   /* some epoch's keys were proven */
+	bool dead[2];                  /* a hole that could not be passed, by enum lp_dir */
+	bool close_notify[2];
+	struct lp_records records[2];  /* by enum lp_dir, as all that follow */
+	struct lp_messages messages[2];
+	struct lp_handshake *hs;       /* the one under way; NULL once it is done */
+	struct lp_facts facts;         /* of the last completed one */
+	struct lp_protect now[2];      /* in use; keys NULL: clear text */
+	struct lp_protect next[2];     /* of the handshake under way */
+	struct lp_secret master;       /* of the handshake under way */
+	struct lp_trial *trial;
+	bool next_proven;
+	bool extended;                 /* derivation of the question that is out */
+	bool toggled;                  /* … and it is the other one than negotiated */
+	unsigned attempt;              /* candidate of that question */
+	unsigned epochs;               /* proven so far */
+	unsigned completed;            /* handshakes */
+	unsigned notes;                /* enum lp_note */
+	uint64_t start_ns;
+	struct lp_when when;           /* of what is being worked on */
+	struct lp_dir_totals total[2];
+	uint64_t fed[2];               /* stream bytes taken, gaps included */
+	struct lp_way way[2];
+	struct lp_seek *seek[2];       /* NULL: no hole at present */
+	uint64_t seek_spent;
+	uint64_t stream_end[2];        /* offset behind the last byte taken */
+	uint64_t dead_bytes[2];        /* stream bytes since the direction died */
+	enum lp_reason reason;         /* the first; NONE while all is well */
+	char detail[LP_RESULT_TEXT];
+	int alert;                     /* last fatal alert in clear, -1 none */
+	enum lp_dir alert_dir;
+	char *secret_name;
+};
+
+/* ---- session.c ---- */
+
+static inline enum lp_dir lp_tls_dir(const struct lp_tls *tls, enum lp_side side)
+{
+	return (uint8_t)side == tls->client ? LP_C2S : LP_S2C;
+}
+
+/* The facts that describe the session now. */
+const struct lp_facts *lp_tls_facts(const struct lp_tls *tls);
+
+/* The first reason wins; a session whose keys were never proven turns opaque. */
+void lp_tls_fail(struct lp_tls *tls, enum lp_reason reason, const char *format, ...)
+	LP_PRINTF(3, 4);
+
+void lp_tls_nomem(struct lp_tls *tls);
+
+/* What an opened record holds goes where it belongs. */
+void lp_tls_content(struct lp_tls *tls, enum lp_dir dir, uint8_t type, const uint8_t *p, size_t n,
+		    size_t wire);
+
+struct lp_snapshot *lp_tls_snapshot(struct lp_tls *tls);
+
+/* ---- keys.c ---- */
+
+/* Asks for the master secret of tls->hs as soon as it may be asked. */
+void lp_tls_ask(struct lp_tls *tls);
+
+/* Opens a record of a direction that is under keys. False: not now (WAITING, or the
+ * record is accounted for as closed). */
+void lp_tls_open(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r);
+
+/* Compares verify_data of a Finished just seen (contracts: what proves a key). */
+void lp_tls_check_finished(struct lp_tls *tls, enum lp_dir dir);
+
+/* Both Finished are there: the next keys become the present ones. */
+void lp_tls_complete(struct lp_tls *tls);
+
+void lp_tls_keys_clear(struct lp_tls *tls);
+
+/* ---- recover.c ---- */
+
+/* A record was opened: remember what the way back would need. */
+void lp_tls_opened(struct lp_tls *tls, enum lp_dir dir, const struct lp_protect *p,
+		   lp_span fragment);
+
+/* A hole of n bytes at off; the direction seeks from now on. */
+void lp_tls_seek_begin(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n);
+
+/* Takes bytes that follow; returns how many. Afterwards tls->seek[dir]->found says
+ * whether the next record was found; NULL: it was given up. */
+size_t lp_tls_seek_feed(struct lp_tls *tls, enum lp_dir dir, const uint8_t *p, size_t n);
+
+/* Tells the hole that s found the end of, and accounts for it. */
+void lp_tls_seek_tell(struct lp_tls *tls, enum lp_dir dir, const struct lp_seek *s);
+
+/* Bytes that are gathered and accounted for nowhere yet. */
+uint64_t lp_tls_seek_held(const struct lp_tls *tls, enum lp_dir dir);
+
+/* The session ends while seeking. */
+void lp_tls_seek_end(struct lp_tls *tls, enum lp_dir dir);
+void lp_tls_seek_clear(struct lp_tls *tls);
+
+/* ---- outcome.c ---- */
+
+void lp_tls_account(struct lp_tls *tls, enum lp_dir dir, enum lp_account what, uint64_t n);
+
+/* Tells the verdict; end by enum lp_dir. */
+void lp_tls_end(struct lp_tls *tls, const enum lp_end end[2]);
+
+#endif

@@ -1,0 +1,421 @@
+/* How bytes find their session:
+ *
+ *   data ─► anything held on this side, or blocked? ──yes──► hold (copy)
+ *                │no
+ *                ▼
+ *   sniff (which side is the client?) ─► session ─► what it did not take: hold
+ *
+ * and after each step the pump offers held bytes, earliest place first, to the
+ * sides that may go on. The place of an event is never earlier than the place of
+ * the one before it, so bytes that waited are told at the place that released
+ * them, however late the warden answered. */
+#include "tls/stage.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tls/record.h"
+
+struct lp_hold {
+	struct lp_hold *next;
+	struct lp_when when;
+	uint64_t off;
+	uint64_t n;       /* bytes, or length of the gap */
+	size_t taken;     /* bytes used up */
+	bool gap;
+	uint8_t bytes[];
+};
+
+enum { SNIFF_BYTES = 6 };
+
+enum lp_looks lp_stage_looks(const uint8_t *p, size_t n)
+{
+	if (!lp_record_plausible(p, n < LP_RECORD_HEADER ? n : LP_RECORD_HEADER))
+		return LP_LOOKS_CLEAR;
+	if (n < SNIFF_BYTES)
+		return LP_LOOKS_SHORT;
+	if (p[0] == LP_CONTENT_HANDSHAKE && p[5] == 1)
+		return LP_LOOKS_HELLO;
+	/* An empty record before anything else is nobody's. */
+	return p[3] || p[4] ? LP_LOOKS_TLS : LP_LOOKS_CLEAR;
+}
+
+void lp_stage_init(struct lp_stage *s, struct lp_tls_env *env, void *owner)
+{
+	*s = (struct lp_stage){ .env = env, .owner = owner };
+}
+
+static void pop(struct lp_stage *s, int side)
+{
+	struct lp_hold *h = s->head[side];
+	uint64_t left = h->gap ? 0 : h->n - h->taken;
+
+	s->head[side] = h->next;
+	if (!h->next)
+		s->tail[side] = NULL;
+	s->held[side] -= left;
+	s->env->held -= left;
+	free(h);
+}
+
+static void drop_held(struct lp_stage *s)
+{
+	for (int side = 0; side < 2; side++)
+		while (s->head[side])
+			pop(s, side);
+}
+
+static void not_over(struct lp_stage *s)
+{
+	if (s->over)
+		s->env->over--;
+	s->over = false;
+}
+
+void lp_stage_clear_all(struct lp_stage *s)
+{
+	not_over(s);
+	drop_held(s);
+	lp_tls_free(s->tls);
+	s->tls = NULL;
+}
+
+/* ---- holding ---- */
+
+static bool hold(struct lp_stage *s, enum lp_side side, const uint8_t *p, uint64_t n,
+		 uint64_t off, const struct lp_when *when)
+{
+	struct lp_hold *h = malloc(sizeof *h + (p ? (size_t)n : 0));
+
+	if (!h) {
+		s->env->fault = LP_E_NOMEM;
+		return false;
+	}
+	*h = (struct lp_hold){ .when = *when, .off = off, .n = n, .gap = !p };
+	if (p) {
+		memcpy(h->bytes, p, (size_t)n);
+		s->held[side] += n;
+		s->env->held += n;
+		if (s->env->held > s->env->held_peak)
+			s->env->held_peak = s->env->held;
+	}
+	*(s->tail[side] ? &s->tail[side]->next : &s->head[side]) = h;
+	s->tail[side] = h;
+	return true;
+}
+
+static bool waiting(const struct lp_stage *s)
+{
+	return s->tls && lp_tls_state(s->tls) == LP_TLS_WAITING;
+}
+
+/* Live and over the cap while the warden is asked: the oldest held bytes of the
+ * side become a gap. */
+static void shed_oldest(struct lp_stage *s, enum lp_side side)
+{
+	struct lp_hold *h = s->head[side];
+
+	while (h && h->gap)
+		h = h->next;
+	if (!h)
+		return;
+	s->held[side] -= h->n - h->taken;
+	s->env->held -= h->n - h->taken;
+	h->off += h->taken;
+	h->n -= h->taken;
+	h->taken = 0;
+	h->gap = true;
+}
+
+static void keep_caps(struct lp_stage *s, enum lp_side side)
+{
+	struct lp_tls_env *env = s->env;
+
+	if (s->held[0] + s->held[1] <= env->max_held_session && env->held <= env->max_held)
+		return;
+	if (waiting(s)) {
+		if (!env->live) {
+			if (!s->over)
+				env->over++;
+			s->over = true;
+			return;
+		}
+		env->cap_held++;
+		shed_oldest(s, side);
+		return;
+	}
+	env->cap_held++;
+	if (s->tls)
+		lp_tls_give_up(s->tls, LP_REASON_LIMIT,
+			       "more bytes of one side had to wait for the other than may be held");
+	else
+		s->state = LP_STAGE_CLEAR;
+}
+
+/* ---- which side is the client ---- */
+
+static enum lp_looks looks(const struct lp_stage *s, int side)
+{
+	uint8_t first[SNIFF_BYTES];
+	size_t n = 0;
+
+	for (const struct lp_hold *h = s->head[side]; h && n < sizeof first; h = h->next) {
+		size_t take = sizeof first - n;
+
+		if (h->gap)
+			break;
+		if (take > h->n - h->taken)
+			take = (size_t)h->n - h->taken;
+		memcpy(first + n, h->bytes + h->taken, take);
+		n += take;
+	}
+	return lp_stage_looks(first, n);
+}
+
+static void begin_session(struct lp_stage *s, enum lp_side client)
+{
+	s->tls = lp_tls_new(s->env, s->owner, client);
+	if (!s->tls) {
+		s->env->fault = LP_E_NOMEM;
+		s->state = LP_STAGE_CLEAR;
+		return;
+	}
+	s->state = LP_STAGE_TLS;
+	s->had_session = true;
+}
+
+/* TLS records without a ClientHello: say so, once it is clear that none comes. */
+static void begin_uncaptured(struct lp_stage *s, const struct lp_when *when)
+{
+	begin_session(s, LP_A2B);
+	if (s->tls)
+		lp_tls_not_captured(s->tls, when);
+}
+
+/* Everything that has come so far is held. Decides as soon as it can. */
+static void sniff(struct lp_stage *s, const struct lp_when *when)
+{
+	enum lp_looks a = looks(s, LP_A2B);
+	enum lp_looks b = looks(s, LP_B2A);
+	bool final = s->closing;
+
+	if (a == LP_LOOKS_HELLO || b == LP_LOOKS_HELLO) {
+		begin_session(s, a == LP_LOOKS_HELLO ? LP_A2B : LP_B2A);
+		return;
+	}
+	if (a == LP_LOOKS_CLEAR || b == LP_LOOKS_CLEAR) {
+		s->state = LP_STAGE_CLEAR;
+		return;
+	}
+	if (s->had_session && (a == LP_LOOKS_TLS || b == LP_LOOKS_TLS)) {
+		/* Records behind both close_notify belong to nobody (RFC 5246 7.2.1). */
+		drop_held(s);
+		return;
+	}
+	if ((a == LP_LOOKS_TLS && b == LP_LOOKS_TLS) ||
+	    (final && (a == LP_LOOKS_TLS || b == LP_LOOKS_TLS)))
+		begin_uncaptured(s, when);
+	else if (final)
+		s->state = LP_STAGE_CLEAR;
+}
+
+/* ---- the pump ---- */
+
+static bool earlier(const struct lp_hold *a, const struct lp_hold *b)
+{
+	if (a->when.number != b->when.number)
+		return a->when.number < b->when.number;
+	return a->when.index < b->when.index;
+}
+
+/* The held item to go on with, or NULL. */
+static struct lp_hold *next_item(const struct lp_stage *s, enum lp_side *side)
+{
+	struct lp_hold *best = NULL;
+
+	for (int i = 0; i < 2; i++) {
+		struct lp_hold *h = s->head[i];
+
+		if (!h || (s->tls && lp_tls_blocked(s->tls, (enum lp_side)i)))
+			continue;
+		if (!best || earlier(h, best)) {
+			best = h;
+			*side = (enum lp_side)i;
+		}
+	}
+	return best;
+}
+
+/* The moment at which an item is told: its own, but not before the last one. */
+static struct lp_when told(struct lp_stage *s, const struct lp_when *own)
+{
+	struct lp_when when = *own;
+
+	if (when.number < s->last.number ||
+	    (when.number == s->last.number && when.index < s->last.index)) {
+		when.number = s->last.number;
+		when.index = s->last.index;
+		when.released_ns = s->last.released_ns;
+	}
+	s->last = when;
+	return when;
+}
+
+/* Gives bytes to whoever they are for; returns how many were taken. */
+static size_t offer(struct lp_stage *s, enum lp_side side, const uint8_t *p, size_t n,
+		    uint64_t off, const struct lp_when *own)
+{
+	struct lp_when when = told(s, own);
+
+	if (s->state == LP_STAGE_TLS)
+		return lp_tls_feed(s->tls, side, p, n, off, &when);
+	s->env->cb->clear(s->owner, side, p, n, &when);
+	return n;
+}
+
+static void session_over(struct lp_stage *s)
+{
+	if (!s->tls || lp_tls_state(s->tls) != LP_TLS_ENDED)
+		return;
+	lp_tls_free(s->tls);
+	s->tls = NULL;
+	s->state = LP_STAGE_SNIFF;
+}
+
+static void pump_one(struct lp_stage *s, struct lp_hold *h, enum lp_side side)
+{
+	struct lp_when when;
+	size_t left, took;
+
+	if (h->gap) {
+		when = told(s, &h->when);
+		if (s->tls)
+			lp_tls_gap(s->tls, side, h->off, h->n, &when);
+		else
+			s->env->cb->clear_gap(s->owner, side, h->n, &when);
+		pop(s, side);
+		return;
+	}
+	left = (size_t)h->n - h->taken;
+	took = offer(s, side, h->bytes + h->taken, left, h->off + h->taken, &h->when);
+	h->taken += took;
+	s->held[side] -= took;
+	s->env->held -= took;
+	if (h->taken == h->n)
+		pop(s, side);
+}
+
+static void pump(struct lp_stage *s, const struct lp_when *when)
+{
+	struct lp_hold *h;
+	enum lp_side side = LP_A2B;
+
+	for (;;) {
+		session_over(s);
+		if (s->state == LP_STAGE_SNIFF) {
+			if (s->head[0] || s->head[1])
+				sniff(s, when);
+			if (s->state == LP_STAGE_SNIFF)
+				return;
+		}
+		if (waiting(s))
+			return;
+		h = next_item(s, &side);
+		if (!h)
+			return;
+		pump_one(s, h, side);
+	}
+}
+
+/* ---- the end ---- */
+
+static bool finish(struct lp_stage *s)
+{
+	struct lp_when when;
+
+	if (!s->closing)
+		return false;
+	pump(s, &s->close_when);
+	if (waiting(s))
+		return false;
+	if (s->tls) {
+		when = told(s, &s->close_when);
+		lp_tls_finish(s->tls, s->end, s->held, s->conflict, &when);
+	}
+	drop_held(s);
+	return true;
+}
+
+/* ---- stream calls ---- */
+
+void lp_stage_data(struct lp_stage *s, enum lp_side side, const uint8_t *p, size_t n,
+		   uint64_t off, const struct lp_when *when)
+{
+	size_t took = 0;
+
+	session_over(s);
+	if (s->state == LP_STAGE_SNIFF && !s->head[0] && !s->head[1] &&
+	    lp_stage_looks(p, n) == LP_LOOKS_HELLO)
+		begin_session(s, side);
+	if (s->state != LP_STAGE_SNIFF && !s->head[side] &&
+	    !(s->tls && lp_tls_blocked(s->tls, side)))
+		took = offer(s, side, p, n, off, when);
+	if (took < n && !hold(s, side, p + took, n - took, off + took, when))
+		return;
+	if (s->head[0] || s->head[1])
+		pump(s, when);
+	if (s->head[side])
+		keep_caps(s, side);
+	if (s->head[0] || s->head[1])
+		pump(s, when);
+}
+
+void lp_stage_gap(struct lp_stage *s, enum lp_side side, uint64_t off, uint64_t n,
+		  const struct lp_when *when)
+{
+	struct lp_when t;
+
+	if (s->state == LP_STAGE_CLEAR && !s->head[side]) {
+		t = told(s, when);
+		s->env->cb->clear_gap(s->owner, side, n, &t);
+		return;
+	}
+	if (s->state == LP_STAGE_SNIFF && !s->head[side]) {
+		/* Bytes before anything was seen of this side. */
+		return;
+	}
+	if (hold(s, side, NULL, n, off, when))
+		pump(s, when);
+}
+
+bool lp_stage_close(struct lp_stage *s, const enum lp_end end[2], bool conflict,
+		    const struct lp_when *when)
+{
+	s->closing = true;
+	s->conflict = conflict;
+	s->end[0] = end[0];
+	s->end[1] = end[1];
+	s->close_when = *when;
+	return finish(s);
+}
+
+bool lp_stage_answer(struct lp_stage *s, const uint8_t *secret, size_t n,
+		     const struct lp_no_secret *no)
+{
+	assert(s->tls);
+	not_over(s);
+	lp_tls_answer(s->tls, secret, n, no);
+	pump(s, &s->last);
+	return finish(s);
+}
+
+enum lp_side lp_stage_client(const struct lp_stage *s)
+{
+	return s->tls ? lp_tls_client(s->tls) : LP_A2B;
+}
+
+bool lp_stage_idle(const struct lp_stage *s)
+{
+	return s->state == LP_STAGE_CLEAR;
+}

@@ -1,0 +1,68 @@
+/* lp_stage: what stands between a TCP stream and its TLS sessions.
+ *
+ *  - recognises TLS by content, on any port: the side that sends a ClientHello is
+ *    the client;
+ *  - gives each session its bytes in the order of the protocol: bytes that come
+ *    before their turn, or while the warden is being asked, wait here (bounded);
+ *  - hands everything else on as clear bytes.
+ *
+ * One lp_stage for a flow that may be TLS; a flow whose first bytes are not TLS
+ * never gets one. Owner: the worker's flow. Single-threaded. */
+#ifndef LP_TLS_STAGE_H
+#define LP_TLS_STAGE_H
+
+#include "tls/session.h"
+
+struct lp_hold;
+
+enum lp_stage_state {
+	LP_STAGE_SNIFF, /* nothing decided */
+	LP_STAGE_TLS,
+	LP_STAGE_CLEAR, /* not TLS, or no longer */
+};
+
+struct lp_stage {
+	struct lp_tls_env *env;
+	void *owner;
+	struct lp_tls *tls;
+	struct lp_hold *head[2], *tail[2]; /* by side, in order */
+	uint64_t held[2];                  /* bytes in them */
+	struct lp_when last;               /* place of the latest event: it never goes back */
+	enum lp_stage_state state;
+	bool closing;                      /* close came and waits for its turn */
+	bool had_session;
+	bool over;                         /* counted in env->over */
+	bool conflict;
+	enum lp_end end[2];                /* by side, once closing */
+	struct lp_when close_when;
+};
+
+/* What the first bytes of a side look like. */
+enum lp_looks { LP_LOOKS_SHORT, LP_LOOKS_HELLO, LP_LOOKS_TLS, LP_LOOKS_CLEAR };
+enum lp_looks lp_stage_looks(const uint8_t *p, size_t n);
+
+void lp_stage_init(struct lp_stage *s, struct lp_tls_env *env, void *owner);
+void lp_stage_clear_all(struct lp_stage *s);
+
+/* Stream calls. */
+void lp_stage_data(struct lp_stage *s, enum lp_side side, const uint8_t *p, size_t n,
+		   uint64_t off, const struct lp_when *when);
+void lp_stage_gap(struct lp_stage *s, enum lp_side side, uint64_t off, uint64_t n,
+		  const struct lp_when *when);
+/* The flow is over. True: everything is told, the stage may be freed; false: it
+ * waits for an answer, and lp_stage_answer() will return true. */
+bool lp_stage_close(struct lp_stage *s, const enum lp_end end[2], bool conflict,
+		    const struct lp_when *when);
+
+/* An answer came. True: the flow had closed before and everything is told now. */
+bool lp_stage_answer(struct lp_stage *s, const uint8_t *secret, size_t n,
+		     const struct lp_no_secret *no);
+
+/* The side whose ClientHello began the session at hand (or the side that opened the
+ * connection, if there is none). */
+enum lp_side lp_stage_client(const struct lp_stage *s);
+
+/* True when this flow will never need its bytes again. */
+bool lp_stage_idle(const struct lp_stage *s);
+
+#endif
