@@ -1,0 +1,63 @@
+/* lp_order: puts events into the order of their places.
+ *
+ * A session that waits for the warden tells its events late. While replaying, an
+ * event may leave only when no session waits at an earlier place; so a replay
+ * gives the same calls in the same order however slow the warden is. While
+ * nothing waits, events go straight through and nothing is copied.
+ *
+ *   worker ──put──► [heap of events, chunks of bytes] ──► sink (the outputs)
+ *                        held back by the earliest waiter
+ *
+ * Owner: lp_engine. One thread. Live (config ordered = false) nothing waits.
+ * Faults: LP_E_NOMEM. */
+#ifndef LP_ORDER_H
+#define LP_ORDER_H
+
+#include <stdbool.h>
+
+#include "event.h"
+
+/* A session that waits, at the place from which its events will come. Embedded in
+ * its owner; in the list from lp_order_wait() to lp_order_done(). */
+struct lp_waiter {
+	struct lp_waiter *prev, *next;
+	struct lp_when when;
+	bool waiting;
+};
+
+struct lp_order;
+
+/* Above this many held bytes a replay stops reading until the waiters are done. */
+enum { LP_ORDER_CAP = 64 << 20 };
+
+/* Called with each event in order. The event's facts, result and flow are the
+ * sink's to release. */
+typedef void lp_order_sink(void *user, struct lp_event *event);
+
+LP_MUST enum lp_err lp_order_new(struct lp_order **out, bool ordered, lp_order_sink *sink,
+				 void *user);
+void lp_order_free(struct lp_order *o);
+
+void lp_order_wait(struct lp_order *o, struct lp_waiter *w, const struct lp_when *when);
+/* Called when the answer is there, before the events that waited for it are put;
+ * then lp_order_drain(). Harmless if w does not wait. */
+void lp_order_done(struct lp_order *o, struct lp_waiter *w);
+
+/* Room for n bytes that an event will carry; valid until the next lp_order_room().
+ * Calling it again without a put reuses the room. */
+LP_MUST enum lp_err lp_order_room(struct lp_order *o, size_t n, uint8_t **room);
+
+/* Puts an event (copied). Its bytes are either in the room just given (room =
+ * true) or the caller's, copied if the event has to wait. */
+LP_MUST enum lp_err lp_order_put(struct lp_order *o, const struct lp_event *event, bool room);
+
+/* Hands out what no waiter holds back any more. */
+void lp_order_drain(struct lp_order *o);
+
+/* Hands out everything, whoever waits: for the end after a fault. */
+void lp_order_flush(struct lp_order *o);
+
+/* Bytes of memory that waiting events hold. */
+size_t lp_order_held(const struct lp_order *o);
+
+#endif
