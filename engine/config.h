@@ -1,0 +1,38 @@
+/* lp_config: every option as a (name, value) pair, from the command line today
+ * and from any other reader tomorrow. Owner: whoever called lp_config_new(). */
+#ifndef LP_CONFIG_H
+#define LP_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <limpid/limpid.h>
+
+struct lp_list {
+	char **item;
+	size_t n;
+};
+
+struct lp_config {
+	struct lp_list read;      /* capture files */
+	struct lp_list key;       /* private key files and directories */
+	struct lp_list output;    /* output specifications */
+	char *interface;
+	char *passphrase_file;
+	char *filter;             /* BPF expression */
+	char *checksums, *overlap, *tcp, *crypto;
+	char *helper;             /* program that becomes the warden; NULL = ourselves */
+	char *user;               /* -Z: user to become when live */
+	bool merge;
+	bool print_data;
+	bool quiet;
+	bool cleartext;
+	bool strict_key_modes;
+	bool promiscuous;
+	uint64_t buffer_bytes, snaplen, packets; /* live capture; packets: stop after so many */
+	uint64_t warden_threads, warden_delay_ms;
+	uint64_t max_flows, max_ooo_side, max_ooo, max_held_session, max_held;
+	uint64_t idle_s, keys_idle_s, handshake_s;
+};
+
+#endif
