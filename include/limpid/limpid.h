@@ -46,11 +46,12 @@ void lp_config_free(struct lp_config *config);
  * warden), … Those that may repeat add up. limpid.1 lists them. */
 int lp_config_set(struct lp_config *config, const char *name, const char *value, char *why);
 
-/* Starts the warden and opens the outputs. The configuration is read during the
- * call only. */
+/* Starts the warden, which reads the keys. The configuration is read during the
+ * call only. Open captures after this, so that no packet is near when keys are read. */
 struct lp_engine *lp_engine_new(const struct lp_config *config, char *why);
 void lp_engine_free(struct lp_engine *engine);
 
+/* Opens the outputs and is ready for packets. This release has one worker. */
 struct lp_worker *lp_worker_new(struct lp_engine *engine, char *why);
 void lp_worker_free(struct lp_worker *worker);
 
@@ -72,6 +73,17 @@ int lp_worker_advance(struct lp_worker *worker, uint64_t now_ns);
 /* The capture ended: waits for the warden, closes every flow and session, closes
  * the outputs. -1 if an output failed at any time. */
 int lp_engine_finish(struct lp_engine *engine);
+
+/* What the capture knows beside the packets it gave: packets lost by the kernel, by
+ * the interface, and not matched by a filter. For the summary. */
+void lp_engine_captured(struct lp_engine *engine, uint64_t kernel_drop, uint64_t if_drop,
+			uint64_t filtered);
+
+/* Asks the outputs to reopen their files (log rotation). */
+void lp_engine_rotate(struct lp_engine *engine);
+
+/* 1 once any output failed; the others go on. */
+int lp_engine_failed(const struct lp_engine *engine);
 
 /* The line that belongs to the last fault; owned by engine. */
 const char *lp_engine_why(const struct lp_engine *engine);

@@ -1,0 +1,202 @@
+/* lp_engine: owns everything, starts it in the right order, ends it.
+ * Order of start: the warden first, which reads the keys while no packet has been
+ * seen; then the captures, which are not ours; then, with the worker, the outputs. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/keyfile.h"
+#include "engine_parts.h"
+
+static bool is(const char *value, const char *name)
+{
+	return value && !strcmp(value, name);
+}
+
+static void read_limits(struct lp_engine *e, const struct lp_config *c)
+{
+	struct lp_reasm_config *r = &e->reasm_config;
+
+	lp_reasm_config_default(r);
+	r->max_flows = (uint32_t)c->max_flows;
+	r->max_ooo_side = c->max_ooo_side;
+	r->max_ooo = c->max_ooo;
+	r->plain_ns = c->idle_s * 1000000000ULL;
+	r->keys_ns = c->keys_idle_s * 1000000000ULL;
+	r->handshake_ns = c->handshake_s * 1000000000ULL;
+	r->seed = e->seed;
+	r->checksums = is(c->checksums, "on")    ? LP_CHECKSUMS_ON
+		       : is(c->checksums, "off") ? LP_CHECKSUMS_OFF
+						 : LP_CHECKSUMS_AUTO;
+	r->overlap = is(c->overlap, "bsd") ? LP_OVERLAP_BSD : LP_OVERLAP_LINUX;
+	lp_decode_config_default(&e->decode_config);
+	e->decode_config.checksums = r->checksums;
+	e->decode_config.seed = e->seed;
+	e->reasm_ops = &lp_tcp_native;
+#ifdef LP_WITH_NIDS
+	if (is(c->tcp, "nids"))
+		e->reasm_ops = &lp_tcp_nids;
+#endif
+	e->max_held_session = c->max_held_session;
+	e->max_held = c->max_held;
+	e->live = c->interface != NULL;
+	e->cleartext = c->cleartext;
+}
+
+static enum lp_err start_warden(struct lp_engine *e, const struct lp_config *c, char *why)
+{
+	const struct lp_warden_config wc = {
+		.helper = c->helper,
+		.key_paths = (const char *const *)c->key.item,
+		.key_paths_n = c->key.n,
+		.passphrase_file = c->passphrase_file,
+		.strict_key_modes = c->strict_key_modes,
+		.crypto = c->crypto ? c->crypto : "auto",
+		.threads = (unsigned)c->warden_threads,
+		.delay_ms = (unsigned)c->warden_delay_ms,
+	};
+	enum lp_err err = lp_warden_start(&e->warden, &wc, why);
+	const struct lp_warden_key *keys;
+	size_t n;
+
+	if (err)
+		return err;
+	keys = lp_warden_keys(e->warden, &n);
+	for (size_t i = 0; i < n && !err; i++) {
+		struct lp_candidate key = {
+			.id = keys[i].id,
+			.rsa = keys[i].kind == LP_KEY_RSA,
+			.bits = keys[i].bits,
+			.name = keys[i].name,
+		};
+
+		memcpy(key.spki_sha256, keys[i].spki_sha256, 32);
+		err = lp_candidates_add(e->candidates, &key);
+	}
+	if (!err)
+		err = lp_asks_new(&e->asks, e->warden, e->live);
+	return err;
+}
+
+static const char *meaning(const char *reason)
+{
+	const struct lp_verdict_text *t = lp_verdict_find(reason);
+
+	return t ? t->meaning : NULL;
+}
+
+static enum lp_err add_outputs(struct lp_engine *e, const struct lp_config *c, char *why)
+{
+	const struct lp_outputs_config oc = {
+		.live = e->live,
+		.quiet = c->quiet,
+		.print_data = c->print_data,
+		.cleartext = c->cleartext,
+		.meaning = meaning,
+	};
+	enum lp_err err = lp_outputs_new(&e->outputs, &oc);
+
+	for (size_t i = 0; i < c->output.n && !err; i++)
+		err = lp_outputs_add(e->outputs, c->output.item[i], why);
+	return err;
+}
+
+struct lp_engine *lp_engine_new(const struct lp_config *c, char *why)
+{
+	struct lp_engine *e = calloc(1, sizeof *e);
+	enum lp_err err;
+
+	snprintf(why, LP_WHY, "out of memory");
+	if (!e)
+		return NULL;
+	err = lp_hash_seed_new(&e->seed);
+	if (err)
+		snprintf(why, LP_WHY, "the system has no random bytes to give");
+	if (!err) {
+		err = lp_crypto_choose(&e->crypto, c->crypto ? c->crypto : "auto");
+		if (err)
+			snprintf(why, LP_WHY, "--crypto %s: %s", c->crypto ? c->crypto : "auto",
+				 lp_err_text(err));
+	}
+	if (!err) {
+		read_limits(e, c);
+		err = lp_candidates_new(&e->candidates, &e->seed);
+	}
+	if (!err)
+		err = add_outputs(e, c, why);
+	if (!err)
+		err = start_warden(e, c, why);
+	if (!err)
+		err = lp_order_new(&e->order, !e->live, lp_outputs_event, e->outputs);
+	if (err) {
+		lp_engine_free(e);
+		return NULL;
+	}
+	return e;
+}
+
+void lp_engine_free(struct lp_engine *e)
+{
+	if (!e)
+		return;
+	lp_outputs_free(e->outputs);
+	lp_order_free(e->order);
+	lp_asks_free(e->asks);
+	lp_warden_stop(e->warden);
+	lp_candidates_free(e->candidates);
+	free(e);
+}
+
+int lp_engine_fd(const struct lp_engine *e)
+{
+	return lp_warden_fd(e->warden);
+}
+
+const char *lp_engine_why(const struct lp_engine *e)
+{
+	return e->why;
+}
+
+int lp_engine_finish(struct lp_engine *e)
+{
+	struct lp_counter counters[LP_COUNTERS_MAX];
+	struct lp_summary summary = { .size = sizeof summary };
+	int r = 0;
+
+	if (e->finished)
+		return lp_outputs_failed(e->outputs) ? -1 : 0;
+	e->finished = true;
+	if (e->worker) {
+		lp_worker_finish(e->worker);
+		while (r >= 0 && lp_asks_pending(e->asks))
+			r = lp_worker_poll(e->worker, -1);
+		if (r >= 0)
+			r = lp_worker_poll(e->worker, 0);
+	}
+	summary.counters = counters;
+	summary.counters_n = lp_totals(e, counters, &summary);
+	if (!lp_outputs_close(e->outputs, r < 0 ? NULL : &summary)) {
+		if (r >= 0)
+			snprintf(e->why, sizeof e->why, "an output failed");
+		return -1;
+	}
+	return r < 0 ? -1 : 0;
+}
+
+void lp_engine_captured(struct lp_engine *e, uint64_t kernel_drop, uint64_t if_drop,
+			uint64_t filtered)
+{
+	e->extra_packets[0] = kernel_drop;
+	e->extra_packets[1] = if_drop;
+	e->extra_packets[2] = filtered;
+}
+
+void lp_engine_rotate(struct lp_engine *e)
+{
+	lp_outputs_rotate(e->outputs);
+}
+
+int lp_engine_failed(const struct lp_engine *e)
+{
+	return lp_outputs_failed(e->outputs);
+}

@@ -1,0 +1,106 @@
+/* Every packet ends in exactly one counter: packets = processed + the drops. */
+#include <assert.h>
+
+#include "engine_parts.h"
+
+struct list {
+	struct lp_counter *out;
+	size_t n;
+};
+
+static void add(struct list *l, const char *name, uint64_t value)
+{
+	assert(l->n < LP_COUNTERS_MAX);
+	l->out[l->n++] = (struct lp_counter){ name, value };
+}
+
+/* "drop.arp" and its siblings, from the decoder's own list. */
+static const char *const decode_name[LP_DROPS] = {
+#define X(id, name, text) [id] = "drop." name,
+	LP_DROP_LIST(X)
+#undef X
+};
+
+static uint64_t add_decode(struct list *l, const struct lp_worker *w)
+{
+	struct lp_decode_stats s;
+	uint64_t dropped = 0;
+
+	lp_decode_stats(w->decode, &s);
+	for (int i = LP_DROP_NONE + 1; i < LP_DROPS; i++) {
+		add(l, decode_name[i], s.drop[i]);
+		dropped += s.drop[i];
+	}
+	add(l, "decode.ip_csum_offload", s.ip_csum_offload);
+	add(l, "decode.cut", s.cut);
+	assert(s.read == s.drop[LP_DROP_NONE] + dropped);
+	return dropped;
+}
+
+static uint64_t add_tcp(struct list *l, const struct lp_worker *w)
+{
+	struct lp_reasm_stats s;
+	uint64_t dropped;
+
+	w->engine->reasm_ops->stats(w->reasm, &s);
+	dropped = s.segments - s.processed;
+#define X(name) add(l, "drop." #name, s.name);
+	X(bad_csum)
+	X(no_flow)
+	X(closed_flow)
+	X(bad_rst)
+	X(old_timestamp)
+	X(out_of_window)
+	X(memcap)
+	X(nids_unsupported)
+#undef X
+	assert(dropped == s.bad_csum + s.no_flow + s.closed_flow + s.bad_rst + s.old_timestamp +
+				  s.out_of_window + s.memcap + s.nids_unsupported);
+#define X(name) add(l, "tcp." #name, s.name);
+	LP_REASM_EXTRA(X)
+#undef X
+	add(l, "flow.opened", s.flows);
+	return dropped;
+}
+
+static bool cap_reached(const struct lp_worker *w)
+{
+	struct lp_reasm_stats s;
+
+	w->engine->reasm_ops->stats(w->reasm, &s);
+	return s.evicted || s.cap_side || s.cap_total || s.memcap || w->env.cap_held;
+}
+
+size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MAX],
+		 struct lp_summary *summary)
+{
+	struct list l = { out, 0 };
+	const struct lp_worker *w = e->worker;
+	struct lp_decode_stats decode;
+	uint64_t dropped;
+
+	add(&l, "capture.kernel_drop", e->extra_packets[0]);
+	add(&l, "capture.if_drop", e->extra_packets[1]);
+	add(&l, "capture.filtered", e->extra_packets[2]);
+	if (!w)
+		return l.n;
+	lp_decode_stats(w->decode, &decode);
+	dropped = add_decode(&l, w);
+	dropped += add_tcp(&l, w);
+	summary->packets = decode.read;
+	summary->first_ns = w->first_ns;
+	summary->last_ns = w->last_ns;
+	summary->cap_reached = cap_reached(w);
+	add(&l, "packets.processed", decode.read - dropped);
+	add(&l, "flow.tls", w->with_tls);
+	add(&l, "flow.no_tls", w->no_tls);
+	add(&l, "flow.empty", w->empty);
+	add(&l, "session.begun", w->env.sessions);
+	add(&l, "warden.asked", lp_asks_count(e->asks));
+	add(&l, "warden.shed", lp_asks_shed(e->asks));
+	add(&l, "held.peak", w->env.held_peak);
+	add(&l, "held.cap", w->env.cap_held);
+	add(&l, "cipher.contexts", w->contexts.made);
+	add(&l, "cipher.evicted", w->contexts.evicted);
+	return l.n;
+}

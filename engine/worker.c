@@ -1,0 +1,501 @@
+/* lp_worker: packets in, events out. Single-threaded.
+ *
+ *   packet ─► decode ─► reassembly ─► stage ─► session ─► order ─► outputs */
+#include <arpa/inet.h>
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "engine_parts.h"
+#include "flowid.h"
+
+static void put(struct lp_flow *f, struct lp_event *event, const struct lp_when *when, bool room)
+{
+	struct lp_worker *w = f->worker;
+	enum lp_err err;
+
+	event->when = *when;
+	event->flow = f->out;
+	err = lp_order_put(w->engine->order, event, room);
+	if (err)
+		w->env.fault = err;
+}
+
+/* ---- flows, as the outputs see them ---- */
+
+static void address_text(char out[48], const uint8_t *address, int family)
+{
+	if (!inet_ntop(family == 4 ? AF_INET : AF_INET6, address, out, 48))
+		out[0] = '\0';
+}
+
+static bool begin_flow(struct lp_flow *f, const struct lp_when *when)
+{
+	struct lp_worker *w = f->worker;
+	const struct lp_crypto *crypto = w->engine->crypto.base;
+	size_t c = f->client, s = 1 - c;
+	struct lp_event event = { .kind = LP_EVENT_FLOW_BEGIN };
+	struct lp_flow_info *info;
+
+	if (f->out)
+		return true;
+	f->out = calloc(1, sizeof *f->out);
+	if (!f->out) {
+		w->env.fault = LP_E_NOMEM;
+		return false;
+	}
+	info = &f->out->info;
+	*info = (struct lp_flow_info){
+		.size = sizeof *info,
+		.family = f->info.family,
+		.client_port = f->info.port[c],
+		.server_port = f->info.port[s],
+		.first_packet = f->info.first_number,
+		.first_ns = f->info.first_ns,
+		.client_text = f->out->text[0],
+		.server_text = f->out->text[1],
+	};
+	memcpy(info->client_addr, f->info.addr[c], 16);
+	memcpy(info->server_addr, f->info.addr[s], 16);
+	address_text(f->out->text[0], info->client_addr, info->family);
+	address_text(f->out->text[1], info->server_addr, info->family);
+	if (lp_flowid(crypto, &f->info, (enum lp_side)c, &info->flow_id) ||
+	    lp_community_id(crypto, &f->info, info->community_id))
+		w->env.fault = LP_E_NOMEM;
+	put(f, &event, when, false);
+	return true;
+}
+
+static void flow_free(struct lp_flow *f)
+{
+	*(f->prev ? &f->prev->next : &f->worker->flows) = f->next;
+	if (f->next)
+		f->next->prev = f->prev;
+	lp_order_done(f->worker->engine->order, &f->waiter);
+	if (f->asked)
+		lp_asks_forget(f->worker->engine->asks, f);
+	lp_stage_clear_all(&f->stage);
+	free(f);
+}
+
+static void end_flow(struct lp_flow *f)
+{
+	struct lp_event event = { .kind = LP_EVENT_FLOW_END };
+
+	if (f->out) {
+		event.end[LP_C2S] = f->end[f->client];
+		event.end[LP_S2C] = f->end[1 - f->client];
+		put(f, &event, &f->end_when, false);
+	}
+	if (f->stage.had_session)
+		f->worker->with_tls++;
+	else
+		f->worker->no_tls++;
+	flow_free(f);
+}
+
+/* ---- what sessions tell ---- */
+
+static void on_begin(void *owner, struct lp_snapshot *facts, const struct lp_when *when)
+{
+	struct lp_flow *f = owner;
+	struct lp_event event = { .kind = LP_EVENT_SESSION_BEGIN, .facts = facts };
+
+	f->client = lp_stage_client(&f->stage);
+	event.session = calloc(1, sizeof *event.session);
+	if (!event.session || !begin_flow(f, when)) {
+		f->worker->env.fault = LP_E_NOMEM;
+		free(event.session);
+		lp_snapshot_unref(facts);
+		return;
+	}
+	put(f, &event, when, false);
+}
+
+static void on_ready(void *owner, struct lp_snapshot *facts, const struct lp_when *when)
+{
+	struct lp_event event = { .kind = LP_EVENT_SESSION_READY, .facts = facts };
+
+	put(owner, &event, when, false);
+}
+
+static uint8_t *on_room(void *owner, size_t n)
+{
+	struct lp_flow *f = owner;
+	uint8_t *room;
+
+	return lp_order_room(f->worker->engine->order, n, &room) ? NULL : room;
+}
+
+static void on_data(void *owner, enum lp_dir dir, const uint8_t *bytes, size_t n,
+		    const struct lp_when *when)
+{
+	struct lp_event event = {
+		.kind = LP_EVENT_DATA,
+		.dir = dir,
+		.data = LP_DATA_DECRYPTED,
+		.bytes = bytes,
+		.n = n,
+	};
+
+	put(owner, &event, when, true);
+}
+
+static void on_gap(void *owner, enum lp_dir dir, const struct lp_gap_info *gap,
+		   const struct lp_when *when)
+{
+	struct lp_event event = { .kind = LP_EVENT_GAP, .dir = dir, .gap = *gap };
+
+	put(owner, &event, when, false);
+}
+
+static void on_end(void *owner, struct lp_snapshot *facts, struct lp_result *result,
+		   const struct lp_when *when)
+{
+	struct lp_event event = {
+		.kind = LP_EVENT_SESSION_END,
+		.facts = facts,
+		.result = result,
+	};
+
+	put(owner, &event, when, false);
+}
+
+static void on_clear(void *owner, enum lp_side side, const uint8_t *p, size_t n,
+		     const struct lp_when *when)
+{
+	struct lp_flow *f = owner;
+	struct lp_event event = {
+		.kind = LP_EVENT_DATA,
+		.dir = (uint8_t)side == f->client ? LP_C2S : LP_S2C,
+		.data = LP_DATA_CLEAR,
+		.bytes = p,
+		.n = n,
+	};
+
+	if (f->worker->engine->cleartext && begin_flow(f, when))
+		put(f, &event, when, false);
+}
+
+static void on_clear_gap(void *owner, enum lp_side side, uint64_t n, const struct lp_when *when)
+{
+	struct lp_flow *f = owner;
+	struct lp_event event = {
+		.kind = LP_EVENT_GAP,
+		.dir = (uint8_t)side == f->client ? LP_C2S : LP_S2C,
+		.gap = { sizeof event.gap, n, 0, n, n },
+	};
+
+	if (f->worker->engine->cleartext && begin_flow(f, when))
+		put(f, &event, when, false);
+}
+
+static const struct lp_tls_cb tls_cb = {
+	.ask = lp_wanted_ask,
+	.proven = lp_wanted_proven,
+	.begin = on_begin,
+	.ready = on_ready,
+	.room = on_room,
+	.data = on_data,
+	.gap = on_gap,
+	.end = on_end,
+	.clear = on_clear,
+	.clear_gap = on_clear_gap,
+};
+
+/* ---- what TCP tells ---- */
+
+static struct lp_flow *flow_new(struct lp_worker *w, struct lp_stream *s)
+{
+	struct lp_flow *f = calloc(1, sizeof *f);
+
+	if (!f) {
+		w->env.fault = LP_E_NOMEM;
+		return NULL;
+	}
+	f->worker = w;
+	f->stream = s;
+	f->client = LP_A2B;
+	f->next = w->flows;
+	if (f->next)
+		f->next->prev = f;
+	w->flows = f;
+	w->engine->reasm_ops->describe(w->reasm, s, &f->info);
+	lp_stage_init(&f->stage, &w->env, f);
+	s->user = f;
+	return f;
+}
+
+static void set_idle(struct lp_flow *f)
+{
+	if (!f->stream)
+		return;
+	if (f->stage.tls && lp_tls_has_keys(f->stage.tls))
+		f->stream->idle = LP_IDLE_KEYS;
+	else if (f->stage.tls && lp_tls_state(f->stage.tls) != LP_TLS_OPAQUE)
+		f->stream->idle = LP_IDLE_HANDSHAKE;
+	else
+		f->stream->idle = LP_IDLE_PLAIN;
+}
+
+/* A flow that is not TLS and that nobody wants: this stands in its user pointer. */
+static struct lp_flow plain_flow;
+
+static enum lp_take on_stream_open(void *user, struct lp_stream *s, const struct lp_when *when)
+{
+	(void)user;
+	(void)s;
+	(void)when;
+	return LP_TAKE_ON;
+}
+
+static enum lp_take on_stream_data(void *user, struct lp_stream *s, enum lp_side side,
+				   const uint8_t *p, uint32_t n, uint64_t off,
+				   const struct lp_when *when)
+{
+	struct lp_worker *w = user;
+	struct lp_flow *f = s->user;
+
+	if (s->user == &plain_flow)
+		return LP_TAKE_SKIP_FLOW;
+	if (!f) {
+		if (!w->engine->cleartext && lp_stage_looks(p, n) == LP_LOOKS_CLEAR) {
+			s->user = &plain_flow;
+			return LP_TAKE_SKIP_FLOW;
+		}
+		f = flow_new(w, s);
+		if (!f)
+			return LP_TAKE_SKIP_FLOW;
+	}
+	lp_stage_data(&f->stage, side, p, n, off, when);
+	set_idle(f);
+	if (lp_stage_idle(&f->stage) && !w->engine->cleartext)
+		return LP_TAKE_SKIP_FLOW;
+	return LP_TAKE_ON;
+}
+
+static void on_stream_gap(void *user, struct lp_stream *s, enum lp_side side, uint64_t off,
+			  uint64_t n, const struct lp_when *when)
+{
+	struct lp_flow *f = s->user;
+
+	(void)user;
+	if (f && s->user != &plain_flow)
+		lp_stage_gap(&f->stage, side, off, n, when);
+}
+
+static enum lp_end end_of(const struct lp_stream *s, int side, enum lp_why why)
+{
+	if (s->fin & 1U << side)
+		return LP_END_FIN;
+	switch (why) {
+	case LP_WHY_FIN:
+		return LP_END_FIN;
+	case LP_WHY_RST:
+		return LP_END_RST;
+	case LP_WHY_IDLE:
+		return LP_END_IDLE;
+	case LP_WHY_EOF:
+		return LP_END_CAPTURE;
+	case LP_WHY_EVICT:
+	case LP_WHY_REUSED:
+	case LP_WHY_STALLED:
+		break;
+	}
+	return LP_END_LOST;
+}
+
+static void on_stream_close(void *user, struct lp_stream *s, enum lp_why why,
+			    const struct lp_when *when)
+{
+	struct lp_worker *w = user;
+	struct lp_flow *f = s->user;
+
+	if (!f) {
+		w->empty++;
+		return;
+	}
+	if (s->user == &plain_flow) {
+		w->no_tls++;
+		return;
+	}
+	f->stream = NULL;
+	f->end_when = *when;
+	for (int side = 0; side < 2; side++)
+		f->end[side] = end_of(s, side, why);
+	if (lp_stage_close(&f->stage, f->end, s->conflict, when))
+		end_flow(f);
+}
+
+static const struct lp_reasm_cb reasm_cb = {
+	.open = on_stream_open,
+	.data = on_stream_data,
+	.gap = on_stream_gap,
+	.close = on_stream_close,
+};
+
+/* ---- answers ---- */
+
+void lp_worker_answer(void *flow, const uint8_t *secret, size_t n, bool overload)
+{
+	const struct lp_no_secret no = {
+		.reason = overload ? LP_REASON_RSA_OVERLOAD : LP_REASON_NO_KEY,
+		.detail = "the warden gave no answer",
+	};
+	struct lp_flow *f = flow;
+
+	f->asked = false;
+	lp_order_done(f->worker->engine->order, &f->waiter);
+	if (lp_stage_answer(&f->stage, secret, n, &no)) {
+		end_flow(f);
+		return;
+	}
+	set_idle(f);
+}
+
+/* ---- the worker ---- */
+
+struct lp_worker *lp_worker_new(struct lp_engine *e, char *why)
+{
+	struct lp_worker *w;
+	enum lp_err err;
+
+	if (e->worker) {
+		snprintf(why, LP_WHY, "this release has one worker");
+		return NULL;
+	}
+	snprintf(why, LP_WHY, "out of memory");
+	if (lp_outputs_open(e->outputs, why))
+		return NULL;
+	w = calloc(1, sizeof *w);
+	if (!w)
+		return NULL;
+	w->engine = e;
+	lp_ctx_cache_init(&w->contexts, LP_CTX_PAIRS);
+	w->env = (struct lp_tls_env){
+		.crypto = &e->crypto,
+		.contexts = &w->contexts,
+		.cb = &tls_cb,
+		.live = e->live,
+		.max_held_session = e->max_held_session,
+		.max_held = e->max_held,
+	};
+	err = lp_decode_new(&w->decode, &e->decode_config);
+	if (!err)
+		err = e->reasm_ops->init(&w->reasm, &e->reasm_config, &reasm_cb, w);
+	if (err) {
+		snprintf(why, LP_WHY, "%s reassembly: %s", e->reasm_ops->name, lp_err_text(err));
+		lp_worker_free(w);
+		return NULL;
+	}
+	e->worker = w;
+	return w;
+}
+
+void lp_worker_free(struct lp_worker *w)
+{
+	if (!w)
+		return;
+	/* After a fault of the machine flows are left over. */
+	lp_order_flush(w->engine->order);
+	while (w->flows) {
+		lp_outputs_forget(w->flows->out);
+		flow_free(w->flows);
+	}
+	if (w->reasm)
+		w->engine->reasm_ops->free(w->reasm);
+	lp_decode_free(w->decode);
+	lp_ctx_cache_clear(&w->contexts);
+	if (w->engine->worker == w)
+		w->engine->worker = NULL;
+	free(w);
+}
+
+static int state(struct lp_worker *w)
+{
+	struct lp_engine *e = w->engine;
+
+	lp_order_drain(e->order);
+	if (w->env.fault) {
+		snprintf(e->why, sizeof e->why, "%s",
+			 w->env.fault == LP_E_IO ? "the warden (key process) is gone"
+						 : lp_err_text(w->env.fault));
+		return -1;
+	}
+	if (e->live)
+		return 0;
+	return lp_asks_full(e->asks) || w->env.over ||
+	       (w->env.waiting &&
+		(w->env.held > w->env.max_held || lp_order_held(e->order) > LP_ORDER_CAP));
+}
+
+static void flush(struct lp_worker *w)
+{
+	enum lp_err err;
+
+	if (!w->segments_n)
+		return;
+	err = w->engine->reasm_ops->segments(w->reasm, w->segments, w->segments_n);
+	w->segments_n = 0;
+	if (err)
+		w->env.fault = err;
+}
+
+static void advance(struct lp_worker *w, uint64_t number, uint64_t ns)
+{
+	w->second = ns / LP_NS_PER_S;
+	w->engine->reasm_ops->advance(w->reasm, number, ns);
+	lp_outputs_tick(w->engine->outputs, ns);
+}
+
+int lp_worker_packets(struct lp_worker *w, const struct lp_wire *packets, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct lp_wire *p = &packets[i];
+		const struct lp_packet packet = { p->data, p->caplen, p->len, p->ts_ns,
+						  p->number, p->link, p->iface };
+
+		if (!w->first_ns)
+			w->first_ns = p->ts_ns;
+		w->last_number = p->number;
+		if (p->ts_ns > w->last_ns)
+			w->last_ns = p->ts_ns;
+		if (w->last_ns / LP_NS_PER_S > w->second) {
+			/* Timers fire at whole seconds of packet time, whatever the batches. */
+			flush(w);
+			advance(w, p->number, w->last_ns);
+		}
+		if (lp_decode_packet(w->decode, &packet, &w->segments[w->segments_n]) ==
+		    LP_DROP_NONE)
+			w->segments_n++;
+		if (w->segments_n == sizeof w->segments / sizeof w->segments[0])
+			flush(w);
+	}
+	flush(w);
+	return state(w);
+}
+
+int lp_worker_poll(struct lp_worker *w, int timeout_ms)
+{
+	enum lp_err err = lp_asks_poll(w->engine->asks, timeout_ms, lp_worker_answer);
+
+	if (err)
+		w->env.fault = err;
+	return state(w);
+}
+
+int lp_worker_advance(struct lp_worker *w, uint64_t now_ns)
+{
+	if (now_ns > w->last_ns)
+		w->last_ns = now_ns;
+	if (w->last_ns / LP_NS_PER_S > w->second)
+		advance(w, w->last_number, w->last_ns);
+	return state(w);
+}
+
+void lp_worker_finish(struct lp_worker *w)
+{
+	w->engine->reasm_ops->finish(w->reasm);
+}
