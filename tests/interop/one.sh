@@ -149,13 +149,14 @@ t_many() {
 
 # The private key's numbers are in the warden's memory and not in the engine's.
 t_canary() {
-	local engine warden i
+	local engine warden feeder i
 
 	mkfifo "$WORK/pipe"
 	"$LIMPID" -r "$WORK/pipe" -k "$KEYS/server.pem" -o "files:$WORK/out" >"$WORK/log" 2>&1 &
 	engine=$!
-	exec 7> "$WORK/pipe"
-	cat captures/openssl-tls12.pcap >&7
+	exec 7<> "$WORK/pipe"
+	cat captures/openssl-tls12.pcap >&7 &
+	feeder=$!
 	for i in $(seq 250); do # all sessions but the last are over, and their keys used
 		[ "$(wc -l < "$WORK/out/index.jsonl" 2>/dev/null || echo 0)" -ge 30 ] && break
 		sleep 0.02
@@ -170,6 +171,7 @@ t_canary() {
 		test "$(awk '{ n += $2 } END { print n + 0 " " NR }' "$WORK/engine")" = "0 $(wc -l < "$WORK/warden")"
 	want "interop canary: the engine has no key file open" \
 		sh -c "! ls -l /proc/$engine/fd | grep -q server.pem"
+	kill $feeder 2>/dev/null
 	exec 7>&-
 	wait "$engine"
 	want "interop canary: limpid ended well" test $? = 0

@@ -227,7 +227,7 @@ session() {
 			-cipher "$suite:@SECLEVEL=0" -servername server.example
 		[ "$cert" != yes ] || set -- "$@" -cert "$KEYS/client.crt" -key "$KEYS/client.pem"
 		if [ "$server" = gnutls ]; then
-			feed "$in" "$out" "$n" | OPENSSL_CONF=$(openssl_conf $ems $etm) timeout 20 "$@" -no_ign_eof >"$out" 2>"$WORK/client.log"
+			feed "$in" "$out" "$n" | OPENSSL_CONF=$(openssl_conf $ems $etm) timeout 20 "$@" -no_ign_eof -nocommands >"$out" 2>"$WORK/client.log"
 		else
 			OPENSSL_CONF=$(openssl_conf $ems $etm) timeout 20 "$@" -ign_eof <"$in" >"$out" 2>"$WORK/client.log"
 		fi

@@ -12,7 +12,7 @@ all="openssl nginx gnutls java cross download many canary suricata"
 case ${1:-short} in
 short) shift; tests=${*:-$short} ;;
 all) LEVEL=all; shift; tests=${*:-$all} ;;
-*) LEVEL=all; tests=$* ;;
+*) LEVEL=${LEVEL_WANTED:-all}; tests=$* ;;
 esac
 
 if [ "$(id -u)" != 0 ]; then
