@@ -79,6 +79,8 @@ link() {
 }
 far() { nsenter -t "$FAR" --net "$@"; }
 
+lines() { cat "$1" 2>/dev/null | wc -l; }
+
 t_openssl() { pair openssl openssl; }
 t_gnutls() { pair gnutls gnutls; }
 t_nginx() { pair nginx openssl; }
@@ -158,17 +160,17 @@ t_canary() {
 	cat captures/openssl-tls12.pcap >&7 &
 	feeder=$!
 	for i in $(seq 250); do # all sessions but the last are over, and their keys used
-		[ "$(wc -l < "$WORK/out/index.jsonl" 2>/dev/null || echo 0)" -ge 30 ] && break
+		[ "$(lines "$WORK/out/index.jsonl")" -ge 30 ] && break
 		sleep 0.02
 	done
 	warden=$(pgrep -P "$engine" | head -n 1)
 	want "interop canary: the engine is another process than the warden" test -n "$warden"
 	"$HELPERS/memscan" "$engine" "$KEYS/server.pem" > "$WORK/engine"
 	"$HELPERS/memscan" "$warden" "$KEYS/server.pem" > "$WORK/warden"
-	want "interop canary: the engine was at work" test "$(wc -l < "$WORK/out/index.jsonl")" -ge 30
+	want "interop canary: the engine was at work" test "$(lines "$WORK/out/index.jsonl")" -ge 30
 	want "interop canary: the key is in the warden" test "$(awk '{ n += $2 } END { print n + 0 }' "$WORK/warden")" -gt 0
 	want "interop canary: no part of the key is in the engine" \
-		test "$(awk '{ n += $2 } END { print n + 0 " " NR }' "$WORK/engine")" = "0 $(wc -l < "$WORK/warden")"
+		test "$(awk '{ n += $2 } END { print n + 0 " " NR }' "$WORK/engine")" = "0 $(lines "$WORK/warden")"
 	want "interop canary: the engine has no key file open" \
 		sh -c "! ls -l /proc/$engine/fd | grep -q server.pem"
 	kill $feeder 2>/dev/null

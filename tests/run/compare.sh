@@ -15,7 +15,7 @@ got_sessions() { # dir
 }
 
 compare() {
-	[ -s "$2/index.jsonl" ] || : >> "$2/index.jsonl"
+	[ -e "$2/index.jsonl" ] || { echo "limpid wrote no index.jsonl"; return; }
 	got_sessions "$2" > "$2.got" || { echo "index.jsonl cannot be read"; return; }
 	jq -rn --slurpfile want "$1" --slurpfile got "$2.got" --slurpfile sums "$2.sums" --arg how "${3:-order}" '
 		($want | map(select(.clear | not))) as $tls | ($want | map(select(.clear))) as $clear |
