@@ -52,7 +52,7 @@ ifeq ($(NIDS),1)
 WITH     += -DLP_WITH_NIDS
 LIBS     += -lnids
 else
-OUT      += engine/net/tcp_nids.c
+OUT      += engine/net/tcp_nids.c engine/net/nids_library.c
 endif
 
 SRC  := $(filter-out engine/main.c $(OUT),$(sort $(wildcard engine/*.c engine/*/*.c)))

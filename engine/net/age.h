@@ -24,7 +24,14 @@ struct lp_age_list {
 	uint32_t first, last;
 };
 
+/* Seconds. */
+struct lp_age_limits {
+	uint32_t idle[3]; /* by enum lp_idle */
+	uint32_t half, closed;
+};
+
 struct lp_age {
+	struct lp_age_limits limits;
 	struct lp_age_list *lists; /* HALF, CLOSED, then the two rings */
 	struct lp_flow_table *table;
 	uint32_t ring;             /* length of a ring, a power of two */
@@ -32,8 +39,9 @@ struct lp_age {
 	uint32_t oldest[2];        /* no list of the ring before this second has a flow */
 };
 
-/* longest: the longest timeout, at most LP_AGE_MAX. */
-LP_MUST enum lp_err lp_age_init(struct lp_age *a, struct lp_flow_table *table, uint32_t longest);
+/* Timeouts are those of the config, rounded up to seconds. */
+LP_MUST enum lp_err lp_age_init(struct lp_age *a, struct lp_flow_table *table,
+				const struct lp_reasm_config *config);
 void lp_age_clear(struct lp_age *a);
 
 /* Puts a flow that is in no list where its class and flow.last say. */
@@ -42,14 +50,14 @@ void lp_age_drop(struct lp_age *a, struct lp_flow *f);
 
 enum lp_age_class lp_age_class_of(const struct lp_age *a, const struct lp_flow *f);
 
-/* First flow of a queue (second is ignored) or of one second's list; 0 if none.
- * Go on with flow.next, read before the flow is moved. */
-uint32_t lp_age_first(const struct lp_age *a, enum lp_age_class of, uint32_t second);
+/* It is second `now`, and was called for the one before: calls end() for each flow
+ * whose time is up. end() removes it and touches no other flow. */
+void lp_age_expire(struct lp_age *a, uint32_t now, void (*end)(void *user, struct lp_flow *f),
+		   void *user);
 
-/* Moves a flow of a ring to the list of its last activity; false if it is there. */
-bool lp_age_settle(struct lp_age *a, struct lp_flow *f);
-
-/* The flow that has been silent (or half-open, or ended) longest; NULL if none. */
-struct lp_flow *lp_age_longest(struct lp_age *a, enum lp_age_class of, uint32_t now);
+/* The flow that is worth least: the oldest half-open one, else the one that ended
+ * first, else of the skipped, else of the live ones that which was silent longest.
+ * NULL if there is none. */
+struct lp_flow *lp_age_least(struct lp_age *a, uint32_t now);
 
 #endif

@@ -11,6 +11,7 @@
 #include "net/age.h"
 #include "net/flow.h"
 #include "net/ooo.h"
+#include "net/reasm.h"
 #include "net/tcp.h"
 
 /* The largest window there is (RFC 7323 section 2.3): what is further away cannot
@@ -32,9 +33,6 @@ struct lp_reasm {
 	uint64_t second;
 	uint32_t index;       /* of the next event of this packet */
 	uint32_t order;       /* flows opened so far */
-	uint32_t idle_s[3];   /* by enum lp_idle */
-	uint32_t syn_s;
-	uint32_t closed_s;
 	bool nomem;           /* an event had to be cut short: climbs at the end of the call */
 	bool advised;         /* --checksums off was advised */
 };

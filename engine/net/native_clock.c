@@ -41,44 +41,9 @@ static void end(struct lp_reasm *r, struct lp_flow *f, enum lp_why why)
 	lp_flow_remove(&r->table, f);
 }
 
-static void end_queue(struct lp_reasm *r, enum lp_age_class of, uint32_t after)
+static void end_idle(void *user, struct lp_flow *f)
 {
-	struct lp_flow *f;
-	uint32_t number;
-
-	while ((number = lp_age_first(&r->age, of, 0))) {
-		f = lp_flow_at(&r->table, number);
-		if (lp_native_second(r) - f->last <= after)
-			return;
-		end(r, f, LP_WHY_IDLE);
-	}
-}
-
-/* Looks at the flows that may have been silent for longer than `after`. */
-static void end_silent(struct lp_reasm *r, enum lp_age_class of, uint32_t after)
-{
-	uint32_t now = lp_native_second(r);
-	uint32_t number = lp_age_first(&r->age, of, now - after - 1);
-	struct lp_flow *f;
-
-	while (number) {
-		f = lp_flow_at(&r->table, number);
-		number = f->next;
-		if (lp_age_settle(&r->age, f))
-			continue;
-		if (now - f->last > (of == LP_AGE_SKIPPED ? after : r->idle_s[f->stream.idle]))
-			end(r, f, LP_WHY_IDLE);
-	}
-}
-
-static void tick(struct lp_reasm *r)
-{
-	all_holes(r);
-	end_queue(r, LP_AGE_HALF, r->syn_s);
-	end_queue(r, LP_AGE_CLOSED, r->closed_s);
-	for (int i = 0; i < 3; i++)
-		end_silent(r, LP_AGE_LIVE, r->idle_s[i]);
-	end_silent(r, LP_AGE_SKIPPED, r->idle_s[LP_IDLE_PLAIN]);
+	end(user, f, LP_WHY_IDLE);
 }
 
 void lp_native_clock(struct lp_reasm *r, uint64_t number, uint64_t ts_ns)
@@ -101,7 +66,8 @@ void lp_native_clock(struct lp_reasm *r, uint64_t number, uint64_t ts_ns)
 	while (r->second < target && r->table.count) {
 		r->second++;
 		r->now_ns = r->second * LP_NS_PER_S;
-		tick(r);
+		all_holes(r);
+		lp_age_expire(&r->age, lp_native_second(r), end_idle, r);
 	}
 	r->second = target;
 	r->now_ns = ts_ns;
@@ -110,13 +76,8 @@ void lp_native_clock(struct lp_reasm *r, uint64_t number, uint64_t ts_ns)
 
 void lp_native_evict(struct lp_reasm *r)
 {
-	static const enum lp_age_class turn[] = {
-		LP_AGE_HALF, LP_AGE_CLOSED, LP_AGE_SKIPPED, LP_AGE_LIVE,
-	};
-	struct lp_flow *f = NULL;
+	struct lp_flow *f = lp_age_least(&r->age, lp_native_second(r));
 
-	for (size_t i = 0; i < sizeof turn / sizeof turn[0] && !f; i++)
-		f = lp_age_longest(&r->age, turn[i], lp_native_second(r));
 	if (!f)
 		return;
 	r->stats.evicted++;

@@ -1,5 +1,7 @@
+#include "net/reasm.h"
+
 #include "base/clock.h"
-#include "net/tcp.h"
+#include "base/log.h"
 
 void lp_reasm_config_default(struct lp_reasm_config *config)
 {
@@ -15,4 +17,26 @@ void lp_reasm_config_default(struct lp_reasm_config *config)
 		.keys_ns = 3600 * LP_NS_PER_S,
 		.closed_ns = 10 * LP_NS_PER_S,
 	};
+}
+
+bool lp_reasm_judge(const struct lp_reasm_config *config, struct lp_reasm_stats *stats,
+		    bool *advised, const struct lp_segment *s, struct lp_csum_side *side)
+{
+	switch (lp_csum_judge(config->checksums, s, side)) {
+	case LP_CSUM_ACCEPT:
+		return true;
+	case LP_CSUM_ACCEPT_OFFLOAD:
+		stats->csum_offload++;
+		return true;
+	case LP_CSUM_DROP:
+		break;
+	case LP_CSUM_DROP_ADVISE:
+		if (!*advised)
+			lp_log("nearly all TCP checksums of one side are wrong; if the capture "
+			       "was made on the sending machine, try --checksums off");
+		*advised = true;
+		break;
+	}
+	stats->bad_csum++;
+	return false;
 }

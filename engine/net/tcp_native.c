@@ -2,35 +2,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/log.h"
 #include "net/native.h"
 
 enum {
 	BATCH = 64,
 };
-
-/* False if the segment is to be dropped for its checksum. */
-static bool judge(struct lp_reasm *r, const struct lp_segment *s, struct lp_csum_side *side)
-{
-	switch (lp_csum_judge(r->config.checksums, s, side)) {
-	case LP_CSUM_ACCEPT:
-		return true;
-	case LP_CSUM_ACCEPT_OFFLOAD:
-		r->stats.csum_offload++;
-		return true;
-	case LP_CSUM_DROP:
-		break;
-	case LP_CSUM_DROP_ADVISE:
-		if (!r->advised)
-			lp_log("nearly all TCP checksums of one side are wrong; if the capture "
-			       "was made on the sending machine, try --checksums off");
-		r->advised = true;
-		break;
-	}
-	r->stats.bad_csum++;
-	return false;
-}
 
 static enum lp_err one(struct lp_reasm *r, const struct lp_flow_name *name,
 		       const struct lp_segment *s)
@@ -43,7 +19,8 @@ static enum lp_err one(struct lp_reasm *r, const struct lp_flow_name *name,
 	f = lp_flow_find(&r->table, name);
 	side = f && name->swap != f->swap ? LP_B2A : LP_A2B;
 	r->stray.right = 0; /* of one stray, it says nothing about the next */
-	if (!judge(r, s, f ? &f->half[side].csum : &r->stray))
+	if (!lp_reasm_judge(&r->config, &r->stats, &r->advised, s,
+			    f ? &f->half[side].csum : &r->stray))
 		return LP_OK;
 	if (!f)
 		return lp_native_first(r, name, s);
@@ -128,19 +105,10 @@ static void native_free(struct lp_reasm *r)
 	free(r);
 }
 
-/* Whole seconds, rounded up. */
-static uint32_t seconds(uint64_t ns)
-{
-	uint64_t s = ns / LP_NS_PER_S + (ns % LP_NS_PER_S != 0);
-
-	return s < LP_AGE_MAX ? (uint32_t)s : LP_AGE_MAX;
-}
-
 static enum lp_err native_init(struct lp_reasm **out, const struct lp_reasm_config *config,
 			       const struct lp_reasm_cb *cb, void *user)
 {
 	struct lp_reasm *r = calloc(1, sizeof *r);
-	uint32_t longest;
 
 	*out = NULL;
 	if (!r)
@@ -148,19 +116,10 @@ static enum lp_err native_init(struct lp_reasm **out, const struct lp_reasm_conf
 	r->config = *config;
 	r->cb = cb;
 	r->user = user;
-	r->idle_s[LP_IDLE_HANDSHAKE] = seconds(config->handshake_ns);
-	r->idle_s[LP_IDLE_PLAIN] = seconds(config->plain_ns);
-	r->idle_s[LP_IDLE_KEYS] = seconds(config->keys_ns);
-	r->syn_s = seconds(config->syn_ns);
-	r->closed_s = seconds(config->closed_ns);
-	longest = r->syn_s > r->closed_s ? r->syn_s : r->closed_s;
-	for (int i = 0; i < 3; i++)
-		if (r->idle_s[i] > longest)
-			longest = r->idle_s[i];
 	r->pool.overlap = config->overlap;
 	r->pool.random = config->seed.k0 ^ config->seed.k1;
 	if (lp_flow_table_init(&r->table, config->max_flows, &config->seed) ||
-	    lp_age_init(&r->age, &r->table, longest)) {
+	    lp_age_init(&r->age, &r->table, config)) {
 		native_free(r);
 		return LP_E_NOMEM;
 	}

@@ -183,7 +183,8 @@ void help_tcp_flush(struct help_tcp *t)
 /* One allocation a segment, as large as it is: source, destination, TCP. */
 void help_tcp_shot(struct help_tcp *t, const struct help_tcp_shot *x)
 {
-	uint32_t options = x->has_ts ? 12 : 0, head = 20 + options;
+	bool scale = (x->flags & LP_TCP_SYN) && !t->unscaled;
+	uint32_t options = (x->has_ts ? 12 : 0) + (scale ? 4 : 0), head = 20 + options;
 	uint32_t a = x->side ? 1 : 0;
 	uint16_t port[2] = { (uint16_t)(10000 + (t->domain ? 1 : t->flow)), 443 };
 	uint8_t *mem = malloc(32 + head + x->captured), *tcp = mem + 32;
@@ -199,6 +200,8 @@ void help_tcp_shot(struct help_tcp *t, const struct help_tcp_shot *x)
 			memcpy(addr, "\xfd\x00\x00\x01", 4);
 		memcpy(addr + (t->family == 6 ? 12 : 0), "\x0a\x00\x00", 3);
 		addr[t->family == 6 ? 15 : 3] = (uint8_t)((i ^ a) + 1);
+		if (t->addr[i ^ a])
+			memcpy(addr, t->addr[i ^ a], 4);
 	}
 	word[0] = htonl((uint32_t)port[a] << 16 | port[!a]);
 	word[1] = htonl(x->seq);
@@ -206,7 +209,9 @@ void help_tcp_shot(struct help_tcp *t, const struct help_tcp_shot *x)
 	word[3] = htonl((head / 4) << 28 | (uint32_t)x->flags << 16 | 65535);
 	word[4] = htonl(x->urgent);
 	memcpy(tcp, word, 20);
-	if (options) {
+	if (scale)
+		memcpy(tcp + head - 4, "\x01\x03\x03\x07", 4);
+	if (x->has_ts) {
 		memcpy(tcp + 20, "\x01\x01\x08\x0a", 4);
 		word[0] = htonl(x->tsval);
 		memcpy(tcp + 24, word, 4);

@@ -30,7 +30,7 @@
 #include "base/buf.h"
 #include "net/tcp.h"
 
-enum { HELP_TCP_FLOWS = 64, HELP_TCP_BATCH = 64 };
+enum { HELP_TCP_FLOWS = 2000, HELP_TCP_BATCH = 64 };
 
 struct help_tcp_stream {
 	struct lp_stream *s;
@@ -54,6 +54,7 @@ struct help_tcp {
 	unsigned flow;
 	uint32_t domain;
 	uint8_t family;
+	const char *addr[2]; /* IPv4, four bytes each; NULL: 10.0.0.1 and 10.0.0.2 */
 	uint64_t number, now_ns;
 	size_t batch;        /* segments given at once */
 	struct lp_segment seg[HELP_TCP_BATCH];
@@ -63,6 +64,7 @@ struct help_tcp {
 	size_t opened, size;
 	struct lp_when last;
 	bool any, keep, inside, quiet;
+	bool unscaled;       /* SYNs without the window scale option (it is 7 otherwise) */
 	enum lp_take open_answer;
 	char *text;
 };

@@ -1,0 +1,13 @@
+/* reasm: what both reassemblers do in the same way. */
+#ifndef LP_NET_REASM_H
+#define LP_NET_REASM_H
+
+#include "net/checksum.h"
+#include "net/tcp.h"
+
+/* The checksum policy for one segment, counted; *advised: the advice was given.
+ * False if the segment is to be dropped. */
+bool lp_reasm_judge(const struct lp_reasm_config *config, struct lp_reasm_stats *stats,
+		    bool *advised, const struct lp_segment *s, struct lp_csum_side *side);
+
+#endif
