@@ -21,7 +21,8 @@ struct lp_cert {
 	char subject[LP_CERT_NAME];     /* "C=DE, O=…, CN=…", in the certificate's order, as Suricata writes it */
 	char issuer[LP_CERT_NAME];
 	char serial[LP_CERT_SERIAL];    /* "0A:1B:…", as Suricata writes it */
-	char not_before[LP_CERT_TIME];  /* "2026-11-21T00:00:00", UTC */
+	char not_before[LP_CERT_TIME];  /* "2026-11-21T00:00:00", UTC; "" if not in a form of
+					 * RFC 5280 */
 	char not_after[LP_CERT_TIME];
 };
 
