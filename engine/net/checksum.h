@@ -39,7 +39,7 @@ enum lp_csum lp_checksum_tcp(uint8_t family, const uint8_t *src, const uint8_t *
 struct lp_csum_side {
 	uint8_t seen;  /* of the first LP_CSUM_FIRST segments */
 	uint8_t bad;   /* of those, dropped */
-	uint8_t right; /* a right one came from here: a bare pseudo-header sum is no longer believed */
+	uint8_t shown; /* how its own stack sends: enum lp_csum_shown */
 };
 
 enum {
@@ -54,6 +54,12 @@ enum lp_csum_take {
 	LP_CSUM_DROP_ADVISE,    /* the same, and this side has sent little else: say once that
 				 * --checksums off may be what is wanted */
 };
+
+/* What the first telling segment of a side has shown: the sums are right, and a bare
+ * pseudo-header sum is not believed; or they are left to the card, and then right
+ * ones come between the bare ones all the same: Linux computes the sums of segments
+ * that it retransmits itself (half of a 200 MB download over a full queue). */
+enum lp_csum_shown { LP_CSUM_SHOWN_NOTHING, LP_CSUM_SHOWN_RIGHT, LP_CSUM_SHOWN_OFFLOAD };
 
 /* Only a SYN or a segment with payload shows how a side's own stack sends: a
  * kernel's answers from outside the connection (RST, the ACK of a half-open or
@@ -70,15 +76,16 @@ static inline enum lp_csum_take lp_csum_judge(enum lp_checksums mode, const stru
 	side->seen = (uint8_t)(side->seen + first);
 	switch ((enum lp_csum)s->csum) {
 	case LP_CSUM_GOOD:
-		if (s->wire_len || (s->flags & LP_TCP_SYN))
-			side->right = 1;
+		if (!side->shown && (s->wire_len || (s->flags & LP_TCP_SYN)))
+			side->shown = LP_CSUM_SHOWN_RIGHT;
 		return LP_CSUM_ACCEPT;
 	case LP_CSUM_UNKNOWN:
 		return LP_CSUM_ACCEPT;
 	case LP_CSUM_PSEUDO:
-		if (mode == LP_CHECKSUMS_AUTO && !side->right)
-			return LP_CSUM_ACCEPT_OFFLOAD;
-		break;
+		if (mode != LP_CHECKSUMS_AUTO || side->shown == LP_CSUM_SHOWN_RIGHT)
+			break;
+		side->shown = LP_CSUM_SHOWN_OFFLOAD;
+		return LP_CSUM_ACCEPT_OFFLOAD;
 	case LP_CSUM_BAD:
 		break;
 	}

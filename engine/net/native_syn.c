@@ -223,8 +223,8 @@ enum lp_err lp_native_first(struct lp_reasm *r, const struct lp_flow_name *name,
 		return err;
 	begin(r, f, answer ? !name->swap : name->swap, s);
 	side = answer ? LP_B2A : LP_A2B;
-	f->half[side].csum.seen = 1;
-	f->half[side].csum.right = s->csum == LP_CSUM_GOOD;
+	/* It has been judged as a stray; from here on this side judges for itself. */
+	f->half[side].csum = (struct lp_csum_side){ .seen = 1, .shown = r->stray.shown };
 	return lp_native_segment(r, f, side, s);
 }
 

@@ -18,7 +18,7 @@ static enum lp_err one(struct lp_reasm *r, const struct lp_flow_name *name,
 	r->stats.segments++;
 	f = lp_flow_find(&r->table, name);
 	side = f && name->swap != f->swap ? LP_B2A : LP_A2B;
-	r->stray.right = 0; /* of one stray, it says nothing about the next */
+	r->stray.shown = LP_CSUM_SHOWN_NOTHING; /* of one stray, it says nothing about the next */
 	if (!lp_reasm_judge(&r->config, &r->stats, &r->advised, s,
 			    f ? &f->half[side].csum : &r->stray))
 		return LP_OK;

@@ -240,8 +240,7 @@ static void begin(struct lp_reasm *r, struct lp_flow *f, bool swap, const struct
 			       .pending = s->domain, .last = (uint32_t)r->second };
 	f->half[0].flags = LP_HALF_KNOWN;
 	f->half[0].next = s->seq + 1; /* here: what follows the SYN, for good */
-	f->half[0].csum.seen = 1;
-	f->half[0].csum.right = s->csum == LP_CSUM_GOOD;
+	f->half[0].csum = (struct lp_csum_side){ .seen = 1, .shown = r->stray.shown };
 	lp_age_add(&r->age, f, LP_AGE_HALF);
 	if (r->age.count[LP_AGE_HALF] > 1 && r->age.count[LP_AGE_HALF] > r->table.max / 4)
 		evict(r);
@@ -444,7 +443,7 @@ static enum lp_err one(struct lp_reasm *r, const struct lp_segment *s)
 	lp_flow_name(&r->table, &plain, &name);
 	f = lp_flow_find(&r->table, &name);
 	side = f && name.swap != f->swap ? LP_B2A : LP_A2B;
-	r->stray.right = 0;
+	r->stray.shown = LP_CSUM_SHOWN_NOTHING;
 	if (!lp_reasm_judge(&r->config, &r->stats, &r->advised, s,
 			    f ? &f->half[side].csum : &r->stray))
 		return LP_OK;
