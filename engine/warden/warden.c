@@ -169,8 +169,9 @@ static bool send_keys(struct warden *w)
 	size_t at = 0, taken;
 
 	do {
-		size_t n = lp_message_write_keys(w->datagram, 60000, w->ring.faces + at,
-						 w->ring.n - at, w->ring.skipped, &taken);
+		const struct lp_warden_key *faces = w->ring.n ? &w->ring.faces[at] : NULL;
+		size_t n = lp_message_write_keys(w->datagram, 60000, faces, w->ring.n - at,
+						 w->ring.skipped, &taken);
 
 		if (!send_all(w, n))
 			return false;

@@ -1,0 +1,262 @@
+/* warden/: what the two processes hold. The warden has the key's bytes, we have not;
+ * we have open files, the warden has not. */
+#define _GNU_SOURCE
+#include <check.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "help_warden.h"
+
+static struct help_dir dir;
+static bool have_openssl;
+static mbedtls_pk_context pub;
+
+static const char *const providers[] = {
+	"mbedtls",
+#ifdef LP_WITH_OPENSSL
+	"openssl",
+#endif
+};
+
+static void setup(void)
+{
+	have_openssl = help_have_openssl();
+	help_dir_open(&dir);
+	if (!have_openssl)
+		return;
+	ck_assert(help_run(&dir, "umask 077; openssl genrsa -out two.pem 2048 &&"
+			   "openssl rsa -in two.pem -pubout -out two.pub"));
+	help_public_open(&pub, &dir, "two.pub");
+}
+
+static void teardown(void)
+{
+	mbedtls_pk_free(&pub);
+	help_dir_close(&dir);
+}
+
+#define NEED_KEYS()             \
+	do {                    \
+		if (!have_openssl) \
+			return; \
+	} while (0)
+
+static bool readable(pid_t pid, const char *what)
+{
+	char path[64];
+	DIR *d;
+	int fd;
+
+	snprintf(path, sizeof path, "/proc/%d/%s", pid, what);
+	fd = open(path, O_RDONLY);
+	if (fd >= 0)
+		close(fd);
+	d = fd < 0 ? NULL : opendir(path);
+	if (d)
+		closedir(d);
+	if (fd < 0)
+		fprintf(stderr, "skipped: %s may not be read here\n", path);
+	return fd >= 0;
+}
+
+/* What the warden holds open: 0, 1, 2 and its socket, though we hold more. */
+START_TEST(inherits_one_socket)
+{
+	int extra = open("/dev/null", O_RDONLY); /* not close-on-exec */
+	struct lp_warden *w = !have_openssl ? NULL : help_warden(&dir, "two.pem", "auto", 1);
+	char path[64], link[330], target[128];
+	const struct dirent *e;
+	unsigned seen = 0;
+	DIR *d;
+
+	NEED_KEYS();
+	ck_assert_int_ge(extra, 3);
+	if (readable(lp_warden_pid(w), "fd")) {
+		snprintf(path, sizeof path, "/proc/%d/fd", lp_warden_pid(w));
+		d = opendir(path);
+		ck_assert_ptr_nonnull(d);
+		while ((e = readdir(d))) {
+			ssize_t n;
+
+			if (e->d_name[0] == '.')
+				continue;
+			snprintf(link, sizeof link, "%s/%s", path, e->d_name);
+			n = readlink(link, target, sizeof target - 1);
+			ck_assert_int_gt(n, 0);
+			target[n] = '\0';
+			ck_assert_int_lt(atoi(e->d_name), 4);
+			seen |= 1u << atoi(e->d_name);
+			if (atoi(e->d_name) < 2)
+				ck_assert_str_eq(target, "/dev/null");
+			if (atoi(e->d_name) == 3)
+				ck_assert_int_eq(strncmp(target, "socket:", 7), 0);
+		}
+		closedir(d);
+		ck_assert_uint_eq(seen, 15);
+	}
+	lp_warden_stop(w);
+	close(extra);
+}
+END_TEST
+
+/* Patterns are kept under a mask, so that they are nowhere in our own memory. */
+enum { PATTERN = 24, PATTERNS = 12, MASK = 0xa7 };
+
+struct patterns {
+	uint8_t masked[PATTERNS][PATTERN];
+	size_t n;
+};
+
+static int digit(int c)
+{
+	return c <= '9' ? c - '0' : c - 'a' + 10;
+}
+
+/* p, q and d of two.pem: 24 bytes from inside each, as written, as little-endian
+ * limbs, and as limbs in the other order. Hexadecimal text in, masked bytes out. */
+static void load_patterns(struct patterns *to)
+{
+	static uint8_t text[HELP_FILE_MAX];
+	size_t n;
+
+	ck_assert(help_run(&dir, "openssl rsa -in two.pem -noout -text |"
+			   "awk '/^[a-z]/ { on = /^(prime1|prime2|privateExponent):/; if (on)"
+			   " print \"\"; next } on { gsub(/[ :]/, \"\"); printf \"%%s\", $0 }' >hex"));
+	n = help_read(&dir, "hex", text, sizeof text);
+	to->n = 0;
+	for (size_t at = 0; at < n; at++) {
+		size_t start = at, digits;
+
+		while (at < n && text[at] != '\n')
+			at++;
+		digits = at - start;
+		if (digits < 200)
+			continue;
+		start += digits % 16; /* whole limbs from the low end */
+		start += 16 * 2;
+		ck_assert_uint_le(to->n + 3, PATTERNS);
+		for (size_t i = 0; i < PATTERN; i++) {
+			uint8_t byte = (uint8_t)((digit(text[start + 2 * i]) << 4 |
+						  digit(text[start + 2 * i + 1])) ^ MASK);
+
+			to->masked[to->n][i] = byte;
+			to->masked[to->n + 1][PATTERN - 1 - i] = byte;
+			to->masked[to->n + 2][i / 8 * 8 + 7 - i % 8] = byte;
+		}
+		to->n += 3;
+	}
+	memset(text, 0, sizeof text);
+	ck_assert_uint_eq(to->n, 9);
+}
+
+static size_t hits_in(const uint8_t *p, size_t n, const struct patterns *patterns)
+{
+	size_t hits = 0;
+
+	for (size_t k = 0; k < patterns->n; k++) {
+		const uint8_t *want = patterns->masked[k];
+		const uint8_t *at = p, *end = p + n - PATTERN + 1;
+
+		while (at < end && (at = memchr(at, want[0] ^ MASK, (size_t)(end - at)))) {
+			size_t i = 1;
+
+			while (i < PATTERN && at[i] == (want[i] ^ MASK))
+				i++;
+			hits += i == PATTERN;
+			at++;
+		}
+	}
+	return hits;
+}
+
+/* Reads every mapping of a process. */
+static size_t scan(pid_t pid, const struct patterns *patterns, size_t *bytes)
+{
+	static uint8_t chunk[1 << 20];
+	char path[64], line[512];
+	unsigned long from, to;
+	size_t hits = 0;
+	FILE *maps;
+	int mem;
+
+	*bytes = 0;
+	snprintf(path, sizeof path, "/proc/%d/mem", pid);
+	mem = open(path, O_RDONLY);
+	snprintf(path, sizeof path, "/proc/%d/maps", pid);
+	maps = fopen(path, "r");
+	ck_assert_int_ge(mem, 0);
+	ck_assert_ptr_nonnull(maps);
+	while (fgets(line, sizeof line, maps)) {
+		if (sscanf(line, "%lx-%lx", &from, &to) != 2 || strstr(line, "[vvar]") ||
+		    to - from > 1UL << 32) /* a sanitizer's shadow */
+			continue;
+		while (from < to) {
+			size_t want = to - from < sizeof chunk ? to - from : sizeof chunk;
+			ssize_t n = pread(mem, chunk, want, (off_t)from);
+
+			if (n <= 0)
+				break;
+			*bytes += (size_t)n;
+			if (n > PATTERN)
+				hits += hits_in(chunk, (size_t)n, patterns);
+			if ((size_t)n == to - from)
+				break;
+			from += n > PATTERN ? (size_t)n - PATTERN : (size_t)n;
+		}
+	}
+	memset(chunk, 0, sizeof chunk);
+	fclose(maps);
+	close(mem);
+	return hits;
+}
+
+static void count(void *user, const struct lp_answer *a)
+{
+	*(size_t *)user += a->code == LP_ANSWER_DONE;
+}
+
+/* The key's bytes are in the warden (which shows that the scan works) and not here,
+ * where its answers were used. */
+START_TEST(key_is_not_in_this_process)
+{
+	struct patterns patterns;
+	struct lp_warden *w;
+	struct lp_ask ask;
+	uint8_t premaster[48];
+	size_t bytes, done = 0;
+
+	NEED_KEYS();
+	load_patterns(&patterns);
+	w = help_warden(&dir, "two.pem", providers[_i], 2);
+	for (uint64_t i = 0; i < 200; i++) {
+		help_ask(&ask, &pub, 0, i, HELP_WELL, premaster);
+		ck_assert_int_eq(lp_warden_ask(w, &ask), LP_OK);
+	}
+	while (lp_warden_pending(w))
+		ck_assert_int_eq(lp_warden_poll(w, 20000, count, &done), LP_OK);
+	ck_assert_uint_eq(done, 200);
+	ck_assert_uint_eq(scan(getpid(), &patterns, &bytes), 0);
+	ck_assert_uint_gt(bytes, 1 << 20);
+	if (readable(lp_warden_pid(w), "mem"))
+		ck_assert_uint_gt(scan(lp_warden_pid(w), &patterns, &bytes), 0);
+	lp_warden_stop(w);
+}
+END_TEST
+
+Suite *suite_warden_canary(void);
+Suite *suite_warden_canary(void)
+{
+	Suite *s = suite_create("warden_canary");
+	TCase *t = tcase_create("canary");
+
+	tcase_add_unchecked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, inherits_one_socket);
+	tcase_add_loop_test(t, key_is_not_in_this_process, 0, sizeof providers / sizeof *providers);
+	suite_add_tcase(s, t);
+	return s;
+}
