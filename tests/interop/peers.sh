@@ -255,7 +255,7 @@ expect() {
 	local etm=$5
 
 	is_cbc "$3" || etm=off
-	jq -nc --arg name "$1" --arg version "TLS $2" --arg suite "$(iana "$3")" --argjson ems "$(onoff "$4")" \
+	jq -nc --arg name "$1" --arg version "$([ "$2" = 1.0 ] && echo TLSv1 || echo "TLS $2")" --arg suite "$(iana "$3")" --argjson ems "$(onoff "$4")" \
 		--argjson etm "$(onoff "$etm")" --argjson cert "$([ "$6" = yes ] && echo true || echo false)" \
 		--argjson cn "$(stat -c %s "$7")" --argjson sn "$(stat -c %s "$8")" \
 		--arg ch "$(sha256sum < "$7" | cut -c1-64)" --arg sh "$(sha256sum < "$8" | cut -c1-64)" \

@@ -8,6 +8,7 @@ got_sessions() { # dir
 		awk '{ printf "{\"key\":\"%s\",\"value\":\"%s\"}\n", $2, $1 }' | jq -s from_entries > "$1.sums"
 	jq -c --slurpfile sums "$1.sums" '
 		def sum(f): if f then $sums[0][f | split("/") | last] // "missing" else null end;
+		select(.event_type != "flow") |
 		{version: .tls.version, suite: .limpid.suite, ems: .limpid.ems, etm: .limpid.etm, client_cert: .limpid.client_cert,
 		 verdict: .limpid.verdict, reason: .limpid.reason, notes: (.limpid.notes // []),
 		 client_bytes: .limpid.client_bytes, server_bytes: .limpid.server_bytes,
