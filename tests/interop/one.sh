@@ -220,7 +220,7 @@ t_live() {
 
 # The IDS feed: Suricata finds in limpid's -w capture what it finds in the clear.
 t_suricata() {
-	local v host d="$WORK/nginx./html"
+	local v x host d="$WORK/nginx./html"
 
 	if ! command -v suricata >/dev/null || ! suricata -V 2>/dev/null | grep -qE 'version [7-9]'; then
 		skip "interop suricata: no Suricata 7 here"
@@ -250,7 +250,8 @@ t_suricata() {
 		fi
 		for x in tls clear opened; do
 			mkdir -p "$WORK/s$v.$x"
-			suricata -c /etc/suricata/suricata.yaml -S "$WORK/rules" -r "$WORK/$x.pcap" -l "$WORK/s$v.$x" >"$WORK/s.log" 2>&1 ||
+			# On loopback checksums are left to hardware that is not there; limpid's are right.
+			suricata -c /etc/suricata/suricata.yaml -k $([ $x = opened ] && echo all || echo none) -S "$WORK/rules" -r "$WORK/$x.pcap" -l "$WORK/s$v.$x" >"$WORK/s.log" 2>&1 ||
 				tail -n 5 "$WORK/s.log"
 			jq -c 'select(.event_type == "alert") | [.alert.signature_id, .src_ip, .dest_ip, .app_proto, .http.url, .http.status]' \
 				"$WORK/s$v.$x/eve.json" 2>/dev/null | sort > "$WORK/alerts.$x"
