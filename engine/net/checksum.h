@@ -30,7 +30,8 @@ uint64_t lp_checksum_pseudo(uint8_t family, const uint8_t *src, const uint8_t *d
 
 /* What the checksum of a whole TCP segment is. zero_len: its IP header stated no
  * length (segmentation offload), and then some senders leave the length out of
- * the pseudo header too. LP_CSUM_UNKNOWN if tcp is too short to hold a checksum. */
+ * the pseudo header too. LP_CSUM_UNKNOWN if tcp is too short to hold a checksum, or if
+ * it is right and the bare pseudo-header sum at once. */
 enum lp_csum lp_checksum_tcp(uint8_t family, const uint8_t *src, const uint8_t *dst,
 			     lp_span tcp, bool zero_len);
 

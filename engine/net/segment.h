@@ -21,7 +21,8 @@ enum lp_csum {
 	LP_CSUM_GOOD,
 	LP_CSUM_PSEUDO,   /* the folded pseudo-header sum alone: left by a sender with offload */
 	LP_CSUM_BAD,
-	LP_CSUM_UNKNOWN,  /* not whole in the capture, or not looked at (--checksums off) */
+	LP_CSUM_UNKNOWN,  /* not whole in the capture, not looked at (--checksums off), or right and
+			   * a bare pseudo-header sum at once: accepted, tells nothing */
 };
 
 struct lp_segment {

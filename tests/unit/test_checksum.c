@@ -117,6 +117,27 @@ START_TEST(tcp_is_classified)
 }
 END_TEST
 
+/* A bare pseudo-header sum that is also right shows nothing about its sender. */
+START_TEST(bare_and_right_tells_nothing)
+{
+	int chance = 0;
+
+	for (uint32_t seq = 0; seq < 0x10000; seq++) {
+		struct help_packet h = { .seq = seq, .flags = 0x18, .csum = HELP_PSEUDO };
+		enum lp_csum what = classify(&h, false);
+
+		if (what == LP_CSUM_PSEUDO)
+			continue;
+		ck_assert_int_eq(what, LP_CSUM_UNKNOWN);
+		h.csum = HELP_RIGHT;
+		ck_assert_int_eq(classify(&h, false), LP_CSUM_UNKNOWN);
+		chance++;
+	}
+	ck_assert_int_ge(chance, 1);
+	ck_assert_int_le(chance, 2);
+}
+END_TEST
+
 START_TEST(one_flipped_bit_is_bad)
 {
 	uint8_t bytes[HELP_PACKET_MAX];
@@ -230,6 +251,7 @@ Suite *suite_checksum(void)
 	tcase_add_test(t, sum_carries);
 	tcase_add_test(t, sum_of_much);
 	tcase_add_test(t, tcp_is_classified);
+	tcase_add_test(t, bare_and_right_tells_nothing);
 	tcase_add_test(t, one_flipped_bit_is_bad);
 	tcase_add_test(t, policy_of_each_mode);
 	tcase_add_test(t, policy_goes_by_what_a_side_shows_first);
