@@ -13,6 +13,7 @@ cd "$(dirname "$0")/.." || exit 1
 export WORK; WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 . tests/interop/peers.sh
+CAPTURE_FLAGS=--immediate-mode CAPTURE_WAIT=0.3
 ip link set lo mtu 1500
 cc -O2 -o "$WORK/pcapcut" tests/interop/pcapcut.c || exit 1
 ONLY=" $* "

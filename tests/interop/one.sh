@@ -124,12 +124,13 @@ t_download() {
 	for suite in AES256-GCM-SHA384 AES128-SHA; do
 		for try in 1 2 3; do # a capture that itself lost packets proves nothing
 			: > "$WORK/expect.jsonl"
+			: > "$WORK/tcpdump.log"
 			nsenter -t "$FAR" --net tcpdump -Z root -i veth2 -B 262144 -s 0 -w "$WORK/big.pcap" tcp 2>"$WORK/tcpdump.log" &
 			PIDS[capture]=$!
 			until grep -q 'listening on' "$WORK/tcpdump.log"; do sleep 0.02; done
 			OPENSSL_CONF=$(openssl_conf on on) nsenter -t "$FAR" --net openssl s_client -connect 10.9.0.1:8443 -tls1_2 \
 				-cipher $suite -quiet -ign_eof <"$WORK/in" >"$WORK/out" 2>/dev/null
-			capture_stop 1
+			capture_stop
 			[ "${CAPTURE_DROPS:-0}" != 0 ] || break
 		done
 		rc=$(far nstat -asz TcpExtTCPOFOQueue 2>/dev/null | awk '/OFO/ { print $2 }')
@@ -145,7 +146,7 @@ t_many() {
 	server nginx
 	capture_start "$WORK/many.pcap" || { fail "interop many: no capture"; return; }
 	"$HELPERS/many" 127.0.0.1 "${PORT[nginx.]}" 3000 4 > "$WORK/expect.jsonl" || fail "interop many: a connection failed"
-	capture_stop 1
+	capture_stop
 	judge "3,000 connections" "$WORK/many.pcap" set
 }
 

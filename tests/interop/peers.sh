@@ -68,7 +68,7 @@ capture_start() { # file, device, more tcpdump arguments
 
 	shift; shift
 	: > "$WORK/tcpdump.log"
-	tcpdump -Z root -i "$dev" -U --immediate-mode -B 65536 -w "$file" "$@" tcp 2>"$WORK/tcpdump.log" &
+	tcpdump -Z root -i "$dev" -U $CAPTURE_FLAGS -B 65536 -w "$file" "$@" tcp 2>"$WORK/tcpdump.log" &
 	PIDS[capture]=$!
 	for i in $(seq 200); do
 		grep -q 'listening on' "$WORK/tcpdump.log" && return 0
@@ -77,8 +77,11 @@ capture_start() { # file, device, more tcpdump arguments
 	cat "$WORK/tcpdump.log" >&2
 	return 1
 }
+# Without --immediate-mode packets reach tcpdump in blocks, the last after a second;
+# with it each takes a slot of the ring as large as the snap length, and a burst is lost.
+CAPTURE_FLAGS= CAPTURE_WAIT=1.5
 capture_stop() {
-	sleep "${1:-0.3}"
+	sleep "$CAPTURE_WAIT"
 	stop capture -INT
 	CAPTURE_DROPS=$(sed -n 's/^\([0-9]*\) packets\? dropped by kernel/\1/p' "$WORK/tcpdump.log")
 }
