@@ -77,7 +77,9 @@ bool lp_native_is_third(const struct lp_flow *f, enum lp_side side, const struct
 {
 	const struct lp_half *h = &f->half[side], *o = &f->half[!side];
 
-	if ((h->flags & LP_HALF_KNOWN) && s->seq != h->next && !s->wire_len)
+	/* Data of a SYN still waits below its end. */
+	if ((h->flags & LP_HALF_KNOWN) && !s->wire_len &&
+	    (lp_seq_before(s->seq, h->next) || lp_seq_before(h->end, s->seq)))
 		return false;
 	if ((o->flags & LP_HALF_KNOWN) && !s->wire_len &&
 	    (!(s->flags & LP_TCP_ACK) || lp_seq_before(s->ack, o->next) ||

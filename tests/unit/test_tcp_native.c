@@ -1,0 +1,762 @@
+/* The native reassembler beyond the rows: random streams, caps, timeouts, what the
+ * consumer can ask for, cost, and that nothing depends on the hash seed. */
+#define _GNU_SOURCE
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "help_tcp.h"
+#include "net/flow.h"
+
+static uint32_t rng;
+
+static uint32_t any(uint32_t below)
+{
+	rng = rng * 1664525 + 1013904223;
+	return (uint32_t)((uint64_t)rng * below >> 32);
+}
+
+static struct help_tcp *wire(const struct lp_reasm_config *config)
+{
+	struct help_tcp *t = calloc(1, sizeof *t);
+
+	ck_assert_ptr_nonnull(t);
+	t->isn[0] = 1000;
+	t->isn[1] = 5000;
+	help_tcp_start(t, &lp_tcp_native, config);
+	return t;
+}
+
+static void discard(struct help_tcp *t)
+{
+	help_tcp_free(t);
+	free(t);
+}
+
+/* --- random streams --- */
+
+struct cut {
+	uint8_t side;
+	bool fin;
+	uint32_t from, n;
+};
+
+/* Cuts n bytes of one side: mostly new, sometimes again and differently cut. */
+static size_t cut_up(struct cut *out, uint8_t side, uint32_t n, uint32_t most)
+{
+	size_t count = 0;
+
+	for (uint32_t at = 0; at < n;) {
+		uint32_t some = 1 + any(any(3) ? most : 3);
+
+		if (some > n - at)
+			some = n - at;
+		out[count++] = (struct cut){ .side = side, .from = at, .n = some };
+		at += some;
+		if (!any(8)) {
+			uint32_t back = any(at) < 3000 ? any(at) : any(3000 < at ? 3000 : at);
+
+			some = 1 + any(most);
+			out[count++] = (struct cut){ .side = side, .from = at - back,
+						     .n = some < back ? some : back };
+			if (!out[count - 1].n)
+				count--;
+		}
+	}
+	out[count++] = (struct cut){ .side = side, .from = n, .fin = true };
+	return count;
+}
+
+static size_t interleave(struct cut *out, const struct cut *a, size_t na, const struct cut *b,
+			 size_t nb)
+{
+	size_t n = 0;
+
+	while (na || nb) {
+		if (na && (!nb || any(2)))
+			out[n++] = *a++, na--;
+		else
+			out[n++] = *b++, nb--;
+	}
+	for (size_t i = 0; i < n; i++) { /* shuffled within a window */
+		size_t j = i + any(20);
+		struct cut x = out[i];
+
+		if (j >= n)
+			continue;
+		out[i] = out[j];
+		out[j] = x;
+	}
+	return n;
+}
+
+START_TEST(random_streams)
+{
+	enum { MOST = 30000 };
+	static uint8_t data[2][MOST];
+	static struct cut half[2][MOST * 2 + 2], all[MOST * 4 + 4];
+	uint32_t n[2], most;
+	struct lp_reasm_stats stats;
+	struct help_tcp *t;
+	size_t count[2], total;
+
+	rng = (uint32_t)_i * 7919 + 1;
+	most = _i % 10 == 0 ? 1 : 1460;
+	for (uint8_t side = 0; side < 2; side++) {
+		n[side] = 1 + any(most == 1 ? 3000 : MOST);
+		for (uint32_t i = 0; i < n[side]; i++)
+			data[side][i] = (uint8_t)any(256);
+		count[side] = cut_up(half[side], side, n[side], most);
+	}
+	total = interleave(all, half[0], count[0], half[1], count[1]);
+	t = calloc(1, sizeof *t);
+	ck_assert_ptr_nonnull(t);
+	t->isn[0] = _i % 3 ? any(0xffffffff) : 0xffffffff - any(30000);
+	t->isn[1] = _i % 3 == 1 ? any(0xffffffff) : 0xffffffff - any(30000);
+	t->keep = true;
+	t->quiet = true;
+	t->batch = 1 + any(HELP_TCP_BATCH);
+	help_tcp_start(t, &lp_tcp_native, NULL);
+	help_tcp_run(t, "hs");
+	for (size_t i = 0; i < total; i++) {
+		const struct cut *c = &all[i];
+		struct help_tcp_shot x = {
+			.side = c->side, .flags = LP_TCP_ACK | (c->fin ? LP_TCP_FIN : 0),
+			.seq = t->isn[c->side] + 1 + c->from, .ack = t->isn[!c->side] + 1,
+			.payload = data[c->side] + c->from, .len = c->n, .captured = c->n,
+		};
+
+		help_tcp_shot(t, &x);
+		if (!any(10))
+			help_tcp_shot(t, &x);
+		help_tcp_pass(t, 1000);
+	}
+	help_tcp_finish(t);
+	ck_assert_uint_eq(t->opened, 1);
+	for (int side = 0; side < 2; side++) {
+		lp_span got = lp_buf_span(&t->streams[0].keep[side]);
+
+		ck_assert_uint_eq(got.n, n[side]);
+		ck_assert_mem_eq(got.p, data[side], n[side]);
+	}
+	ck_assert_str_eq(t->text, "FIN");
+	stats = help_tcp_stats(t);
+	ck_assert_uint_eq(stats.gaps, 0);
+	ck_assert_uint_eq(stats.conflicts, 0);
+	discard(t);
+}
+END_TEST
+
+/* Losses too: every byte is either right or in a gap. */
+START_TEST(random_losses)
+{
+	enum { N = 200000 };
+	static uint8_t data[N];
+	struct help_tcp *t = calloc(1, sizeof *t);
+	struct lp_reasm_stats stats;
+	uint32_t lost = 0;
+
+	rng = (uint32_t)_i + 77;
+	ck_assert_ptr_nonnull(t);
+	for (uint32_t i = 0; i < N; i++)
+		data[i] = (uint8_t)(i * 2654435761u >> 24);
+	t->isn[0] = 0xfffffff0;
+	t->keep = true;
+	t->quiet = true;
+	t->batch = 16;
+	help_tcp_start(t, &lp_tcp_native, NULL);
+	help_tcp_run(t, "hs");
+	for (uint32_t at = 0; at < N; at += 1000) {
+		struct help_tcp_shot x = { .side = 0, .flags = LP_TCP_ACK,
+					   .seq = t->isn[0] + 1 + at, .ack = t->isn[1] + 1,
+					   .payload = data + at, .len = 1000, .captured = 1000 };
+		struct help_tcp_shot ack = { .side = 1, .flags = LP_TCP_ACK, .seq = t->isn[1] + 1,
+					     .ack = t->isn[0] + 1 + at + 1000 };
+
+		if (any(5))
+			help_tcp_shot(t, &x);
+		else
+			lost += 1000;
+		help_tcp_shot(t, &ack);
+		help_tcp_pass(t, any(30) * LP_NS_PER_MS);
+	}
+	help_tcp_finish(t);
+	stats = help_tcp_stats(t);
+	ck_assert_uint_eq(t->streams[0].off[0], N);
+	ck_assert_uint_eq(stats.gap_bytes, lost);
+	ck_assert_uint_eq(lp_buf_len(&t->streams[0].keep[0]), N - lost);
+	/* A gap frees what waits behind it, soon: 100 ms and a sample's 50 at 15 ms a packet. */
+	ck_assert_uint_le(stats.ooo_peak, 30 * 1300);
+	discard(t);
+}
+END_TEST
+
+/* --- caps --- */
+
+START_TEST(cap_of_a_side)
+{
+	struct lp_reasm_config config;
+	struct lp_reasm_stats stats;
+	struct help_tcp *t;
+
+	lp_reasm_config_default(&config);
+	config.max_ooo_side = 16384;
+	t = wire(&config);
+	help_tcp_run(t, "hs AK101:b1000 AK1101:b1000 AK3101:c1000");
+	for (int i = 0; i < 11; i++)
+		help_tcp_run(t, "AK:c1000");
+	ck_assert_str_eq(help_tcp_text(t), "");
+	help_tcp_run(t, "AK:c1000 AK:c1000");
+	stats = help_tcp_stats(t);
+	ck_assert_uint_eq(stats.cap_side, 1);
+	ck_assert_uint_eq(stats.gaps, 1);
+	help_tcp_run(t, "AK:c1000 AK:c1000 AK:c1000 BK end");
+	ck_assert_str_eq(help_tcp_finish(t), "A+100@0 A100:b2000 A+1000@2100 A3100:c17000 FIN");
+	stats = help_tcp_stats(t);
+	ck_assert_uint_eq(stats.cap_side, 2);
+	ck_assert_uint_eq(stats.cap_total, 0);
+	ck_assert_uint_eq(stats.memcap, 0);
+	ck_assert_uint_le(stats.ooo_peak, config.max_ooo_side);
+	ck_assert_uint_gt(stats.ooo_peak, config.max_ooo_side - 2200);
+	discard(t);
+}
+END_TEST
+
+START_TEST(cap_counts_headers)
+{
+	struct lp_reasm_config config;
+	struct lp_reasm_stats stats;
+	struct help_tcp *t;
+
+	lp_reasm_config_default(&config);
+	config.max_ooo_side = 16384;
+	t = wire(&config);
+	help_tcp_run(t, "hs");
+	for (int i = 0; i < 1000; i++) {
+		char word[16];
+
+		snprintf(word, sizeof word, "AK%d:b1", 3 + 2 * i);
+		help_tcp_run(t, word);
+	}
+	stats = help_tcp_stats(t);
+	ck_assert_uint_gt(stats.cap_side, 500);
+	ck_assert_uint_le(stats.ooo_peak, config.max_ooo_side);
+	help_tcp_finish(t);
+	ck_assert_uint_eq(t->streams[0].off[0], 2001);
+	discard(t);
+}
+END_TEST
+
+START_TEST(cap_of_a_single_segment)
+{
+	struct lp_reasm_config config;
+	struct lp_reasm_stats stats;
+	struct help_tcp *t;
+
+	lp_reasm_config_default(&config);
+	config.max_ooo_side = 1000;
+	t = wire(&config);
+	help_tcp_run(t, "hs AK1001:b1400 AK1:a1000 AK1001:b1400 BK end");
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a1000b1400 FIN");
+	stats = help_tcp_stats(t);
+	ck_assert_uint_eq(stats.memcap, 1);
+	discard(t);
+}
+END_TEST
+
+/* Row 26. */
+START_TEST(cap_of_all)
+{
+	enum { FLOWS = 1000, EACH = 60 };
+	struct lp_reasm_config config;
+	struct lp_reasm_stats stats;
+	struct help_tcp *t;
+	char words[64];
+
+	lp_reasm_config_default(&config);
+	config.max_ooo = 1 << 20;
+	t = wire(&config);
+	for (unsigned i = 1; i <= FLOWS; i++) {
+		snprintf(words, sizeof words, "#%u hs AK1:a100", i);
+		help_tcp_run(t, words);
+	}
+	for (unsigned j = 0; j < EACH; j++)
+		for (unsigned i = 1; i <= FLOWS; i++) {
+			snprintf(words, sizeof words, "#%u AK%u:b100", i, 201 + 100 * j);
+			help_tcp_run(t, words);
+		}
+	stats = help_tcp_stats(t);
+	ck_assert_uint_gt(stats.cap_total, 0);
+	ck_assert_uint_eq(stats.memcap, 0);
+	ck_assert_uint_le(stats.ooo_peak, config.max_ooo);
+	ck_assert_uint_gt(stats.ooo_peak, config.max_ooo * 9 / 10);
+	help_tcp_finish(t);
+	ck_assert_uint_eq(t->opened, FLOWS);
+	for (unsigned i = 0; i < FLOWS; i++) {
+		lp_span s = lp_buf_span(&t->streams[i].text);
+		const char *want = "A0:a100 A+100@100 A200:b6000 EOF";
+
+		ck_assert_uint_eq(s.n, strlen(want));
+		ck_assert_mem_eq(s.p, want, s.n);
+	}
+	discard(t);
+}
+END_TEST
+
+START_TEST(cap_takes_syn_data_too)
+{
+	struct lp_reasm_config config;
+	struct lp_reasm_stats stats;
+	struct help_tcp *t;
+	char words[64];
+
+	lp_reasm_config_default(&config);
+	config.max_ooo = 16384;
+	t = wire(&config);
+	for (unsigned i = 1; i <= 100; i++) {
+		snprintf(words, sizeof words, "#%u AS:a1000", i);
+		help_tcp_run(t, words);
+	}
+	stats = help_tcp_stats(t);
+	ck_assert_uint_gt(stats.cap_total, 80);
+	ck_assert_uint_le(stats.ooo_peak, config.max_ooo);
+	help_tcp_run(t, "#100 BSK AK #1 BSK0/1001 AK1001/1 AK1001:b5/1");
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a1000 EOF | A+1000@0 A1000:b5 EOF");
+	discard(t);
+}
+END_TEST
+
+START_TEST(table_evicts_the_least)
+{
+	struct lp_reasm_config config;
+	struct lp_reasm_stats stats;
+	struct help_tcp *t;
+
+	lp_reasm_config_default(&config);
+	config.max_flows = 5;
+	t = wire(&config);
+	/* 1, 2 and 4 live (1 is active last), 3 ended, 5 half-open. */
+	help_tcp_run(t, "#1 hs AK:a1 +2000 #2 hs AK:a1 +2000 #4 hs AK:a1 +2000 #3 hs end +2000 "
+			"#5 AS +2000 #1 AK:a1 +2000");
+	stats = help_tcp_stats(t);
+	ck_assert_uint_eq(stats.evicted, 0);
+	help_tcp_run(t, "#6 hs AK:f1"); /* takes the half-open one's place */
+	stats = help_tcp_stats(t);
+	ck_assert_uint_eq(stats.evicted, 1);
+	help_tcp_run(t, "#5 BSK AK"); /* and that is why this begins anew: ended goes */
+	stats = help_tcp_stats(t);
+	ck_assert_uint_eq(stats.evicted, 2);
+	ck_assert_uint_eq(stats.flows_now, 5);
+	help_tcp_run(t, "+2000 #7 hs AK:g1"); /* 2 was silent longest */
+	help_tcp_run(t, "+2000 #8 hs AK:h1"); /* then 4 */
+	help_tcp_run(t, "+2000 #9 hs AK:i1"); /* then 1 */
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a2 EVICT | A0:a1 EVICT | A0:a1 EVICT | FIN | "
+					     "A0:f1 EOF | EOF | A0:g1 EOF | A0:h1 EOF | A0:i1 EOF");
+	discard(t);
+}
+END_TEST
+
+START_TEST(table_evicts_the_skipped_first)
+{
+	struct lp_reasm_config config;
+	struct help_tcp *t;
+
+	lp_reasm_config_default(&config);
+	config.max_flows = 3;
+	t = wire(&config);
+	help_tcp_run(t, "#1 hs AK:a1 +2000 #2 hs");
+	help_tcp_flush(t);
+	t->streams[1].answer[0] = LP_TAKE_SKIP_FLOW;
+	help_tcp_run(t, "AK:b1 BK:c1 +2000 #3 hs AK:c1 #2 AK:b5 +2000 #4 hs AK:d1");
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a1 EOF | A0:b1 EVICT | A0:c1 EOF | A0:d1 EOF");
+	discard(t);
+}
+END_TEST
+
+START_TEST(half_open_have_a_quarter)
+{
+	struct lp_reasm_config config;
+	struct lp_reasm_stats stats;
+	struct help_tcp *t;
+	char words[32];
+
+	lp_reasm_config_default(&config);
+	config.max_flows = 400;
+	t = wire(&config);
+	help_tcp_run(t, "#1 hs AK:a1");
+	for (unsigned i = 2; i < 1002; i++) {
+		snprintf(words, sizeof words, "#%u AS", i);
+		help_tcp_run(t, words);
+	}
+	stats = help_tcp_stats(t);
+	ck_assert_uint_eq(stats.evicted, 900);
+	/* The newest ones are there. */
+	help_tcp_run(t, "#1001 BSK AK AK:z1 #1 AK:a1");
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a2 EOF | A0:z1 EOF");
+	discard(t);
+}
+END_TEST
+
+/* --- time --- */
+
+START_TEST(idle_classes)
+{
+	struct help_tcp *t = wire(NULL);
+
+	help_tcp_run(t, "#1 hs #2 hs #3 hs #4 AS #5 hs end");
+	help_tcp_flush(t);
+	t->streams[0].idle = LP_IDLE_HANDSHAKE + 1;
+	t->streams[2].idle = LP_IDLE_KEYS + 1;
+	help_tcp_run(t, "#1 AK:a1 #2 AK:b1 #3 AK:c1 +59000 = +1000 =");
+	ck_assert_str_eq(help_tcp_text(t), "A0:a1 | A0:b1 | A0:c1 | FIN");
+	help_tcp_run(t, "+2000 =");
+	ck_assert_str_eq(help_tcp_text(t), "A0:a1 IDLE | A0:b1 | A0:c1 | FIN");
+	help_tcp_run(t, "+237000 =");
+	ck_assert_str_eq(help_tcp_text(t), "A0:a1 IDLE | A0:b1 | A0:c1 | FIN");
+	help_tcp_run(t, "+3000 =");
+	ck_assert_str_eq(help_tcp_text(t), "A0:a1 IDLE | A0:b1 IDLE | A0:c1 | FIN");
+	help_tcp_run(t, "+3297000 =");
+	ck_assert_str_eq(help_tcp_text(t), "A0:a1 IDLE | A0:b1 IDLE | A0:c1 | FIN");
+	help_tcp_run(t, "+3000 =");
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a1 IDLE | A0:b1 IDLE | A0:c1 IDLE | FIN");
+	discard(t);
+}
+END_TEST
+
+START_TEST(a_class_may_change_between_calls)
+{
+	struct help_tcp *t = wire(NULL);
+
+	help_tcp_run(t, "hs");
+	help_tcp_flush(t);
+	t->streams[0].idle = LP_IDLE_HANDSHAKE + 1;
+	help_tcp_run(t, "AK:a1 +30000 =");
+	t->streams[0].s->idle = LP_IDLE_KEYS; /* an answer that came late */
+	help_tcp_run(t, "+100000 = +3000000 =");
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a1 EOF");
+	discard(t);
+}
+END_TEST
+
+START_TEST(the_silence_of_an_active_flow_begins_anew)
+{
+	struct help_tcp *t = wire(NULL);
+
+	help_tcp_run(t, "hs AK:a1");
+	for (int i = 0; i < 50; i++)
+		help_tcp_run(t, "+59000 AK:a1 +200000 = +2000 BK");
+	ck_assert_str_eq(help_tcp_text(t), "A0:a51");
+	help_tcp_run(t, "+302000 =");
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a51 IDLE");
+	discard(t);
+}
+END_TEST
+
+START_TEST(ended_flows_swallow_for_ten_seconds)
+{
+	struct lp_reasm_stats stats;
+	struct help_tcp *t = wire(NULL);
+
+	help_tcp_run(t, "hs AK:a1 BK end +9000 AK2:x1/2 +3000 AK2:y5/2");
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a1 FIN | A0:y5 EOF");
+	stats = help_tcp_stats(t);
+	ck_assert_uint_eq(stats.closed_flow, 2); /* the last ACK of `end`, too */
+	discard(t);
+}
+END_TEST
+
+START_TEST(half_open_last_thirty_seconds)
+{
+	struct lp_reasm_stats stats;
+	struct help_tcp *t = wire(NULL);
+
+	help_tcp_run(t, "#1 AS #2 AS +29000 #1 BSK AK +3000 #2 BSK0/1 AK1/1 AK1:b1/1");
+	ck_assert_str_eq(help_tcp_finish(t), "EOF | A0:b1 EOF");
+	stats = help_tcp_stats(t);
+	ck_assert_uint_eq(stats.flows, 2);
+	discard(t);
+}
+END_TEST
+
+START_TEST(events_of_timers_come_in_the_order_of_time)
+{
+	struct help_tcp *t = wire(NULL);
+	struct lp_when w;
+
+	help_tcp_run(t, "#1 hs AK:a1 +700 #2 hs AK:b1 +1000000 =");
+	help_tcp_flush(t);
+	w = t->last;
+	ck_assert_str_eq(help_tcp_text(t), "A0:a1 IDLE | A0:b1 IDLE");
+	ck_assert_uint_eq(w.number, 8);
+	ck_assert_uint_eq(w.index, 2); /* the data of packet 8 was its event 0 */
+	/* When it became possible, not when somebody noticed. */
+	ck_assert_uint_lt(w.released_ns, t->now_ns - 690 * LP_NS_PER_S);
+	help_tcp_finish(t);
+	discard(t);
+}
+END_TEST
+
+START_TEST(places_and_times)
+{
+	struct help_tcp *t = wire(NULL);
+
+	help_tcp_run(t, "hs +5 AK11:b10");
+	help_tcp_flush(t);
+	ck_assert_uint_eq(t->last.number, 3); /* open */
+	help_tcp_run(t, "+5 AK1:a10");
+	help_tcp_flush(t);
+	ck_assert_uint_eq(t->last.number, 5);
+	ck_assert_uint_eq(t->last.index, 1);
+	ck_assert_uint_eq(t->last.released_ns, t->now_ns);
+	ck_assert_uint_eq(t->last.carried_ns, t->now_ns - 5 * LP_NS_PER_MS);
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a10b10 EOF");
+	ck_assert_uint_eq(t->last.number, 5);
+	ck_assert_uint_eq(t->last.index, 2);
+	discard(t);
+}
+END_TEST
+
+/* --- what the consumer can ask for --- */
+
+START_TEST(skip_a_direction)
+{
+	struct lp_reasm_stats stats;
+	struct help_tcp *t = wire(NULL);
+
+	help_tcp_run(t, "hs");
+	help_tcp_flush(t);
+	t->streams[0].answer[0] = LP_TAKE_SKIP_DIR;
+	help_tcp_run(t, "AK11:b10 AK31:d10 AK1:a10 AK:x100 AK501:y10 BK:b10 AK AFK BK:b5 BFK AK");
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a10 B0:b15 FIN");
+	stats = help_tcp_stats(t);
+	ck_assert_uint_eq(stats.gaps, 0);
+	discard(t);
+}
+END_TEST
+
+START_TEST(skip_the_flow_from_the_start)
+{
+	struct help_tcp *t = wire(NULL);
+
+	t->open_answer = LP_TAKE_SKIP_FLOW;
+	help_tcp_run(t, "AS:a10 BSK AK AK:a10 BK:b10 AK101:c10 BK end +20000 "
+			"AS900000 BSK900000/900001 AK900001 AK:a1");
+	ck_assert_str_eq(help_tcp_finish(t), "FIN | EOF");
+	discard(t);
+}
+END_TEST
+
+START_TEST(skip_from_inside_what_waited)
+{
+	struct help_tcp *t = wire(NULL);
+
+	help_tcp_run(t, "hs AK11:b10 AK21:c10 AFK31");
+	help_tcp_flush(t);
+	t->streams[0].answer[0] = LP_TAKE_SKIP_FLOW;
+	help_tcp_run(t, "AK1:a10 BK1:x10 BFK11 AK");
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a10 FIN");
+	discard(t);
+}
+END_TEST
+
+START_TEST(conflicts_are_marked)
+{
+	struct help_tcp *t = wire(NULL);
+
+	help_tcp_run(t, "#1 hs AK11:b10 AK11:c10 #2 hs BK11:b10 BK15:c10 #3 hs AK11:b10 AK5:b10");
+	help_tcp_flush(t);
+	ck_assert_uint_eq(t->streams[0].s->conflict, 1);
+	ck_assert_uint_eq(t->streams[1].s->conflict, 2);
+	ck_assert_uint_eq(t->streams[2].s->conflict, 0);
+	help_tcp_finish(t);
+	discard(t);
+}
+END_TEST
+
+START_TEST(streams_are_described)
+{
+	struct lp_stream_info info;
+	struct help_tcp *t = calloc(1, sizeof *t);
+
+	ck_assert_ptr_nonnull(t);
+	t->family = _i ? 6 : 4;
+	help_tcp_start(t, &lp_tcp_native, NULL);
+	help_tcp_run(t, "#1 +1 AS +1 BSK AK #2 AK5:a10 #3 BK5:a10 ~9 #4 hs");
+	help_tcp_flush(t);
+	t->ops->describe(t->r, t->streams[0].s, &info);
+	ck_assert_uint_eq(info.family, t->family);
+	ck_assert_uint_eq(info.addr[0][_i ? 15 : 3], 1);
+	ck_assert_uint_eq(info.addr[1][_i ? 15 : 3], 2);
+	ck_assert_uint_eq(info.port[0], 10001);
+	ck_assert_uint_eq(info.port[1], 443);
+	ck_assert_uint_eq(info.first_number, 1);
+	ck_assert_uint_eq(info.first_ns, t->now_ns - LP_NS_PER_MS);
+	t->ops->describe(t->r, t->streams[2].s, &info);
+	ck_assert_uint_eq(info.addr[0][_i ? 15 : 3], 2);
+	ck_assert_uint_eq(info.port[0], 443);
+	ck_assert_uint_eq(info.port[1], 10003);
+	t->ops->describe(t->r, t->streams[3].s, &info);
+	ck_assert_uint_eq(info.domain, 9);
+	help_tcp_finish(t);
+	discard(t);
+}
+END_TEST
+
+/* --- cost, memory, seed --- */
+
+static double seconds_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+/* n segments of one byte with a byte between them missing, in some order. */
+static double out_of_order(uint32_t n, int order)
+{
+	struct lp_reasm_config config;
+	struct lp_reasm_stats stats;
+	struct help_tcp *t;
+	double begin;
+
+	lp_reasm_config_default(&config);
+	config.max_ooo_side = 1 << 30;
+	config.max_ooo = 1 << 30;
+	t = wire(&config);
+	t->quiet = true;
+	t->batch = HELP_TCP_BATCH;
+	help_tcp_run(t, "hs");
+	begin = seconds_now();
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t at = order == 0 ? i : order == 1 ? n - 1 - i :
+			      (uint32_t)((uint64_t)i * 48271 % n);
+		struct help_tcp_shot x = { .side = 0, .flags = LP_TCP_ACK,
+					   .seq = t->isn[0] + 2 + 2 * at, .ack = t->isn[1] + 1,
+					   .payload = (const uint8_t *)"x", .len = 1,
+					   .captured = 1 };
+
+		help_tcp_shot(t, &x);
+	}
+	stats = help_tcp_stats(t);
+	ck_assert_uint_eq(stats.out_of_order, n);
+	help_tcp_finish(t);
+	begin = seconds_now() - begin;
+	ck_assert_uint_eq(t->streams[0].off[0], 2 * n);
+	stats = help_tcp_stats(t);
+	ck_assert_uint_eq(stats.gap_bytes, n);
+	discard(t);
+	return begin;
+}
+
+/* What is quadratic would take a hundred times as long. */
+START_TEST(a_hundred_thousand_out_of_order)
+{
+	double few = out_of_order(10000, _i), many = out_of_order(100000, _i);
+
+	ck_assert_msg(many < few * 35 + 0.05, "10,000: %f s, 100,000: %f s", few, many);
+}
+END_TEST
+
+START_TEST(a_flow_is_small)
+{
+	ck_assert_uint_le(sizeof(struct lp_flow) + 2 * sizeof(struct lp_flow_slot), 256);
+}
+END_TEST
+
+/* A long random play of many flows in a small table, as one text. */
+static char *play(uint64_t seed, size_t batch)
+{
+	static const char *const words[] = {
+		"AS", "BSK", "AK", "AK:a10", "BK:b10", "AFK", "BFK", "AR", "AK31:x5", "BK41:y9",
+		"+3000 AK", "AK:c400%20", "AS900000", "BSK800000/900001", "AK:d1@", "hs", "end",
+		"+20000 BK", "AU:u3u1", "AK7:e9",
+	};
+	struct lp_reasm_config config;
+	struct help_tcp *t = calloc(1, sizeof *t);
+	char *text;
+
+	ck_assert_ptr_nonnull(t);
+	lp_reasm_config_default(&config);
+	config.max_flows = 20;
+	config.max_ooo = 3000;
+	config.max_ooo_side = 800;
+	config.seed = (struct lp_hash_seed){ seed, seed * 3 };
+	t->isn[0] = 0xffffff00;
+	t->batch = batch;
+	help_tcp_start(t, &lp_tcp_native, &config);
+	rng = 4711;
+	for (int i = 0; i < 20000; i++) {
+		char word[40];
+
+		snprintf(word, sizeof word, "#%u %s", 1 + any(40),
+			 words[any(sizeof words / sizeof words[0])]);
+		help_tcp_run(t, word);
+	}
+	help_tcp_finish(t);
+	text = strdup(t->text);
+	ck_assert_ptr_nonnull(text);
+	discard(t);
+	return text;
+}
+
+START_TEST(nothing_depends_on_the_seed)
+{
+	char *a = play(1, 1), *b = play(99, 1), *c = play(12345, HELP_TCP_BATCH);
+
+	ck_assert_uint_gt(strlen(a), 10000);
+	ck_assert_str_eq(a, b);
+	ck_assert_str_eq(a, c);
+	free(a);
+	free(b);
+	free(c);
+}
+END_TEST
+
+Suite *suite_tcp_native(void)
+{
+	Suite *s = suite_create("tcp_native");
+	TCase *t = tcase_create("random");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_loop_test(t, random_streams, 0, 60);
+	tcase_add_loop_test(t, random_losses, 0, 5);
+	suite_add_tcase(s, t);
+	t = tcase_create("caps");
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, cap_of_a_side);
+	tcase_add_test(t, cap_counts_headers);
+	tcase_add_test(t, cap_of_a_single_segment);
+	tcase_add_test(t, cap_of_all);
+	tcase_add_test(t, cap_takes_syn_data_too);
+	tcase_add_test(t, table_evicts_the_least);
+	tcase_add_test(t, table_evicts_the_skipped_first);
+	tcase_add_test(t, half_open_have_a_quarter);
+	suite_add_tcase(s, t);
+	t = tcase_create("time");
+	tcase_add_test(t, idle_classes);
+	tcase_add_test(t, a_class_may_change_between_calls);
+	tcase_add_test(t, the_silence_of_an_active_flow_begins_anew);
+	tcase_add_test(t, ended_flows_swallow_for_ten_seconds);
+	tcase_add_test(t, half_open_last_thirty_seconds);
+	tcase_add_test(t, events_of_timers_come_in_the_order_of_time);
+	tcase_add_test(t, places_and_times);
+	suite_add_tcase(s, t);
+	t = tcase_create("consumer");
+	tcase_add_test(t, skip_a_direction);
+	tcase_add_test(t, skip_the_flow_from_the_start);
+	tcase_add_test(t, skip_from_inside_what_waited);
+	tcase_add_test(t, conflicts_are_marked);
+	tcase_add_loop_test(t, streams_are_described, 0, 2);
+	suite_add_tcase(s, t);
+	t = tcase_create("cost");
+	tcase_set_timeout(t, 60);
+	tcase_add_loop_test(t, a_hundred_thousand_out_of_order, 0, 3);
+	tcase_add_test(t, a_flow_is_small);
+	tcase_add_test(t, nothing_depends_on_the_seed);
+	suite_add_tcase(s, t);
+	return s;
+}
