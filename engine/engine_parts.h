@@ -39,9 +39,9 @@ struct lp_engine {
 };
 
 /* A TCP connection that is, or may become, of interest. */
-struct lp_flow {
+struct lp_tracked {
 	struct lp_stage stage;
-	struct lp_flow *prev, *next; /* in worker->flows */
+	struct lp_tracked *prev, *next; /* in worker->flows */
 	struct lp_waiter waiter;
 	struct lp_worker *worker;
 	struct lp_stream *stream;   /* NULL once TCP has closed it */
@@ -59,7 +59,7 @@ struct lp_worker {
 	struct lp_engine *engine;
 	struct lp_decode *decode;
 	struct lp_reasm *reasm;
-	struct lp_flow *flows;
+	struct lp_tracked *flows;
 	struct lp_ctx_cache contexts;
 	struct lp_tls_env env;
 	struct lp_segment segments[64];

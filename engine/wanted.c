@@ -10,7 +10,7 @@
 
 enum { SERVER_NAME = 16 + 2 };
 
-static lp_span server_of(const struct lp_flow *f, uint8_t out[SERVER_NAME])
+static lp_span server_of(const struct lp_tracked *f, uint8_t out[SERVER_NAME])
 {
 	size_t s = 1U - f->client;
 
@@ -88,7 +88,7 @@ static enum lp_reply no_key(const struct lp_engine *e, const struct lp_handshake
 		     lp_text_hex(spki, cert->spki_sha256, 32));
 }
 
-static const struct lp_candidate *candidate(struct lp_flow *f, const struct lp_question *q)
+static const struct lp_candidate *candidate(struct lp_tracked *f, const struct lp_question *q)
 {
 	const struct lp_peer_cert *cert = q->hs->facts.server_cert;
 	uint8_t name[SERVER_NAME];
@@ -123,7 +123,7 @@ static void fill(struct lp_ask *ask, const struct lp_question *q, uint32_t key)
 
 enum lp_reply lp_wanted_ask(void *flow, const struct lp_question *q, struct lp_no_secret *no)
 {
-	struct lp_flow *f = flow;
+	struct lp_tracked *f = flow;
 	struct lp_engine *e = f->worker->engine;
 	const struct lp_handshake *hs = q->hs;
 	const struct lp_candidate *key;
@@ -161,7 +161,7 @@ enum lp_reply lp_wanted_ask(void *flow, const struct lp_question *q, struct lp_n
 
 void lp_wanted_proven(void *flow, const struct lp_handshake *hs, char *name, size_t size)
 {
-	struct lp_flow *f = flow;
+	struct lp_tracked *f = flow;
 	uint8_t server[SERVER_NAME];
 
 	(void)hs;

@@ -11,7 +11,7 @@
 #include "engine_parts.h"
 #include "flowid.h"
 
-static void put(struct lp_flow *f, struct lp_event *event, const struct lp_when *when, bool room)
+static void put(struct lp_tracked *f, struct lp_event *event, const struct lp_when *when, bool room)
 {
 	struct lp_worker *w = f->worker;
 	enum lp_err err;
@@ -31,7 +31,7 @@ static void address_text(char out[48], const uint8_t *address, int family)
 		out[0] = '\0';
 }
 
-static bool begin_flow(struct lp_flow *f, const struct lp_when *when)
+static bool begin_flow(struct lp_tracked *f, const struct lp_when *when)
 {
 	struct lp_worker *w = f->worker;
 	const struct lp_crypto *crypto = w->engine->crypto.base;
@@ -68,7 +68,7 @@ static bool begin_flow(struct lp_flow *f, const struct lp_when *when)
 	return true;
 }
 
-static void flow_free(struct lp_flow *f)
+static void flow_free(struct lp_tracked *f)
 {
 	*(f->prev ? &f->prev->next : &f->worker->flows) = f->next;
 	if (f->next)
@@ -80,7 +80,7 @@ static void flow_free(struct lp_flow *f)
 	free(f);
 }
 
-static void end_flow(struct lp_flow *f)
+static void end_flow(struct lp_tracked *f)
 {
 	struct lp_event event = { .kind = LP_EVENT_FLOW_END };
 
@@ -100,7 +100,7 @@ static void end_flow(struct lp_flow *f)
 
 static void on_begin(void *owner, struct lp_snapshot *facts, const struct lp_when *when)
 {
-	struct lp_flow *f = owner;
+	struct lp_tracked *f = owner;
 	struct lp_event event = { .kind = LP_EVENT_SESSION_BEGIN, .facts = facts };
 
 	f->client = lp_stage_client(&f->stage);
@@ -123,7 +123,7 @@ static void on_ready(void *owner, struct lp_snapshot *facts, const struct lp_whe
 
 static uint8_t *on_room(void *owner, size_t n)
 {
-	struct lp_flow *f = owner;
+	struct lp_tracked *f = owner;
 	uint8_t *room;
 
 	return lp_order_room(f->worker->engine->order, n, &room) ? NULL : room;
@@ -166,7 +166,7 @@ static void on_end(void *owner, struct lp_snapshot *facts, struct lp_result *res
 static void on_clear(void *owner, enum lp_side side, const uint8_t *p, size_t n,
 		     const struct lp_when *when)
 {
-	struct lp_flow *f = owner;
+	struct lp_tracked *f = owner;
 	struct lp_event event = {
 		.kind = LP_EVENT_DATA,
 		.dir = (uint8_t)side == f->client ? LP_C2S : LP_S2C,
@@ -181,7 +181,7 @@ static void on_clear(void *owner, enum lp_side side, const uint8_t *p, size_t n,
 
 static void on_clear_gap(void *owner, enum lp_side side, uint64_t n, const struct lp_when *when)
 {
-	struct lp_flow *f = owner;
+	struct lp_tracked *f = owner;
 	struct lp_event event = {
 		.kind = LP_EVENT_GAP,
 		.dir = (uint8_t)side == f->client ? LP_C2S : LP_S2C,
@@ -207,9 +207,9 @@ static const struct lp_tls_cb tls_cb = {
 
 /* ---- what TCP tells ---- */
 
-static struct lp_flow *flow_new(struct lp_worker *w, struct lp_stream *s)
+static struct lp_tracked *flow_new(struct lp_worker *w, struct lp_stream *s)
 {
-	struct lp_flow *f = calloc(1, sizeof *f);
+	struct lp_tracked *f = calloc(1, sizeof *f);
 
 	if (!f) {
 		w->env.fault = LP_E_NOMEM;
@@ -228,7 +228,7 @@ static struct lp_flow *flow_new(struct lp_worker *w, struct lp_stream *s)
 	return f;
 }
 
-static void set_idle(struct lp_flow *f)
+static void set_idle(struct lp_tracked *f)
 {
 	if (!f->stream)
 		return;
@@ -241,7 +241,7 @@ static void set_idle(struct lp_flow *f)
 }
 
 /* A flow that is not TLS and that nobody wants: this stands in its user pointer. */
-static struct lp_flow plain_flow;
+static struct lp_tracked plain_flow;
 
 static enum lp_take on_stream_open(void *user, struct lp_stream *s, const struct lp_when *when)
 {
@@ -256,7 +256,7 @@ static enum lp_take on_stream_data(void *user, struct lp_stream *s, enum lp_side
 				   const struct lp_when *when)
 {
 	struct lp_worker *w = user;
-	struct lp_flow *f = s->user;
+	struct lp_tracked *f = s->user;
 
 	if (s->user == &plain_flow)
 		return LP_TAKE_SKIP_FLOW;
@@ -279,7 +279,7 @@ static enum lp_take on_stream_data(void *user, struct lp_stream *s, enum lp_side
 static void on_stream_gap(void *user, struct lp_stream *s, enum lp_side side, uint64_t off,
 			  uint64_t n, const struct lp_when *when)
 {
-	struct lp_flow *f = s->user;
+	struct lp_tracked *f = s->user;
 
 	(void)user;
 	if (f && s->user != &plain_flow)
@@ -311,7 +311,7 @@ static void on_stream_close(void *user, struct lp_stream *s, enum lp_why why,
 			    const struct lp_when *when)
 {
 	struct lp_worker *w = user;
-	struct lp_flow *f = s->user;
+	struct lp_tracked *f = s->user;
 
 	if (!f) {
 		w->empty++;
@@ -344,7 +344,7 @@ void lp_worker_answer(void *flow, const uint8_t *secret, size_t n, bool overload
 		.reason = overload ? LP_REASON_RSA_OVERLOAD : LP_REASON_NO_KEY,
 		.detail = "the warden gave no answer",
 	};
-	struct lp_flow *f = flow;
+	struct lp_tracked *f = flow;
 
 	f->asked = false;
 	lp_order_done(f->worker->engine->order, &f->waiter);
