@@ -1,0 +1,462 @@
+/* limpid: options, wiring, run loop. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <limpid/limpid.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "capture/capture.h"
+#include "config.h"
+#include "tls/verdict.h"
+#include "warden/warden.h"
+
+enum { STATUS_OK = 0, STATUS_ERROR = 1, STATUS_INPUT = 2 };
+
+/* Set by signals; the run loop looks at them. */
+static volatile sig_atomic_t stop_asked, rotate_asked;
+
+static const char usage[] =
+	"usage: limpid [options] [BPF filter]\n"
+	"\n"
+	"  -r FILE       read a capture (pcap, pcapng, also gzip or zstd; \"-\": standard\n"
+	"                input); may repeat: one capture in that order\n"
+	"  -i IFACE      sniff a device\n"
+	"  -k PATH       server private key, or a directory of them; may repeat\n"
+	"  -p FILE       file with the passphrase of encrypted keys\n"
+	"  -w FILE       write a decrypted capture (as -o pcap:FILE)\n"
+	"  -d            print the clear bytes as they open\n"
+	"  -o NAME[:ARG][,key=value...]\n"
+	"                add an output: text, json:FILE, files:DIR, pcap:FILE, ./plugin.so\n"
+	"  -q            no session lines, no summary\n"
+	"  -n            accepted; names are never resolved\n"
+	"  -c COUNT      stop after so many packets\n"
+	"  -s BYTES      snap length of a device        -B KIB  its kernel buffer\n"
+	"  -Z USER       become USER once a device is open\n"
+	"  --merge       read the files side by side, by time\n"
+	"  --cleartext   streams that are not TLS go to the outputs too\n"
+	"  --checksums auto|on|off    --overlap linux|bsd    --tcp native|nids\n"
+	"  --crypto auto|mbedtls|openssl    --strict-key-modes    --no-promiscuous\n"
+	"  --explain CODE     what a verdict's reason means (\"all\" lists them)\n"
+	"  --set NAME=VALUE   any other option of limpid(1)\n"
+	"  -h, --help    -V, --version\n"
+	"\n"
+	"Exit status: 0 done; 1 a usage or local error; 2 the input was cut short or is\n"
+	"corrupt (everything before that was processed). More: man limpid\n";
+
+/* Long options that are configuration: the name is the option's. */
+enum { OPT_EXPLAIN = 256, OPT_SET, OPT_NO_PROMISCUOUS, OPT_CONFIG };
+
+static const struct option long_options[] = {
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ "explain", required_argument, NULL, OPT_EXPLAIN },
+	{ "set", required_argument, NULL, OPT_SET },
+	{ "no-promiscuous", no_argument, NULL, OPT_NO_PROMISCUOUS },
+	{ "merge", no_argument, NULL, OPT_CONFIG },
+	{ "cleartext", no_argument, NULL, OPT_CONFIG },
+	{ "strict-key-modes", no_argument, NULL, OPT_CONFIG },
+	{ "checksums", required_argument, NULL, OPT_CONFIG },
+	{ "overlap", required_argument, NULL, OPT_CONFIG },
+	{ "tcp", required_argument, NULL, OPT_CONFIG },
+	{ "crypto", required_argument, NULL, OPT_CONFIG },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* What a run needs beside the configuration. */
+struct run {
+	struct lp_config *config;
+	struct lp_engine *engine;
+	struct lp_worker *worker;
+	struct lp_capture *capture;
+	uint64_t packets;
+	int status;
+	bool done;              /* --help and the like: nothing to run */
+	char why[LP_WHY];
+};
+
+static int fail(struct run *run)
+{
+	lp_log("%s", run->why);
+	run->status = STATUS_ERROR;
+	return -1;
+}
+
+/* ---- options ---- */
+
+static int set(struct run *run, const char *name, const char *value)
+{
+	return lp_config_set(run->config, name, value, run->why) ? fail(run) : 0;
+}
+
+static int set_pair(struct run *run, const char *pair)
+{
+	const char *equals = strchr(pair, '=');
+	char name[64];
+
+	if (!equals || equals == pair || (size_t)(equals - pair) >= sizeof name) {
+		snprintf(run->why, sizeof run->why, "--set wants NAME=VALUE, not '%.100s'", pair);
+		return fail(run);
+	}
+	memcpy(name, pair, (size_t)(equals - pair));
+	name[equals - pair] = '\0';
+	return set(run, name, equals + 1);
+}
+
+static int add_output(struct run *run, const char *name, const char *arg)
+{
+	char *spec;
+	int r;
+
+	if (asprintf(&spec, "%s:%s", name, arg) < 0) {
+		snprintf(run->why, sizeof run->why, "out of memory");
+		return fail(run);
+	}
+	r = set(run, "output", spec);
+	free(spec);
+	return r;
+}
+
+static void explain_all(void)
+{
+	for (int i = LP_REASON_NONE + 1; i < LP_REASON_COUNT; i++) {
+		const struct lp_verdict_text *t = lp_reason_text((enum lp_reason)i);
+
+		printf("%-24s %s\n", t->code, t->meaning);
+	}
+	for (unsigned i = 0; i < LP_NOTE_COUNT; i++) {
+		const struct lp_verdict_text *t = lp_note_text(i);
+
+		printf("%-24s %s\n", t->code, t->meaning);
+	}
+}
+
+static int explain(struct run *run, const char *code)
+{
+	const struct lp_verdict_text *t = lp_verdict_find(code);
+
+	run->done = true;
+	if (!strcmp(code, "all")) {
+		explain_all();
+		return 0;
+	}
+	if (!t) {
+		snprintf(run->why, sizeof run->why, "no verdict has the code '%.60s' "
+			 "(--explain all lists them)", code);
+		return fail(run);
+	}
+	printf("%s: %s\n\n%s\n%s\n", t->code, t->meaning, t->explain, t->advice);
+	return 0;
+}
+
+static int short_option(struct run *run, int c)
+{
+	static const struct {
+		char letter;
+		const char *name;
+	} config[] = {
+		{ 'r', "read" }, { 'i', "interface" }, { 'k', "key" }, { 'p', "passphrase-file" },
+		{ 'o', "output" }, { 'd', "print-data" }, { 'q', "quiet" }, { 'c', "packets" },
+		{ 's', "snaplen" }, { 'Z', "user" },
+	};
+	char *kib;
+	int r;
+
+	for (size_t i = 0; i < sizeof config / sizeof config[0]; i++)
+		if (config[i].letter == c)
+			return set(run, config[i].name, optarg);
+	switch (c) {
+	case 'w':
+		return add_output(run, "pcap", optarg);
+	case 'B':
+		if (asprintf(&kib, "%sk", optarg) < 0)
+			return -1;
+		r = set(run, "buffer", kib);
+		free(kib);
+		return r;
+	case 'n':
+		return 0;
+	case 'h':
+		fputs(usage, stdout);
+		run->done = true;
+		return 0;
+	case 'V':
+		printf("limpid %s\n", LP_VERSION);
+		run->done = true;
+		return 0;
+	default:
+		snprintf(run->why, sizeof run->why, "try limpid --help");
+		return fail(run);
+	}
+}
+
+static int set_filter(struct run *run, char **words, int n)
+{
+	char filter[4096] = "";
+	size_t at = 0;
+
+	for (int i = 0; i < n; i++) {
+		int w = snprintf(filter + at, sizeof filter - at, "%s%s", i ? " " : "", words[i]);
+
+		if (w < 0 || (size_t)w >= sizeof filter - at) {
+			snprintf(run->why, sizeof run->why, "the filter is too long");
+			return fail(run);
+		}
+		at += (size_t)w;
+	}
+	return n ? set(run, "filter", filter) : 0;
+}
+
+static int read_options(struct run *run, int argc, char **argv)
+{
+	int c, index, r = 0;
+
+	while (!r && !run->done &&
+	       (c = getopt_long(argc, argv, "+r:i:k:p:w:do:qnc:s:B:Z:hV", long_options, &index)) != -1) {
+		switch (c) {
+		case OPT_EXPLAIN:
+			r = explain(run, optarg);
+			break;
+		case OPT_SET:
+			r = set_pair(run, optarg);
+			break;
+		case OPT_NO_PROMISCUOUS:
+			r = set(run, "promiscuous", "off");
+			break;
+		case OPT_CONFIG:
+			r = set(run, long_options[index].name, optarg);
+			break;
+		default:
+			r = short_option(run, c);
+			break;
+		}
+	}
+	if (r || run->done)
+		return r;
+	if (set_filter(run, argv + optind, argc - optind))
+		return -1;
+	if (!run->config->read.n && !run->config->interface) {
+		snprintf(run->why, sizeof run->why,
+			 "nothing to read: give -r FILE or -i IFACE (limpid --help)");
+		return fail(run);
+	}
+	if (run->config->read.n && run->config->interface) {
+		snprintf(run->why, sizeof run->why, "-r and -i exclude each other");
+		return fail(run);
+	}
+	return 0;
+}
+
+/* ---- start ---- */
+
+static int open_capture(struct run *run)
+{
+	const struct lp_config *c = run->config;
+	const struct lp_capture_config cc = {
+		.filter = c->filter,
+		.snaplen = (uint32_t)c->snaplen,
+		.buffer_bytes = (uint32_t)c->buffer_bytes,
+		.promiscuous = c->promiscuous,
+	};
+	enum lp_err err;
+
+	if (c->interface)
+		err = lp_capture_open_device(&run->capture, c->interface, &cc, run->why);
+	else
+		err = lp_capture_open_files(&run->capture, (const char *const *)c->read.item,
+					    c->read.n, c->merge, &cc, run->why);
+	return err ? fail(run) : 0;
+}
+
+/* Root is needed to open a device and for nothing after it. */
+static int drop_root(struct run *run)
+{
+	const struct passwd *pw;
+
+	if (!run->config->user)
+		return 0;
+	pw = getpwnam(run->config->user);
+	if (!pw) {
+		snprintf(run->why, sizeof run->why, "-Z: no user is called '%.60s'",
+			 run->config->user);
+		return fail(run);
+	}
+	if (setgroups(0, NULL) || setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) ||
+	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid)) {
+		snprintf(run->why, sizeof run->why, "-Z %.60s: %s", run->config->user,
+			 strerror(errno));
+		return fail(run);
+	}
+	return 0;
+}
+
+static void on_signal(int number)
+{
+	if (number == SIGHUP) {
+		rotate_asked = 1;
+		return;
+	}
+	if (stop_asked)
+		_exit(128 + number);
+	stop_asked = 1;
+}
+
+static void catch_signals(void)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	sigemptyset(&sa.sa_mask);
+	(void)sigaction(SIGINT, &sa, NULL);
+	(void)sigaction(SIGTERM, &sa, NULL);
+	(void)sigaction(SIGHUP, &sa, NULL);
+	sa.sa_handler = SIG_IGN;
+	(void)sigaction(SIGPIPE, &sa, NULL);
+}
+
+static int start(struct run *run)
+{
+	run->engine = lp_engine_new(run->config, run->why);
+	if (!run->engine)
+		return fail(run);
+	if (open_capture(run))
+		return -1;
+	run->worker = lp_worker_new(run->engine, run->why);
+	if (!run->worker)
+		return fail(run);
+	return drop_root(run);
+}
+
+/* ---- run ---- */
+
+static uint64_t wall_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * LP_NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+/* Gives a batch to the worker; a replay whose holding area is full waits for the
+ * warden. */
+static int give(struct run *run, const struct lp_packet *packets, size_t n)
+{
+	struct lp_wire wire[LP_BATCH];
+	int r;
+
+	for (size_t i = 0; i < n; i++)
+		wire[i] = (struct lp_wire){ packets[i].data, packets[i].caplen, packets[i].len,
+					    packets[i].ts_ns, packets[i].number, packets[i].link,
+					    packets[i].iface };
+	r = lp_worker_packets(run->worker, wire, n);
+	if (r >= 0)
+		r = lp_worker_poll(run->worker, r ? -1 : 0);
+	while (r == 1)
+		r = lp_worker_poll(run->worker, -1);
+	return r;
+}
+
+/* Nothing came: waits for packets or for the warden, and lets time pass. */
+static int idle(struct run *run)
+{
+	struct pollfd fd[2] = {
+		{ .fd = lp_engine_fd(run->engine), .events = POLLIN },
+		{ .fd = lp_capture_fd(run->capture), .events = POLLIN },
+	};
+
+	if (fd[1].fd >= 0)
+		(void)poll(fd, 2, 250);
+	if (lp_worker_poll(run->worker, 0) < 0)
+		return -1;
+	if (lp_capture_live(run->capture))
+		return lp_worker_advance(run->worker, wall_ns());
+	return 0;
+}
+
+static size_t batch_size(const struct run *run)
+{
+	uint64_t left = run->config->packets ? run->config->packets - run->packets : LP_BATCH;
+
+	return left < LP_BATCH ? (size_t)left : LP_BATCH;
+}
+
+static void loop(struct run *run)
+{
+	struct lp_packet packets[LP_BATCH];
+	enum lp_err err = LP_OK;
+	size_t n;
+	int r = 0;
+
+	while (!stop_asked && r >= 0 && batch_size(run)) {
+		if (rotate_asked) {
+			rotate_asked = 0;
+			lp_engine_rotate(run->engine);
+		}
+		err = lp_capture_read(run->capture, packets, batch_size(run), &n);
+		if (err)
+			break;
+		run->packets += n;
+		r = n ? give(run, packets, n) : idle(run);
+		if (lp_engine_failed(run->engine) && !lp_capture_live(run->capture))
+			break; /* a replay can be run again; a live capture goes on */
+	}
+	if (r < 0) {
+		snprintf(run->why, sizeof run->why, "%s", lp_engine_why(run->engine));
+		(void)fail(run);
+	} else if (err && err != LP_EOF) {
+		lp_log("%s", lp_capture_why(run->capture));
+		run->status = err == LP_E_TRUNCATED || err == LP_E_FORMAT ? STATUS_INPUT
+									   : STATUS_ERROR;
+	}
+}
+
+static void finish(struct run *run)
+{
+	struct lp_capture_stats stats;
+
+	lp_capture_stats(run->capture, &stats);
+	lp_engine_captured(run->engine, stats.kernel_drop, stats.if_drop, stats.filtered);
+	if (lp_engine_finish(run->engine)) {
+		if (run->status == STATUS_OK && *lp_engine_why(run->engine))
+			lp_log("%s", lp_engine_why(run->engine));
+		run->status = STATUS_ERROR;
+	}
+	if (fflush(stdout) && run->status == STATUS_OK)
+		run->status = STATUS_ERROR;
+}
+
+int main(int argc, char **argv)
+{
+	struct run run = { .status = STATUS_OK };
+
+	if (argc == 3 && !strcmp(argv[1], LP_WARDEN_ARG))
+		return lp_warden_main(atoi(argv[2]));
+	if (!lp_secret_harden_process())
+		lp_log("memory for secrets could not be locked (ulimit -l)");
+	run.config = lp_config_new();
+	if (!run.config) {
+		lp_log("out of memory");
+		return STATUS_ERROR;
+	}
+	catch_signals();
+	if (!read_options(&run, argc, argv) && !run.done && !start(&run)) {
+		loop(&run);
+		finish(&run);
+	}
+	if (run.worker)
+		lp_worker_free(run.worker);
+	lp_engine_free(run.engine);
+	lp_capture_close(run.capture);
+	lp_config_free(run.config);
+	return run.status;
+}
