@@ -103,7 +103,7 @@ static void on_begin(void *owner, struct lp_snapshot *facts, const struct lp_whe
 	struct lp_tracked *f = owner;
 	struct lp_event event = { .kind = LP_EVENT_SESSION_BEGIN, .facts = facts };
 
-	f->client = lp_stage_client(&f->stage);
+	f->client = (uint8_t)lp_stage_client(&f->stage);
 	event.session = calloc(1, sizeof *event.session);
 	if (!event.session || !begin_flow(f, when)) {
 		f->worker->env.fault = LP_E_NOMEM;

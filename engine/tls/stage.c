@@ -63,7 +63,7 @@ static void drop_held(struct lp_stage *s)
 {
 	for (int side = 0; side < 2; side++)
 		while (s->head[side])
-			pop(s, side);
+			pop(s, (int)side);
 }
 
 static void not_over(struct lp_stage *s)
@@ -294,7 +294,7 @@ static void pump_one(struct lp_stage *s, struct lp_hold *h, enum lp_side side)
 			lp_tls_gap(s->tls, side, h->off, h->n, &when);
 		else
 			s->env->cb->clear_gap(s->owner, side, h->n, &when);
-		pop(s, side);
+		pop(s, (int)side);
 		return;
 	}
 	left = (size_t)h->n - h->taken;
@@ -303,7 +303,7 @@ static void pump_one(struct lp_stage *s, struct lp_hold *h, enum lp_side side)
 	s->held[side] -= took;
 	s->env->held -= took;
 	if (h->taken == h->n)
-		pop(s, side);
+		pop(s, (int)side);
 }
 
 static void pump(struct lp_stage *s, const struct lp_when *when)
