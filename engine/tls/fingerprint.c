@@ -304,14 +304,15 @@ static void without_host(struct numbers *extensions)
 
 static unsigned at_most_99(size_t n)
 {
-	return n > 99 ? 99 : (unsigned)n;
+	return n > 99 ? 99U : (unsigned)n % 100U;
 }
 
 enum lp_err lp_ja4_client(char out[LP_JA4_TEXT], const struct lp_crypto *crypto,
 			  const struct lp_client_hello *hello)
 {
 	struct numbers suites = { NULL, 0 }, extensions = { NULL, 0 }, signatures = { NULL, 0 };
-	char alpn[3], b[JA4_HASH + 1], c[JA4_HASH + 1], a[16];
+	char alpn[3], b[JA4_HASH + 1], c[JA4_HASH + 1];
+	unsigned suites_n, extensions_n;
 	enum lp_err err;
 
 	out[0] = '\0';
@@ -323,9 +324,8 @@ enum lp_err lp_ja4_client(char out[LP_JA4_TEXT], const struct lp_crypto *crypto,
 	if (err)
 		goto out;
 	ja4_alpn(alpn, hello->alpn);
-	snprintf(a, sizeof a, "t%s%c%02u%02u%s", ja4_version(hello),
-		 hello->seen & LP_HAS_SNI ? 'd' : 'i', at_most_99(suites.n),
-		 at_most_99(extensions.n), alpn);
+	suites_n = at_most_99(suites.n);
+	extensions_n = at_most_99(extensions.n);
 	without_host(&extensions);
 	ascending(suites.v, suites.n);
 	ascending(extensions.v, extensions.n);
@@ -333,7 +333,8 @@ enum lp_err lp_ja4_client(char out[LP_JA4_TEXT], const struct lp_crypto *crypto,
 	if (!err)
 		err = ja4_hash(c, crypto, &extensions, &signatures);
 	if (!err && b[0] && c[0])
-		snprintf(out, LP_JA4_TEXT, "%s_%s_%s", a, b, c);
+		snprintf(out, LP_JA4_TEXT, "t%.2s%c%02u%02u%.2s_%.12s_%.12s", ja4_version(hello),
+			 hello->seen & LP_HAS_SNI ? 'd' : 'i', suites_n, extensions_n, alpn, b, c);
 out:
 	free(suites.v);
 	free(extensions.v);

@@ -102,8 +102,10 @@ enum lp_err lp_messages_next(struct lp_messages *m, struct lp_message *out)
 	size_t whole;
 	enum lp_err err;
 
-	if (m->fault)
+	if (m->fault) {
+		m->in = (lp_span){ NULL, 0 };
 		return m->fault;
+	}
 	if (m->handed) {
 		lp_buf_clear(&m->held);
 		m->handed = false;
