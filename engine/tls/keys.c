@@ -37,25 +37,37 @@ static void closed(struct lp_tls *tls, enum lp_reason reason, const char *detail
 static void question(struct lp_tls *tls)
 {
 	struct lp_no_secret no = { .reason = LP_REASON_NO_KEY };
-	const struct lp_question q = {
+	struct lp_question q = {
 		.hs = tls->hs,
 		.extended = tls->extended,
 		.attempt = tls->attempt,
 		.when = &tls->when,
+		.now = lp_secret_alloc(LP_MASTER_SIZE),
 	};
+	enum lp_reply reply;
 
-	tls->state = LP_TLS_WAITING;
-	if (tls->env->cb->ask(tls->owner, &q, &no) == LP_REPLY_LATER) {
-		tls->env->waiting++;
+	if (!q.now) {
+		lp_tls_nomem(tls);
+		lp_tls_fail(tls, LP_REASON_LIMIT, "out of memory");
 		return;
 	}
-	tls->state = LP_TLS_RUNNING;
-	if (tls->attempt)
-		closed(tls, LP_REASON_KEYS_DISPROVED,
-		       "the keys that fit this server were tried, and the client's first protected "
-		       "record opened under none of them");
-	else
-		closed(tls, no.reason, no.detail);
+	tls->state = LP_TLS_WAITING;
+	reply = tls->env->cb->ask(tls->owner, &q, &no);
+	tls->final = reply == LP_REPLY_NOW;
+	if (reply != LP_REPLY_NEVER) {
+		tls->env->waiting++;
+		if (reply == LP_REPLY_NOW)
+			lp_tls_answer(tls, q.now, LP_MASTER_SIZE, NULL);
+	} else {
+		tls->state = LP_TLS_RUNNING;
+		if (tls->attempt)
+			closed(tls, LP_REASON_KEYS_DISPROVED,
+			       "what fits this server was tried, and the first protected record "
+			       "opened under none of it");
+		else
+			closed(tls, no.reason, no.detail);
+	}
+	lp_secret_free(q.now, LP_MASTER_SIZE);
 }
 
 void lp_tls_ask(struct lp_tls *tls)
@@ -83,7 +95,7 @@ void lp_tls_ask(struct lp_tls *tls)
 /* The keys of the last answer did not open the record: what is left to try? */
 static void next_candidate(struct lp_tls *tls)
 {
-	bool other = tls->extended || tls->hs->session_hash_size;
+	bool other = !tls->final && (tls->extended || tls->hs->session_hash_size);
 
 	lp_protect_clear(&tls->next[0]);
 	lp_protect_clear(&tls->next[1]);

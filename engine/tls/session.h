@@ -24,15 +24,19 @@ struct lp_ctx_cache;
 struct lp_handshake;
 
 /* What a session asks of those who keep secrets: the master secret of the
- * handshake hs. attempt counts from 0 the candidates for the same derivation. */
+ * handshake hs. attempt counts the candidates from 0; each is asked for with the
+ * derivation that was negotiated and then, unless it is a master secret as it
+ * stands (LP_REPLY_NOW), with the other one. */
 struct lp_question {
 	const struct lp_handshake *hs;
 	bool extended;      /* derive with the session hash (RFC 7627) */
 	unsigned attempt;
 	const struct lp_when *when; /* place from which what follows will be told */
+	uint8_t *now;       /* 48 bytes, secret memory of the session */
 };
 
 enum lp_reply {
+	LP_REPLY_NOW,   /* q->now holds the master secret */
 	LP_REPLY_LATER, /* lp_tls_answer() will be called */
 	LP_REPLY_NEVER, /* nobody has it: no_secret says why */
 };

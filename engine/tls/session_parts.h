@@ -62,6 +62,7 @@ struct lp_tls {
 	bool next_proven;
 	bool extended;                 /* derivation of the question that is out */
 	bool toggled;                  /* … and it is the other one than negotiated */
+	bool final;                    /* the answer was a master secret as it stands */
 	unsigned attempt;              /* candidate of that question */
 	unsigned epochs;               /* proven so far */
 	unsigned completed;            /* handshakes */
