@@ -75,7 +75,6 @@ static uint32_t hash_key(const struct lp_hash_seed *seed, const struct lp_flow_k
 
 	memcpy(w, key, sizeof w);
 	if (family == 4) {
-		/* Of the addresses only the first halves of w[0] and w[2] are used. */
 		uint32_t low, high;
 
 		memcpy(&low, key->addr[0], 4);
@@ -86,7 +85,7 @@ static uint32_t hash_key(const struct lp_hash_seed *seed, const struct lp_flow_k
 		for (int i = 0; i < 5; i++)
 			sip_word(&s, w[i]);
 	}
-	sip_word(&s, (uint64_t)family << 56);
+	/* No length at the end: it is the family's, and families are told apart later. */
 	s.c ^= 0xff;
 	sip_round(&s);
 	sip_round(&s);

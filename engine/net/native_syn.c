@@ -1,4 +1,7 @@
 /* How connections begin, and how one takes the place of another. */
+#include <arpa/inet.h>
+#include <string.h>
+
 #include "net/native.h"
 
 enum {
@@ -11,7 +14,14 @@ bool lp_native_timestamp(const struct lp_segment *s, uint32_t *value)
 {
 	struct lp_cursor c = lp_cursor_of(s->options, s->options_len);
 	struct lp_cursor body;
+	uint32_t word;
 
+	/* As nearly everybody lays it out (RFC 7323 appendix A): NOP, NOP, timestamp. */
+	if (s->options_len == 12 && !memcmp(s->options, "\1\1\x8\xa", 4)) {
+		memcpy(&word, s->options + 4, 4);
+		*value = ntohl(word);
+		return true;
+	}
 	while (lp_cursor_left(&c)) {
 		uint8_t kind = lp_cursor_u8(&c);
 		uint8_t length;
