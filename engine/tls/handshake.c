@@ -298,7 +298,7 @@ static void enter(struct lp_handshake *hs, uint8_t next)
 		hs->facts.resumed = hs->facts.ticket_offered ? LP_RESUMED_TICKET : LP_RESUMED_ID;
 	else if (!resumed && next > ST_SERVER_HELLO && next < ST_KEYED)
 		hs->facts.resumed = LP_RESUMED_NO;
-	if (next == ST_HELLO_DONE || hs->facts.resumed > LP_RESUMED_NO)
+	if ((next == ST_HELLO_DONE && !hs->loose) || hs->facts.resumed > LP_RESUMED_NO)
 		hs->facts.client_cert = 0;
 	if (next == ST_CLIENT_CCS && hs->sealed[LP_S2C])
 		next = ST_KEYED; /* only after a gap: it came first */
@@ -400,6 +400,7 @@ static enum lp_err sealed_message(struct lp_handshake *hs, enum lp_dir dir,
 {
 	bool client_extra = dir == LP_C2S && (msg->type == LP_MSG_NEXT_PROTOCOL ||
 					      msg->type == LP_MSG_ENCRYPTED_EXTENSIONS);
+	enum lp_err err;
 
 	if (hs->finished[dir].seen || (msg->type != LP_MSG_FINISHED && !client_extra))
 		return end(hs, LP_E_ORDER, unexpected(msg->type));
@@ -407,9 +408,8 @@ static enum lp_err sealed_message(struct lp_handshake *hs, enum lp_dir dir,
 		return take_finished(hs, dir, msg);
 	if (!in_turn(hs, dir))
 		lp_transcript_break(&hs->transcript);
-	if (lp_transcript_add(&hs->transcript, msg->whole))
-		return end(hs, LP_E_LIMIT, "handshake longer than 1 MiB");
-	return LP_OK;
+	err = lp_transcript_add(&hs->transcript, msg->whole);
+	return err ? end(hs, err, "handshake longer than 1 MiB") : LP_OK;
 }
 
 enum lp_err lp_handshake_message(struct lp_handshake *hs, enum lp_dir dir,

@@ -117,6 +117,11 @@ LP_MUST enum lp_err lp_protect_open(struct lp_protect *p, uint16_t epoch, uint64
  * says which fragment came last. No effect on other ciphers, none on p->seq. */
 void lp_protect_chain(struct lp_protect *p, lp_span fragment);
 
+/* How many bytes right before a record lp_protect_chain() needs, where only those are
+ * known (behind a hole): CBC in TLS 1.0 one block, and with encrypt-then-MAC the MAC
+ * behind it; else 0. */
+size_t lp_protect_chain_size(const struct lp_protect *p);
+
 /* How many content bytes a fragment of n bytes holds, least and most. They are the
  * same but for CBC, whose padding is taken to be no longer than it must. */
 void lp_protect_content_range(const struct lp_protect *p, size_t n, size_t *min, size_t *max);

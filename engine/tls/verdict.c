@@ -104,16 +104,16 @@
 	  "  openssl x509 -in cert.pem -pubkey -noout | openssl pkey -pubin -outform DER | sha256sum\n") \
 	X(FORWARD_SECRET, "forward-secret", OPAQUE, true,                                       \
 	  "forward-secret key exchange: no server key opens it",                                \
-	  "Log the secrets of one endpoint (SSLKEYLOGFILE), or have the server prefer RSA "     \
-	  "key exchange.",                                                                      \
+	  "Have the server prefer suites with RSA key exchange (TLS_RSA_WITH_...) where you "   \
+	  "may: its private key opens those.",                                                  \
 	  "The peers chose DHE or ECDHE. Each of them made a key for this one connection\n"     \
 	  "and threw it away; the server's private key only signed. Nothing that a server\n"    \
 	  "keeps in its files opens such a session: that is what forward secrecy is for.\n"     \
 	  "\n"                                                                                  \
-	  "What to do, if you are entitled to read it: have one endpoint log its session\n"     \
-	  "secrets (browsers, curl and many servers do with SSLKEYLOGFILE), or, where\n"        \
-	  "policy allows, let the server prefer suites that begin with TLS_RSA_WITH. Past\n"    \
-	  "captures stay closed without the secrets of their time.\n")                          \
+	  "What to do, if you are entitled to read it and your policy allows: let the\n"        \
+	  "server prefer suites that begin with TLS_RSA_WITH on the path that you watch.\n"     \
+	  "Secrets that one of the endpoints logged would open it, too (SSLKEYLOGFILE);\n"      \
+	  "this release of limpid does not read them. Past captures stay closed.\n")            \
 	X(EXPORT_KEY, "export-key", OPAQUE, true,                                               \
 	  "an EXPORT suite with a temporary RSA key",                                           \
 	  "Turn EXPORT suites off: they protect nothing, and this key was thrown away.",        \
@@ -125,51 +125,55 @@
 	  "What to do: disable EXPORT suites on both sides. They can be broken by anybody\n"    \
 	  "with a day of computing time, though not by limpid.\n")                              \
 	X(STATIC_DH, "static-dh", OPAQUE, true,                                                 \
-	  "static Diffie-Hellman with a key that is not loaded",                                \
-	  "Load the private key of the server's certificate, or a log of the session's "        \
-	  "secrets.",                                                                           \
+	  "static Diffie-Hellman, which needs a key of that kind",                              \
+	  "Have the server prefer suites with RSA key exchange (TLS_RSA_WITH_...) where you "   \
+	  "may.",                                                                               \
 	  "The key exchange used a fixed Diffie-Hellman key from the server's certificate\n"    \
-	  "(suites with DH_ or ECDH_ without the E). The private half of that key would\n"      \
-	  "open it; it is not loaded, or is of a kind that limpid cannot use.\n"                \
+	  "(suites with DH_ or ECDH_ in their name, without the E that stands for\n"            \
+	  "ephemeral). The private half of that key would open it, but this release of\n"       \
+	  "limpid uses RSA keys only.\n"                                                        \
 	  "\n"                                                                                  \
-	  "Such suites are rare. The detail names the certificate.\n")                          \
+	  "Such suites are rare. The detail names the suite.\n")                                \
 	X(PSK_UNKNOWN, "psk-unknown", OPAQUE, true,                                             \
 	  "a pre-shared key that is not known",                                                 \
-	  "Give limpid the pre-shared key of the identity that the detail names.",              \
+	  "This release takes no pre-shared keys; a suite with RSA key exchange would open.",   \
 	  "The peers proved themselves to each other with a key that both had beforehand,\n"    \
-	  "and that limpid has not. The client named it by an identity, which the detail\n"     \
-	  "shows.\n"                                                                            \
+	  "and that limpid has not. The client names it by an identity. This release of\n"      \
+	  "limpid does not take pre-shared keys.\n"                                             \
 	  "\n"                                                                                  \
-	  "What to do: get the key of that identity from the device's configuration. A\n"       \
-	  "suite with DHE_PSK or ECDHE_PSK needs the session's secrets as well, since it\n"     \
-	  "is forward secret.\n")                                                               \
+	  "Such suites are found in small devices. Where there is a choice, a suite that\n"     \
+	  "begins with TLS_RSA_WITH opens with the server's private key.\n")                    \
 	X(SESSION_UNKNOWN, "session-unknown", OPAQUE, true,                                     \
-	  "resumes, by session id, a session that was not seen",                                \
-	  "Start the capture before the client's first connection, or join the captures: -r "   \
-	  "first -r second.",                                                                   \
+	  "resumes an earlier session by its id",                                               \
+	  "Where you may, turn the server's session cache off: every connection then has a "    \
+	  "key exchange of its own.",                                                           \
 	  "This connection has no key exchange of its own. The peers took up the secret\n"      \
-	  "of an earlier connection, which the server keeps under a session id. limpid\n"       \
-	  "would know it if it had decrypted that earlier connection in the same run.\n"        \
+	  "of an earlier connection, which both have kept under a session id, so the\n"         \
+	  "server's private key took no part in it. This release of limpid does not carry\n"    \
+	  "secrets over from the connections that it decrypted.\n"                              \
 	  "\n"                                                                                  \
 	  "Evidence: the server answered with the session id that the client sent, and\n"       \
 	  "went on to ChangeCipherSpec without a certificate or key exchange.\n"                \
 	  "\n"                                                                                  \
-	  "What to do: begin capturing before the client's first connection to this\n"          \
-	  "server (servers keep sessions for minutes to a day); give several captures in\n"     \
-	  "one run, in order of time; or log the secrets of one endpoint.\n")                   \
+	  "What to do: for the time of the analysis, turn resumption off on the server\n"       \
+	  "(nginx: ssl_session_cache off; Apache: SSLSessionCache none), or start the\n"        \
+	  "client afresh, so that it has nothing to resume. Its first connection opens.\n")     \
 	X(TICKET_UNKNOWN, "ticket-unknown", OPAQUE, true,                                       \
-	  "resumes, by ticket, a session that was not seen",                                    \
-	  "Start the capture before the client's first connection, or give limpid the "         \
-	  "server's ticket keys.",                                                              \
+	  "resumes an earlier session by a ticket",                                             \
+	  "Where you may, turn session tickets off on the server: every connection then has "   \
+	  "a key exchange of its own.",                                                         \
 	  "This connection has no key exchange of its own. The client presented a session\n"    \
-	  "ticket: the secret of an earlier connection, encrypted by the server for\n"          \
-	  "itself. It can be known in two ways: limpid decrypted the connection in which\n"     \
-	  "the ticket was issued, or it has the key under which the server encrypts its\n"      \
-	  "tickets.\n"                                                                          \
+	  "ticket, which holds the secret of an earlier connection, encrypted by the\n"         \
+	  "server for itself; the server's private key took no part in it. This release\n"      \
+	  "of limpid neither carries secrets over from the connections that it decrypted\n"     \
+	  "nor reads ticket keys.\n"                                                            \
 	  "\n"                                                                                  \
-	  "What to do: begin capturing before the client's first connection; or configure\n"    \
-	  "the server with a ticket key file (nginx: ssl_session_ticket_key) and keep a\n"      \
-	  "copy. A server without such a file makes a key that exists in its memory only.\n")   \
+	  "Evidence: the client sent a ticket, and the server went on to ChangeCipherSpec\n"    \
+	  "without a certificate or key exchange.\n"                                            \
+	  "\n"                                                                                  \
+	  "What to do: for the time of the analysis, turn tickets off on the server\n"          \
+	  "(nginx: ssl_session_tickets off; Apache: SSLSessionTickets off), or start the\n"     \
+	  "client afresh, so that it has no ticket. Its first connection opens.\n")             \
 	X(START_NOT_CAPTURED, "start-not-captured", OPAQUE, true,                               \
 	  "the connection was already open when the capture began",                             \
 	  "Start the capture before the connection, or make the client connect again.",         \
@@ -261,15 +265,13 @@
 	  "it.\n")                                                                              \
 	X(TLS13, "tls13", OPAQUE, true,                                                         \
 	  "TLS 1.3: a server's private key does not open it",                                   \
-	  "Log the secrets of one endpoint (SSLKEYLOGFILE), or limit the server to TLS 1.2 "    \
-	  "with RSA key exchange.",                                                             \
+	  "Limit the server to TLS 1.2 with RSA key exchange on this path where you may.",      \
 	  "In TLS 1.3 every full handshake is forward secret: the server's private key\n"       \
 	  "only signs, and the keys of the connection are thrown away at its end. This\n"       \
-	  "release of limpid recognises TLS 1.3 and decrypts up to TLS 1.2.\n"                  \
+	  "release of limpid recognises TLS 1.3 and decrypts TLS up to 1.2.\n"                  \
 	  "\n"                                                                                  \
-	  "What to do, if you are entitled to read it: have one endpoint log its secrets;\n"    \
-	  "or, where policy allows, limit the server to TLS 1.2 with suites that begin\n"       \
-	  "with TLS_RSA_WITH.\n")                                                               \
+	  "What to do, if you are entitled to read it and your policy allows: limit the\n"      \
+	  "server to TLS 1.2 with suites that begin with TLS_RSA_WITH.\n")                      \
 	X(MALFORMED, "malformed", OPAQUE, true,                                                 \
 	  "what was sent is not valid TLS",                                                     \
 	  "The detail says what is wrong and where; see whether something on the path "         \
@@ -337,11 +339,10 @@
 	  "sent.\n")                                                                            \
 	X(KEY_TOO_LATE, "key-too-late", 0, false,                                               \
 	  "a key for it came when the records were gone",                                       \
-	  "Load keys before traffic arrives, or let records wait for longer with "              \
-	  "--key-wait.",                                                                        \
+	  "Load keys before traffic arrives.",                                                  \
 	  "limpid watches live traffic without keeping it. When this session's keys were\n"     \
-	  "asked for they were not there, and after --key-wait it was passed over. A key\n"     \
-	  "or secret that fits has come since; it opens later sessions, not this one.\n")
+	  "asked for they were not there, and it was passed over. A key or secret that\n"       \
+	  "fits has come since; it opens later sessions, not this one.\n")
 
 static const struct lp_verdict_text reasons[LP_REASON_COUNT] = {
 	[LP_REASON_NONE] = { "unknown", 0, true, "no reason was found", "", "" },
