@@ -16,7 +16,7 @@
 #include "tls/session_parts.h"
 
 enum {
-	LP_SEEK_BLOCK = 16,
+	SEEK_TAIL = 16 + LP_DIGEST_MAX, /* of a record that was ruled out: a block and a MAC */
 	SEEK_BYTES = 4 * (LP_RECORD_HEADER + LP_RECORD_FRAGMENT_MAX),
 	SEEK_HOLE_COST = 16 << 20, /* bytes of trial decryption for one hole */
 	SEEK_FLOW_COST = 64 << 20, /* … for all of a session */
@@ -136,12 +136,14 @@ static bool try_at(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *
 	s->spent += rec->fragment.n;
 	tls->seek_spent += rec->fragment.n;
 	if (p->version == 0x0301 && cipher_of(p)->kind == LP_KIND_CBC) {
-		/* TLS 1.0 takes the IV from the bytes before the header. */
-		size_t block = cipher_of(p)->block;
+		/* TLS 1.0 takes the IV from the record before, whose last block stands before
+		 * its MAC where that was put behind (RFC 7366): then the MAC would be right
+		 * and the first block wrong, if the IV were. */
+		size_t tail = cipher_of(p)->block + (p->etm ? p->mac_len : 0U);
 
-		if (at < block)
+		if (at < tail)
 			return false;
-		lp_protect_chain(p, lp_span_of(lp_buf_span(&s->buf).p + at - block, block));
+		lp_protect_chain(p, lp_span_of(lp_buf_span(&s->buf).p + at - tail, tail));
 	}
 	if (lp_protect_open(p, p->epoch, before + lost, &sealed, room, rec->fragment.n,
 			    &s->content_n, &why))
@@ -262,11 +264,11 @@ void lp_tls_seek_tell(struct lp_tls *tls, enum lp_dir dir, const struct lp_seek 
 }
 
 /* Positions that have been ruled out need not be kept; TLS 1.0 may still need the
- * block before the next. */
+ * end of the record before the next. */
 static void forget(struct lp_tls *tls, enum lp_dir dir)
 {
 	struct lp_seek *s = tls->seek[dir];
-	size_t drop = s->at > SEEK_BYTES / 2 ? s->at - LP_SEEK_BLOCK : 0;
+	size_t drop = s->at > SEEK_BYTES / 2 ? s->at - SEEK_TAIL : 0;
 
 	lp_tls_account(tls, dir, LP_IN_LOST, drop);
 	lp_buf_consume(&s->buf, drop);
