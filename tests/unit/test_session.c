@@ -1,0 +1,470 @@
+/* tls/session.c, keys.c, outcome.c over every capture of the repo: what comes out is
+ * what the programs sent, whatever the pieces and however late the answers; and what
+ * is said when keys are wrong, missing, or used in another way than agreed. */
+#include <check.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "help_session.h"
+
+/* Each case of tests/golden: a capture, a key, and what was sent. */
+static const struct {
+	const char *name, *capture, *key;
+} cases[] = {
+	{ "forward-secret", "forward-secret.pcap", "keys/server.pem" },
+	{ "gap-cbc", "gap-cbc.pcap", "keys/server.pem" },
+	{ "gap-cbc-mac", "gap-cbc-mac.pcap", "keys/server.pem" },
+	{ "gap-gcm", "gap-gcm.pcap", "keys/server.pem" },
+	{ "gap-tls10", "gap-tls10.pcap", "keys/server.pem" },
+	{ "gap-tls10-etm", "gap-tls10-etm.pcap", "keys/server.pem" },
+	{ "gnutls-tls10", "gnutls-tls10.pcap", "keys/server.pem" },
+	{ "gnutls-tls11", "gnutls-tls11.pcap", "keys/server.pem" },
+	{ "gnutls-tls12", "gnutls-tls12.pcap", "keys/server.pem" },
+	{ "handshake-failed", "handshake-failed.pcap", "keys/server.pem" },
+	{ "handshake-lost", "handshake-lost.pcap", "keys/server.pem" },
+	{ "http", "http.pcap", "keys/server.pem" },
+	{ "http-keepalive", "http-keepalive.pcap", "keys/server.pem" },
+	{ "http-zstd", "http.pcapng.zst", "keys/server.pem" },
+	{ "java", "java.pcap", "keys/server.pem" },
+	{ "openssl-tls10", "openssl-tls10.pcap", "keys/server.pem" },
+	{ "openssl-tls11", "openssl-tls11.pcap", "keys/server.pem" },
+	{ "openssl-tls12", "openssl-tls12.pcap", "keys/server.pem" },
+	{ "small-records", "small-records.pcap", "keys/server.pem" },
+	{ "story-tls11-ems", "story-tls11-ems.pcap", "keys/server.pem" },
+	{ "story-tls11-noems", "story-tls11-noems.pcap", "keys/server.pem" },
+	{ "story-tls12-ems", "story-tls12-ems.pcap", "keys/server.pem" },
+	{ "story-tls12-noems", "story-tls12-noems.pcap", "keys/server.pem" },
+	{ "truncated", "truncated.pcap", "keys/server.pem" },
+};
+enum { CASES = sizeof cases / sizeof cases[0] };
+
+static struct lp_crypto_set crypto;
+static struct help_key *server, *other;
+static struct help_trace trace;
+
+static void set_up(void)
+{
+	ck_assert_int_eq(lp_crypto_choose(&crypto, "auto"), LP_OK);
+	server = help_key_new(&crypto, "keys/server.pem");
+	other = help_key_new(&crypto, "keys/other.pem");
+	trace = (struct help_trace){ NULL, 0 };
+}
+
+static void tear_down(void)
+{
+	help_trace_clear(&trace);
+	help_key_free(server);
+	help_key_free(other);
+}
+
+/* ---- what was sent ---- */
+
+static json_t *next_expected(FILE *f)
+{
+	char line[4096];
+	json_t *j;
+
+	do {
+		if (!fgets(line, sizeof line, f))
+			return NULL;
+		j = json_loads(line, 0, NULL);
+		ck_assert_ptr_nonnull(j);
+		if (!json_is_true(json_object_get(j, "clear")))
+			return j;
+		json_decref(j);
+	} while (1);
+}
+
+static void check_bytes(const json_t *want, const char *who, const struct lp_buf *got)
+{
+	char key[32], hex[65];
+	const json_t *sha;
+	lp_span bytes = lp_buf_span(got);
+	uint8_t digest[32];
+
+	snprintf(key, sizeof key, "%s_sha256", who);
+	sha = json_object_get(want, key);
+	if (json_is_null(sha)) {
+		ck_assert_uint_eq(bytes.n, 0);
+		return;
+	}
+	snprintf(key, sizeof key, "%s_bytes", who);
+	ck_assert_uint_eq(bytes.n, (size_t)json_integer_value(json_object_get(want, key)));
+	ck_assert_int_eq(lp_digest_once(crypto.base, LP_SHA256, &bytes, 1, digest), LP_OK);
+	ck_assert_str_eq(lp_text_hex(hex, digest, 32), json_string_value(sha));
+}
+
+static void check_flag(const json_t *want, const char *key, int got)
+{
+	const json_t *j = json_object_get(want, key);
+
+	if (j)
+		ck_assert_msg(got == json_is_true(j), "%s: %s is %d",
+			      json_string_value(json_object_get(want, "name")), key, got);
+}
+
+static void check_session(const json_t *want, const struct help_session *s)
+{
+	const struct lp_session_info *info = &s->ended->info;
+	const char *version = json_string_value(json_object_get(want, "version"));
+	const char *suite = json_string_value(json_object_get(want, "suite"));
+
+	ck_assert_str_eq(lp_verdict_name(s->result->pub.verdict),
+			 json_string_value(json_object_get(want, "verdict")));
+	ck_assert_str_eq(s->result->pub.reason,
+			 json_string_value(json_object_get(want, "reason")));
+	if (version) /* TLS 1.0 has a name of its own in EVE */
+		ck_assert_str_eq(info->version_text,
+				 strcmp(version, "TLSv1") ? version : "TLS 1.0");
+	if (suite)
+		ck_assert_str_eq(info->suite_text, suite);
+	check_flag(want, "ems", info->ems);
+	check_flag(want, "etm", info->etm);
+	check_flag(want, "client_cert", info->client_cert);
+	check_bytes(want, "client", &s->clear[LP_C2S]);
+	check_bytes(want, "server", &s->clear[LP_S2C]);
+	if (s->result->pub.verdict == LP_DECRYPTED) {
+		ck_assert(!help_has_note(s, "transcript-differs"));
+		ck_assert(!help_has_note(s, "finished-unchecked"));
+		ck_assert_uint_eq(s->readies, 1);
+		ck_assert_int_eq(info->resumed, LP_RESUMED_NO);
+		ck_assert_ptr_nonnull(info->server_cert);
+	}
+}
+
+/* Plays each flow of the case, which must give what was sent; changed compares with
+ * how it was told when fed whole and answered at once. */
+static void check_case(int i, const struct help_play *play, bool same_places)
+{
+	const struct help_play plain = { .crypto = &crypto, .key = { server } };
+	char path[128];
+	json_t *want;
+	FILE *f;
+
+	snprintf(path, sizeof path, "tests/golden/%s/expect.jsonl", cases[i].name);
+	f = fopen(path, "r");
+	ck_assert_ptr_nonnull(f);
+	help_trace_read(&trace, cases[i].capture);
+	for (size_t n = 0; n < trace.n; n++) {
+		struct help_told t, p;
+
+		help_play(&t, trace.flow[n], play);
+		help_play(&p, trace.flow[n], &plain);
+		for (size_t k = 0; k < t.n; k++) {
+			want = next_expected(f);
+			ck_assert_msg(want != NULL, "a session more than expected");
+			check_session(want, &t.session[k]);
+			json_decref(want);
+		}
+		ck_assert_uint_eq(lp_buf_len(&t.order), lp_buf_len(&p.order));
+		ck_assert_mem_eq(lp_buf_span(&t.order).p, lp_buf_span(&p.order).p,
+				 lp_buf_len(&p.order));
+		if (same_places) {
+			ck_assert_uint_eq(lp_buf_len(&t.places), lp_buf_len(&p.places));
+			ck_assert_mem_eq(lp_buf_span(&t.places).p, lp_buf_span(&p.places).p,
+					 lp_buf_len(&p.places));
+		}
+		help_told_clear(&t);
+		help_told_clear(&p);
+	}
+	want = next_expected(f);
+	ck_assert_msg(!want, "a session is missing");
+	fclose(f);
+}
+
+START_TEST(as_it_came)
+{
+	const struct help_play play = { .crypto = &crypto, .key = { server } };
+
+	check_case(_i, &play, true);
+}
+END_TEST
+
+START_TEST(byte_by_byte)
+{
+	const struct help_play play = { .crypto = &crypto, .key = { server }, .piece = 1 };
+
+	check_case(_i, &play, true);
+}
+END_TEST
+
+/* A late answer never moves a place. */
+START_TEST(answered_late)
+{
+	for (unsigned after = 1; after < 12; after += 5) {
+		const struct help_play play = { .crypto = &crypto, .key = { server },
+						.answers = HELP_AFTER, .after = after };
+
+		check_case(_i, &play, true);
+		help_trace_clear(&trace);
+		trace = (struct help_trace){ NULL, 0 };
+	}
+}
+END_TEST
+
+START_TEST(answered_at_close)
+{
+	const struct help_play play = { .crypto = &crypto, .key = { server }, .piece = 100,
+					.answers = HELP_AT_CLOSE };
+
+	check_case(_i, &play, true);
+}
+END_TEST
+
+static void check_each_provider(int i, const char *name)
+{
+	struct help_play play = { .crypto = &crypto };
+
+	help_key_free(server);
+	ck_assert_int_eq(lp_crypto_choose(&crypto, name), LP_OK);
+	server = help_key_new(&crypto, "keys/server.pem");
+	play.key[0] = server;
+	check_case(i, &play, true);
+}
+
+START_TEST(by_mbedtls)
+{
+	check_each_provider(_i, "mbedtls");
+}
+END_TEST
+
+#ifdef LP_WITH_OPENSSL
+START_TEST(by_openssl)
+{
+	check_each_provider(_i, "openssl");
+}
+END_TEST
+#endif
+
+/* ---- keys ---- */
+
+/* Whole handshakes of the story, and one of each other kind. */
+static const char *const stories[] = {
+	"story-tls11-ems.pcap", "story-tls11-noems.pcap", "story-tls12-ems.pcap",
+	"story-tls12-noems.pcap", "http.pcap", "http-keepalive.pcap",
+};
+enum { STORIES = sizeof stories / sizeof stories[0] };
+
+static struct help_session *play_story(struct help_told *t, int i, const struct help_play *play)
+{
+	help_trace_read(&trace, stories[i]);
+	ck_assert_uint_eq(trace.n, 1);
+	help_play(t, trace.flow[0], play);
+	ck_assert_uint_eq(t->n, 1);
+	return &t->session[0];
+}
+
+START_TEST(a_wrong_key_is_disproved)
+{
+	const struct help_play play = { .crypto = &crypto, .key = { other } };
+	struct help_told t;
+	struct help_session *s = play_story(&t, _i, &play);
+
+	ck_assert_int_eq(s->result->pub.verdict, LP_OPAQUE);
+	ck_assert_str_eq(s->result->pub.reason, "keys-disproved");
+	ck_assert_uint_eq(t.asked, 3); /* both derivations, then the next candidate */
+	ck_assert_ptr_null(s->ready);
+	ck_assert(s->result->pub.total[LP_C2S].opaque > 0);
+	help_told_clear(&t);
+}
+END_TEST
+
+START_TEST(the_right_one_of_several_keys_is_found)
+{
+	const struct help_play play = { .crypto = &crypto, .key = { other, other, server },
+					.answers = _i & 1 ? HELP_AT_CLOSE : HELP_AT_ONCE };
+	struct help_told t;
+	struct help_session *s = play_story(&t, _i, &play);
+
+	ck_assert_int_eq(s->result->pub.verdict, LP_DECRYPTED);
+	ck_assert_uint_eq(t.asked, 5);
+	ck_assert_uint_eq(t.attempts, 3);
+	ck_assert_uint_gt(lp_buf_len(&s->clear[LP_C2S]), 0);
+	help_told_clear(&t);
+}
+END_TEST
+
+START_TEST(no_key_at_all)
+{
+	const struct help_play play = { .crypto = &crypto };
+	struct help_told t;
+	struct help_session *s = play_story(&t, _i, &play);
+
+	ck_assert_int_eq(s->result->pub.verdict, LP_OPAQUE);
+	ck_assert_str_eq(s->result->pub.reason, "no-key");
+	ck_assert_uint_eq(t.asked, 1);
+	ck_assert_uint_gt(s->result->pub.total[LP_S2C].opaque, 0);
+	ck_assert_uint_eq(s->result->pub.total[LP_S2C].lost, 0);
+	help_told_clear(&t);
+}
+END_TEST
+
+START_TEST(the_warden_has_no_answer)
+{
+	const struct help_play play = { .crypto = &crypto, .key = { server }, .none = true,
+					.answers = _i & 1 ? HELP_AT_CLOSE : HELP_AT_ONCE };
+	struct help_told t;
+	struct help_session *s = play_story(&t, _i, &play);
+
+	ck_assert_str_eq(s->result->pub.reason, "no-key");
+	ck_assert_uint_eq(t.asked, 1);
+	help_told_clear(&t);
+}
+END_TEST
+
+/* A peer that agreed on Extended Master Secret and keyed without it, or the reverse. */
+START_TEST(the_other_derivation_is_tried)
+{
+	const struct help_play play = { .crypto = &crypto, .key = { server }, .flip = true,
+					.answers = _i & 1 ? HELP_AT_CLOSE : HELP_AT_ONCE };
+	struct help_told t;
+	struct help_session *s = play_story(&t, _i, &play);
+
+	ck_assert_int_eq(s->result->pub.verdict, LP_DECRYPTED);
+	ck_assert_uint_eq(t.asked, 2);
+	ck_assert_uint_eq(t.attempts, 1);
+	help_told_clear(&t);
+}
+END_TEST
+
+/* ---- the transcript ---- */
+
+/* Offset of the handshake message of that type in a side's clear records, or -1. */
+static int64_t find_message(const struct help_flow *f, int side, uint8_t type)
+{
+	const uint8_t *p = f->bytes[side];
+	uint64_t at = 0;
+
+	while (at + 5 < f->len[side] && p[at] == 22) {
+		uint64_t end = at + 5 + ((uint64_t)p[at + 3] << 8 | p[at + 4]);
+
+		for (uint64_t m = at + 5; m + 4 <= end;) {
+			if (p[m] == type)
+				return (int64_t)m;
+			m += 4 + ((uint64_t)p[m + 1] << 16 | (uint64_t)p[m + 2] << 8 | p[m + 3]);
+		}
+		at = end;
+	}
+	return -1;
+}
+
+/* One byte of the signature differs between what the peers saw and what we hold. */
+START_TEST(a_transcript_that_differs_is_noted)
+{
+	const struct help_play play = { .crypto = &crypto, .key = { server } };
+	int64_t at;
+	struct help_told t;
+
+	help_trace_read(&trace, stories[_i]);
+	at = find_message(trace.flow[0], 0, LP_MSG_CERTIFICATE_VERIFY);
+	if (at < 0)
+		return; /* no client certificate in this one */
+	trace.flow[0]->bytes[0][at + 20] ^= 1;
+	help_play(&t, trace.flow[0], &play);
+	ck_assert_int_eq(t.session[0].result->pub.verdict, LP_DECRYPTED);
+	ck_assert(help_has_note(&t.session[0], "transcript-differs"));
+	ck_assert(!help_has_note(&t.session[0], "finished-unchecked"));
+	help_told_clear(&t);
+}
+END_TEST
+
+/* Without Extended Master Secret any byte beside the randoms may differ, here the last
+ * one of the certificate; with it the keys are others and nothing opens. */
+START_TEST(a_changed_certificate)
+{
+	const struct help_play play = { .crypto = &crypto, .key = { server } };
+	struct help_told t;
+	struct help_session *s;
+	uint8_t *m;
+	int64_t at;
+
+	help_trace_read(&trace, stories[_i]);
+	at = find_message(trace.flow[0], 1, LP_MSG_CERTIFICATE);
+	ck_assert_int_gt(at, 0);
+	m = trace.flow[0]->bytes[1] + at;
+	m[3 + (m[2] << 8 | m[3])] ^= 1;
+	help_play(&t, trace.flow[0], &play);
+	s = &t.session[0];
+	if (s->ended->info.ems > 0) {
+		ck_assert_str_eq(s->result->pub.reason, "keys-disproved");
+	} else {
+		ck_assert_int_eq(s->result->pub.verdict, LP_DECRYPTED);
+		ck_assert(help_has_note(s, "transcript-differs"));
+	}
+	help_told_clear(&t);
+}
+END_TEST
+
+/* ---- damage: never a wrong byte ---- */
+
+/* Any byte of the stream may differ: what comes out is a part of what was sent. */
+static void check_part(const struct help_session *whole, const struct help_session *s)
+{
+	for (int dir = 0; dir < 2; dir++) {
+		lp_span a = lp_buf_span(&whole->clear[dir]), b = lp_buf_span(&s->clear[dir]);
+		size_t at = 0;
+
+		/* Records are left out, so the rest stands in the same order. */
+		for (size_t i = 0; i < b.n; i++, at++) {
+			while (at < a.n && a.p[at] != b.p[i])
+				at++;
+			ck_assert_uint_lt(at, a.n);
+		}
+	}
+}
+
+START_TEST(a_byte_that_differs)
+{
+	const struct help_play play = { .crypto = &crypto, .key = { server } };
+	struct help_told whole, t;
+	struct help_flow *f;
+
+	play_story(&whole, _i, &play);
+	f = trace.flow[0];
+	for (int side = 0; side < 2; side++)
+		for (uint64_t at = (uint64_t)_i; at < f->len[side]; at += 5) {
+			f->bytes[side][at] ^= 0x11;
+			help_play(&t, f, &play);
+			f->bytes[side][at] ^= 0x11;
+			for (size_t k = 0; k < t.n; k++)
+				check_part(&whole.session[0], &t.session[k]);
+			help_told_clear(&t);
+		}
+	help_told_clear(&whole);
+}
+END_TEST
+
+Suite *suite_session(void);
+Suite *suite_session(void)
+{
+	Suite *s = suite_create("session");
+	TCase *all = tcase_create("captures");
+	TCase *keys = tcase_create("keys");
+
+	tcase_set_timeout(all, 60);
+	tcase_set_timeout(keys, 60);
+	tcase_add_checked_fixture(all, set_up, tear_down);
+	tcase_add_checked_fixture(keys, set_up, tear_down);
+	tcase_add_loop_test(all, as_it_came, 0, CASES);
+	tcase_add_loop_test(all, byte_by_byte, 0, CASES);
+	tcase_add_loop_test(all, answered_late, 0, CASES);
+	tcase_add_loop_test(all, answered_at_close, 0, CASES);
+	tcase_add_loop_test(all, by_mbedtls, 0, CASES);
+#ifdef LP_WITH_OPENSSL
+	tcase_add_loop_test(all, by_openssl, 0, CASES);
+#endif
+	tcase_add_loop_test(keys, a_wrong_key_is_disproved, 0, STORIES);
+	tcase_add_loop_test(keys, the_right_one_of_several_keys_is_found, 0, STORIES);
+	tcase_add_loop_test(keys, no_key_at_all, 0, STORIES);
+	tcase_add_loop_test(keys, the_warden_has_no_answer, 0, STORIES);
+	tcase_add_loop_test(keys, the_other_derivation_is_tried, 0, STORIES);
+	tcase_add_loop_test(keys, a_transcript_that_differs_is_noted, 0, STORIES);
+	tcase_add_loop_test(keys, a_changed_certificate, 0, STORIES);
+	tcase_add_loop_test(keys, a_byte_that_differs, 0, STORIES);
+	suite_add_tcase(s, all);
+	suite_add_tcase(s, keys);
+	return s;
+}
