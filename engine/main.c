@@ -74,6 +74,8 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
+static const char short_options[] = "r:i:k:p:w:do:qnc:s:B:Z:hV";
+
 /* What a run needs beside the configuration. */
 struct run {
 	struct lp_config *config;
@@ -88,7 +90,8 @@ struct run {
 
 static int fail(struct run *run)
 {
-	lp_log("%s", run->why);
+	if (*run->why)
+		lp_log("%s", run->why);
 	run->status = STATUS_ERROR;
 	return -1;
 }
@@ -160,7 +163,7 @@ static int explain(struct run *run, const char *code)
 	return 0;
 }
 
-static int short_option(struct run *run, int c)
+static int short_option(struct run *run, int c, const char *word)
 {
 	static const struct {
 		char letter;
@@ -196,7 +199,13 @@ static int short_option(struct run *run, int c)
 		run->done = true;
 		return 0;
 	default:
-		snprintf(run->why, sizeof run->why, "try limpid --help");
+		/* getopt_long has not said it, so that it is one line and ours. */
+		if (optopt && optopt < OPT_EXPLAIN && strchr(short_options, optopt))
+			snprintf(run->why, sizeof run->why, "-%c wants an argument (limpid --help)",
+				 optopt);
+		else
+			snprintf(run->why, sizeof run->why,
+				 "option '%.60s' is unknown or used wrongly (limpid --help)", word);
 		return fail(run);
 	}
 }
@@ -221,9 +230,11 @@ static int set_filter(struct run *run, char **words, int n)
 static int read_options(struct run *run, int argc, char **argv)
 {
 	int c, index, r = 0;
+	const char *word;
 
+	opterr = 0;
 	while (!r && !run->done &&
-	       (c = getopt_long(argc, argv, "+r:i:k:p:w:do:qnc:s:B:Z:hV", long_options, &index)) != -1) {
+	       (c = getopt_long(argc, argv, short_options, long_options, &index)) != -1) {
 		switch (c) {
 		case OPT_EXPLAIN:
 			r = explain(run, optarg);
@@ -238,7 +249,8 @@ static int read_options(struct run *run, int argc, char **argv)
 			r = set(run, long_options[index].name, optarg);
 			break;
 		default:
-			r = short_option(run, c);
+			word = argv[optind > 1 ? optind - 1 : 1];
+			r = short_option(run, c, word);
 			break;
 		}
 	}

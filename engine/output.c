@@ -206,8 +206,7 @@ enum lp_err lp_outputs_open(struct lp_outputs *o, char *why)
 		};
 		if (out->plugin->open && out->plugin->open(&out->self, &out->host, out->arg,
 							   out->options, out->options_n)) {
-			snprintf(why, LP_WHY, "output '%.100s' could not be opened",
-				 out->plugin->name);
+			why[0] = '\0'; /* it has said so itself */
 			return LP_E_ARG;
 		}
 		out->open = true;

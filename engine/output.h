@@ -27,7 +27,7 @@ LP_MUST enum lp_err lp_outputs_new(struct lp_outputs **out, const struct lp_outp
 LP_MUST enum lp_err lp_outputs_add(struct lp_outputs *o, const char *spec, char *why);
 
 /* Opens them all, the session lines ("text") first unless named. LP_E_ARG: one
- * refused, and has said why on stderr. */
+ * refused, and has said why on stderr (why is empty then). */
 LP_MUST enum lp_err lp_outputs_open(struct lp_outputs *o, char *why);
 
 /* What any of them wants: enum lp_wants, or-ed. */

@@ -174,14 +174,20 @@ static void prove(struct lp_tls *tls)
 
 /* ---- records ---- */
 
-static void record_closed(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p,
-			  const struct lp_sealed *sealed, const char *why)
+static void count_closed(struct lp_tls *tls, enum lp_dir dir, const struct lp_sealed *sealed)
 {
 	lp_tls_account(tls, dir, LP_IN_OPAQUE, LP_RECORD_HEADER + sealed->fragment.n);
 	if (sealed->type == LP_CONTENT_DATA)
 		tls->total[dir].records_closed++;
+}
+
+static void record_closed(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p,
+			  const struct lp_sealed *sealed, const char *why)
+{
+	count_closed(tls, dir, sealed);
 	/* It was sent and it counted; only its bytes are not what was sent. */
 	lp_protect_chain(p, sealed->fragment);
+	tls->iv_unsure[dir] = lp_tls_chained(p) && p->etm;
 	p->seq++;
 	if (tls->reason != LP_REASON_NONE)
 		return;
@@ -253,6 +259,12 @@ static void open_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_sea
 	if (next && !tls->next_proven)
 		prove(tls);
 	lp_tls_opened(tls, dir, p, sealed->fragment);
+	if (tls->iv_unsure[dir]) {
+		/* Authentic, but its IV was in a record that was not. */
+		tls->iv_unsure[dir] = false;
+		count_closed(tls, dir, sealed);
+		return;
+	}
 	lp_tls_content(tls, dir, sealed->type, room, n, wire);
 }
 

@@ -16,7 +16,7 @@
 #include "tls/session_parts.h"
 
 enum {
-	SEEK_TAIL = 16 + LP_DIGEST_MAX, /* of a record that was ruled out: a block and a MAC */
+	LP_SEEK_BLOCK = 16,
 	SEEK_BYTES = 4 * (LP_RECORD_HEADER + LP_RECORD_FRAGMENT_MAX),
 	SEEK_HOLE_COST = 16 << 20, /* bytes of trial decryption for one hole */
 	SEEK_FLOW_COST = 64 << 20, /* … for all of a session */
@@ -41,6 +41,11 @@ static const struct lp_cipher_info *cipher_of(const struct lp_protect *p)
 static bool has_nonce(const struct lp_protect *p)
 {
 	return cipher_of(p)->explicit_nonce == EXPLICIT_NONCE;
+}
+
+bool lp_tls_chained(const struct lp_protect *p)
+{
+	return p->version == 0x0301 && cipher_of(p)->kind == LP_KIND_CBC;
 }
 
 void lp_tls_opened(struct lp_tls *tls, enum lp_dir dir, const struct lp_protect *p,
@@ -135,15 +140,14 @@ static bool try_at(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *
 	}
 	s->spent += rec->fragment.n;
 	tls->seek_spent += rec->fragment.n;
-	if (p->version == 0x0301 && cipher_of(p)->kind == LP_KIND_CBC) {
-		/* TLS 1.0 takes the IV from the record before, whose last block stands before
-		 * its MAC where that was put behind (RFC 7366): then the MAC would be right
-		 * and the first block wrong, if the IV were. */
-		size_t tail = cipher_of(p)->block + (p->etm ? p->mac_len : 0U);
+	if (lp_tls_chained(p) && !p->etm) {
+		/* TLS 1.0 takes the IV from the bytes before the header; if they are not
+		 * those that were sent, the MAC says so. */
+		size_t block = cipher_of(p)->block;
 
-		if (at < tail)
+		if (at < block)
 			return false;
-		lp_protect_chain(p, lp_span_of(lp_buf_span(&s->buf).p + at - tail, tail));
+		lp_protect_chain(p, lp_span_of(lp_buf_span(&s->buf).p + at - block, block));
 	}
 	if (lp_protect_open(p, p->epoch, before + lost, &sealed, room, rec->fragment.n,
 			    &s->content_n, &why))
@@ -154,6 +158,10 @@ static bool try_at(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *
 	s->content = room;
 	s->wire = LP_RECORD_HEADER + rec->fragment.n;
 	s->lost = lost;
+	/* With encrypt-then-MAC nothing vouches for that IV: the record is authentic,
+	 * its first block may come out wrong, and so it counts as one more that was
+	 * lost. Its last block is the next record's IV. */
+	s->unsure = lp_tls_chained(p) && p->etm;
 	return true;
 }
 
@@ -244,31 +252,33 @@ static void search(struct lp_tls *tls, enum lp_dir dir)
 void lp_tls_seek_tell(struct lp_tls *tls, enum lp_dir dir, const struct lp_seek *s)
 {
 	const struct lp_protect *p = &tls->now[dir];
-	uint64_t stream = s->offset + s->at - tls->way[dir].end;
+	uint64_t spoilt = s->at + (s->unsure ? s->wire : 0);
+	uint64_t lost = s->lost + s->unsure;
+	uint64_t stream = s->offset + spoilt - tls->way[dir].end;
 	size_t n = 1024, min, max;
 	uint64_t least, slack;
 	struct lp_gap_info gap = {
 		.size = sizeof gap,
 		.stream_bytes = stream,
-		.records = s->lost,
+		.records = lost,
 	};
 
 	/* What a record costs beside its content, at least. */
 	lp_protect_content_range(p, n, &min, &max);
-	least = s->lost * (LP_RECORD_HEADER + n - max);
+	least = lost * (LP_RECORD_HEADER + n - max);
 	gap.clear_max = stream > least ? stream - least : 0;
-	slack = cipher_of(p)->kind == LP_KIND_CBC ? s->lost * (cipher_of(p)->block - 1U) : 0;
+	slack = cipher_of(p)->kind == LP_KIND_CBC ? lost * (cipher_of(p)->block - 1U) : 0;
 	gap.clear_min = gap.clear_max > slack ? gap.clear_max - slack : 0;
-	lp_tls_account(tls, dir, LP_IN_LOST, s->at);
+	lp_tls_account(tls, dir, LP_IN_LOST, spoilt);
 	tls->env->cb->gap(tls->owner, dir, &gap, &tls->when);
 }
 
 /* Positions that have been ruled out need not be kept; TLS 1.0 may still need the
- * end of the record before the next. */
+ * block before the next. */
 static void forget(struct lp_tls *tls, enum lp_dir dir)
 {
 	struct lp_seek *s = tls->seek[dir];
-	size_t drop = s->at > SEEK_BYTES / 2 ? s->at - SEEK_TAIL : 0;
+	size_t drop = s->at > SEEK_BYTES / 2 ? s->at - LP_SEEK_BLOCK : 0;
 
 	lp_tls_account(tls, dir, LP_IN_LOST, drop);
 	lp_buf_consume(&s->buf, drop);

@@ -435,7 +435,8 @@ static void resume(struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
 	lp_tls_seek_tell(tls, dir, s);
 	(void)lp_records_resync(records, s->offset + past);
 	lp_records_push(records, b.p + past, b.n - past);
-	lp_tls_content(tls, dir, s->type, s->content, s->content_n, s->wire);
+	if (!s->unsure)
+		lp_tls_content(tls, dir, s->type, s->content, s->content_n, s->wire);
 	left = tls->state == LP_TLS_RUNNING ? work(tls, side, dir) : lp_records_rest(records).n;
 	/* Only a renegotiation right behind a hole leaves anything here. */
 	lp_tls_account(tls, dir, LP_IN_LOST, tls->state == LP_TLS_OPAQUE ? 0 : left);

@@ -40,6 +40,7 @@ struct lp_seek {
 	const uint8_t *content;  /* in the room last given */
 	size_t content_n, wire;
 	uint64_t lost;           /* records */
+	bool unsure;             /* … and this one too: its IV is not vouched for */
 };
 
 struct lp_tls {
@@ -74,6 +75,7 @@ struct lp_tls {
 	struct lp_way way[2];
 	struct lp_seek *seek[2];       /* NULL: no hole at present */
 	uint64_t seek_spent;
+	bool iv_unsure[2];             /* the record before did not authenticate (TLS 1.0, EtM) */
 	uint64_t stream_end[2];        /* offset behind the last byte taken */
 	uint64_t dead_bytes[2];        /* stream bytes since the direction died */
 	enum lp_reason reason;         /* the first; NONE while all is well */
@@ -123,6 +125,9 @@ void lp_tls_complete(struct lp_tls *tls);
 void lp_tls_keys_clear(struct lp_tls *tls);
 
 /* ---- recover.c ---- */
+
+/* Each record's IV is the last ciphertext block of the one before (TLS 1.0 CBC). */
+bool lp_tls_chained(const struct lp_protect *p);
 
 /* A record was opened: remember what the way back would need. */
 void lp_tls_opened(struct lp_tls *tls, enum lp_dir dir, const struct lp_protect *p,

@@ -51,7 +51,8 @@ int lp_config_set(struct lp_config *config, const char *name, const char *value,
 struct lp_engine *lp_engine_new(const struct lp_config *config, char *why);
 void lp_engine_free(struct lp_engine *engine);
 
-/* Opens the outputs and is ready for packets. This release has one worker. */
+/* Opens the outputs and is ready for packets. This release has one worker. An
+ * output that cannot be opened says why on stderr itself; why is "" then. */
 struct lp_worker *lp_worker_new(struct lp_engine *engine, char *why);
 void lp_worker_free(struct lp_worker *worker);
 
