@@ -20,8 +20,9 @@ static bool is_old(const struct lp_flow *f, struct lp_half *h, const struct lp_s
 	if ((h->flags & LP_HALF_TS) && lp_seq_diff(h->ts, value) > 1)
 		return true;
 	/* "If SEG.TSval >= TS.Recent and SEG.SEQ <= Last.ACK.sent": what is ahead of
-	 * a hole must not make the hole's bytes look old. */
-	if (!lp_seq_before(h->next, s->seq) &&
+	 * a hole must not make the hole's bytes look old. Nor may what is all behind:
+	 * a receiver finds it unacceptable before it looks at its timestamp. */
+	if (!lp_seq_before(h->next, s->seq) && !lp_seq_before(s->seq + s->wire_len, h->next) &&
 	    (!(h->flags & LP_HALF_TS) || lp_seq_before(h->ts, value))) {
 		h->ts = value;
 		h->flags |= LP_HALF_TS;
@@ -208,11 +209,36 @@ static bool is_reuse_by_data(const struct lp_flow *f, enum lp_side side,
 	       !(f->half[!side].flags & LP_HALF_SEEN);
 }
 
+/* The bytes and the FIN of a segment. */
+static enum lp_err on_bytes(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+			    const struct lp_segment *s)
+{
+	struct lp_ooo_piece piece = lp_native_piece(s);
+	struct lp_half *h = &f->half[side];
+	uint32_t end = s->seq + s->wire_len;
+	enum lp_err err = LP_OK;
+
+	if (s->wire_len > s->payload_len)
+		r->stats.snaplen_cut++;
+	/* A FIN below bytes that were seen is not to be believed. */
+	if ((s->flags & LP_TCP_FIN) && !(h->flags & LP_HALF_FIN) && !lp_seq_before(end, h->end)) {
+		h->flags |= LP_HALF_FIN;
+		h->fin = end;
+		h->end = end;
+	}
+	if (s->wire_len)
+		err = on_data(r, f, side, &piece);
+	else
+		r->stats.processed++;
+	if (f->state == LP_FLOW_LIVE && (h->flags & LP_HALF_FIN) && !(f->stream.fin & 1 << side))
+		lp_native_drain(r, f, side);
+	return err;
+}
+
 enum lp_err lp_native_segment(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
 			      const struct lp_segment *s)
 {
 	struct lp_half *h = &f->half[side];
-	struct lp_ooo_piece piece;
 	enum lp_err err = LP_OK;
 
 	if (s->flags & LP_TCP_RST)
@@ -247,28 +273,12 @@ enum lp_err lp_native_segment(struct lp_reasm *r, struct lp_flow *f, enum lp_sid
 	f->last = lp_native_second(r);
 	if (s->flags & LP_TCP_ACK)
 		on_ack(r, &f->half[!side], s->ack);
-	if (s->wire_len > s->payload_len)
-		r->stats.snaplen_cut++;
-	if (!s->wire_len && !(s->flags & LP_TCP_FIN)) {
+	if (s->wire_len || (s->flags & LP_TCP_FIN)) {
+		err = on_bytes(r, f, side, s);
+	} else {
 		r->stats.processed++;
 		if (s->seq + 1 == h->next && !(f->stream.fin & 1 << side))
 			r->stats.keepalive++;
-	} else {
-		piece = lp_native_piece(s);
-		/* A FIN below bytes that were seen is not to be believed. */
-		if ((s->flags & LP_TCP_FIN) && !(h->flags & LP_HALF_FIN) &&
-		    !lp_seq_before(s->seq + s->wire_len, h->end)) {
-			h->flags |= LP_HALF_FIN;
-			h->fin = s->seq + s->wire_len;
-			h->end = h->fin;
-		}
-		if (s->wire_len)
-			err = on_data(r, f, side, &piece);
-		else
-			r->stats.processed++;
-		if (f->state == LP_FLOW_LIVE && (h->flags & LP_HALF_FIN) &&
-		    !(f->stream.fin & 1 << side))
-			lp_native_drain(r, f, side);
 	}
 	if (f->half[0].ooo || f->half[1].ooo || f->stream.fin == 3)
 		lp_native_look_at_holes(r, f);

@@ -331,6 +331,11 @@
 	    "BKt201 AFKt120 BFKt202 AKt121",
   .native = "A0:a10b10 FIN",
   .counts = { { "old_timestamp", 1 } } },
+{ .name = "an old duplicate with a timestamp from the future makes nothing old",
+  .script = "ASt100 BSKt200 AKt101 AK:a10t110 BKt201 AK1:a5t90000 AK11:b10t111 BKt202 "
+	    "AFKt120 BFKt203 AKt121",
+  .native = "A0:a10b10 FIN",
+  .counts = { { "old_timestamp", 0 } } },
 { .name = "timestamps above a hole do not make the hole's bytes old",
   .script = "ASt100 BSKt200 AKt101 AK11:b10t300 AK1:a10t105 BKt201 AFKt310 BFKt202 AKt311",
   .native = "A0:a10b10 FIN",

@@ -1,0 +1,377 @@
+/* The native reassembler's caps, each reached and seen in its counter, and timeouts. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "help_tcp.h"
+
+static struct help_tcp *wire(const struct lp_reasm_config *config)
+{
+	struct help_tcp *t = calloc(1, sizeof *t);
+
+	ck_assert_ptr_nonnull(t);
+	t->isn[0] = 1000;
+	t->isn[1] = 5000;
+	help_tcp_start(t, &lp_tcp_native, config);
+	return t;
+}
+
+static void discard(struct help_tcp *t)
+{
+	help_tcp_free(t);
+	free(t);
+}
+
+/* --- caps --- */
+
+START_TEST(cap_of_a_side)
+{
+	struct lp_reasm_config config;
+	struct lp_reasm_stats stats;
+	struct help_tcp *t;
+
+	lp_reasm_config_default(&config);
+	config.max_ooo_side = 16384;
+	t = wire(&config);
+	help_tcp_run(t, "hs AK101:b1000 AK1101:b1000 AK3101:c1000");
+	for (int i = 0; i < 11; i++)
+		help_tcp_run(t, "AK:c1000");
+	ck_assert_str_eq(help_tcp_text(t), "");
+	help_tcp_run(t, "AK:c1000 AK:c1000");
+	stats = help_tcp_stats(t);
+	ck_assert_uint_eq(stats.cap_side, 1);
+	ck_assert_uint_eq(stats.gaps, 1);
+	help_tcp_run(t, "AK:c1000 AK:c1000 AK:c1000 BK end");
+	ck_assert_str_eq(help_tcp_finish(t), "A+100@0 A100:b2000 A+1000@2100 A3100:c17000 FIN");
+	stats = help_tcp_stats(t);
+	ck_assert_uint_eq(stats.cap_side, 2);
+	ck_assert_uint_eq(stats.cap_total, 0);
+	ck_assert_uint_eq(stats.memcap, 0);
+	ck_assert_uint_le(stats.ooo_peak, config.max_ooo_side);
+	ck_assert_uint_gt(stats.ooo_peak, config.max_ooo_side - 2200);
+	discard(t);
+}
+END_TEST
+
+START_TEST(cap_counts_headers)
+{
+	struct lp_reasm_config config;
+	struct lp_reasm_stats stats;
+	struct help_tcp *t;
+
+	lp_reasm_config_default(&config);
+	config.max_ooo_side = 16384;
+	t = wire(&config);
+	help_tcp_run(t, "hs");
+	for (int i = 0; i < 1000; i++) {
+		char word[16];
+
+		snprintf(word, sizeof word, "AK%d:b1", 3 + 2 * i);
+		help_tcp_run(t, word);
+	}
+	stats = help_tcp_stats(t);
+	ck_assert_uint_gt(stats.cap_side, 500);
+	ck_assert_uint_le(stats.ooo_peak, config.max_ooo_side);
+	help_tcp_finish(t);
+	ck_assert_uint_eq(t->streams[0].off[0], 2001);
+	discard(t);
+}
+END_TEST
+
+START_TEST(cap_of_a_single_segment)
+{
+	struct lp_reasm_config config;
+	struct lp_reasm_stats stats;
+	struct help_tcp *t;
+
+	lp_reasm_config_default(&config);
+	config.max_ooo_side = 1000;
+	t = wire(&config);
+	help_tcp_run(t, "hs AK1001:b1400 AK1:a1000 AK1001:b1400 BK end");
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a1000b1400 FIN");
+	stats = help_tcp_stats(t);
+	ck_assert_uint_eq(stats.memcap, 1);
+	discard(t);
+}
+END_TEST
+
+/* Row 26. */
+START_TEST(cap_of_all)
+{
+	enum { FLOWS = 1000, EACH = 60 };
+	struct lp_reasm_config config;
+	struct lp_reasm_stats stats;
+	struct help_tcp *t;
+	char words[64];
+
+	lp_reasm_config_default(&config);
+	config.max_ooo = 1 << 20;
+	t = wire(&config);
+	for (unsigned i = 1; i <= FLOWS; i++) {
+		snprintf(words, sizeof words, "#%u hs AK1:a100", i);
+		help_tcp_run(t, words);
+	}
+	for (unsigned j = 0; j < EACH; j++)
+		for (unsigned i = 1; i <= FLOWS; i++) {
+			snprintf(words, sizeof words, "#%u AK%u:b100", i, 201 + 100 * j);
+			help_tcp_run(t, words);
+		}
+	stats = help_tcp_stats(t);
+	ck_assert_uint_gt(stats.cap_total, 0);
+	ck_assert_uint_eq(stats.memcap, 0);
+	ck_assert_uint_le(stats.ooo_peak, config.max_ooo);
+	ck_assert_uint_gt(stats.ooo_peak, config.max_ooo * 9 / 10);
+	help_tcp_finish(t);
+	ck_assert_uint_eq(t->opened, FLOWS);
+	for (unsigned i = 0; i < FLOWS; i++) {
+		lp_span s = lp_buf_span(&t->streams[i].text);
+		const char *want = "A0:a100 A+100@100 A200:b6000 EOF";
+
+		ck_assert_uint_eq(s.n, strlen(want));
+		ck_assert_mem_eq(s.p, want, s.n);
+	}
+	discard(t);
+}
+END_TEST
+
+START_TEST(cap_takes_syn_data_too)
+{
+	struct lp_reasm_config config;
+	struct lp_reasm_stats stats;
+	struct help_tcp *t;
+	char words[64];
+
+	lp_reasm_config_default(&config);
+	config.max_ooo = 16384;
+	t = wire(&config);
+	for (unsigned i = 1; i <= 100; i++) {
+		snprintf(words, sizeof words, "#%u AS:a1000", i);
+		help_tcp_run(t, words);
+	}
+	stats = help_tcp_stats(t);
+	ck_assert_uint_gt(stats.cap_total, 80);
+	ck_assert_uint_le(stats.ooo_peak, config.max_ooo);
+	help_tcp_run(t, "#100 BSK AK #1 BSK0/1001 AK1001/1 AK1001:b5/1");
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a1000 EOF | A+1000@0 A1000:b5 EOF");
+	discard(t);
+}
+END_TEST
+
+START_TEST(table_evicts_the_least)
+{
+	struct lp_reasm_config config;
+	struct lp_reasm_stats stats;
+	struct help_tcp *t;
+
+	lp_reasm_config_default(&config);
+	config.max_flows = 5;
+	t = wire(&config);
+	/* 1, 2 and 4 live (1 is active last), 3 ended, 5 half-open. */
+	help_tcp_run(t, "#1 hs AK:a1 +2000 #2 hs AK:a1 +2000 #4 hs AK:a1 +2000 #3 hs end +2000 "
+			"#5 AS +2000 #1 AK:a1 +2000");
+	stats = help_tcp_stats(t);
+	ck_assert_uint_eq(stats.evicted, 0);
+	help_tcp_run(t, "#6 hs AK:f1"); /* takes the half-open one's place */
+	stats = help_tcp_stats(t);
+	ck_assert_uint_eq(stats.evicted, 1);
+	help_tcp_run(t, "#5 BSK AK"); /* and that is why this begins anew: ended goes */
+	stats = help_tcp_stats(t);
+	ck_assert_uint_eq(stats.evicted, 2);
+	ck_assert_uint_eq(stats.flows_now, 5);
+	help_tcp_run(t, "+2000 #7 hs AK:g1"); /* 2 was silent longest */
+	help_tcp_run(t, "+2000 #8 hs AK:h1"); /* then 4 */
+	help_tcp_run(t, "+2000 #9 hs AK:i1"); /* then 1 */
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a2 EVICT | A0:a1 EVICT | A0:a1 EVICT | FIN | "
+					     "A0:f1 EOF | EOF | A0:g1 EOF | A0:h1 EOF | A0:i1 EOF");
+	discard(t);
+}
+END_TEST
+
+START_TEST(table_evicts_the_skipped_first)
+{
+	struct lp_reasm_config config;
+	struct help_tcp *t;
+
+	lp_reasm_config_default(&config);
+	config.max_flows = 3;
+	t = wire(&config);
+	help_tcp_run(t, "#1 hs AK:a1 +2000 #2 hs");
+	help_tcp_flush(t);
+	t->streams[1].answer[0] = LP_TAKE_SKIP_FLOW;
+	help_tcp_run(t, "AK:b1 BK:c1 +2000 #3 hs AK:c1 #2 AK:b5 +2000 #4 hs AK:d1");
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a1 EOF | A0:b1 EVICT | A0:c1 EOF | A0:d1 EOF");
+	discard(t);
+}
+END_TEST
+
+START_TEST(half_open_have_a_quarter)
+{
+	struct lp_reasm_config config;
+	struct lp_reasm_stats stats;
+	struct help_tcp *t;
+	char words[32];
+
+	lp_reasm_config_default(&config);
+	config.max_flows = 400;
+	t = wire(&config);
+	help_tcp_run(t, "#1 hs AK:a1");
+	for (unsigned i = 2; i < 1002; i++) {
+		snprintf(words, sizeof words, "#%u AS", i);
+		help_tcp_run(t, words);
+	}
+	stats = help_tcp_stats(t);
+	ck_assert_uint_eq(stats.evicted, 900);
+	/* The newest ones are there. */
+	help_tcp_run(t, "#1001 BSK AK AK:z1 #1 AK:a1");
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a2 EOF | A0:z1 EOF");
+	discard(t);
+}
+END_TEST
+
+/* --- time --- */
+
+START_TEST(idle_classes)
+{
+	struct help_tcp *t = wire(NULL);
+
+	help_tcp_run(t, "#1 hs #2 hs #3 hs #4 AS #5 hs end");
+	help_tcp_flush(t);
+	t->streams[0].idle = LP_IDLE_HANDSHAKE + 1;
+	t->streams[2].idle = LP_IDLE_KEYS + 1;
+	help_tcp_run(t, "#1 AK:a1 #2 AK:b1 #3 AK:c1 +59000 = +1000 =");
+	ck_assert_str_eq(help_tcp_text(t), "A0:a1 | A0:b1 | A0:c1 | FIN");
+	help_tcp_run(t, "+2000 =");
+	ck_assert_str_eq(help_tcp_text(t), "A0:a1 IDLE | A0:b1 | A0:c1 | FIN");
+	help_tcp_run(t, "+237000 =");
+	ck_assert_str_eq(help_tcp_text(t), "A0:a1 IDLE | A0:b1 | A0:c1 | FIN");
+	help_tcp_run(t, "+3000 =");
+	ck_assert_str_eq(help_tcp_text(t), "A0:a1 IDLE | A0:b1 IDLE | A0:c1 | FIN");
+	help_tcp_run(t, "+3297000 =");
+	ck_assert_str_eq(help_tcp_text(t), "A0:a1 IDLE | A0:b1 IDLE | A0:c1 | FIN");
+	help_tcp_run(t, "+3000 =");
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a1 IDLE | A0:b1 IDLE | A0:c1 IDLE | FIN");
+	discard(t);
+}
+END_TEST
+
+START_TEST(a_class_may_change_between_calls)
+{
+	struct help_tcp *t = wire(NULL);
+
+	help_tcp_run(t, "hs");
+	help_tcp_flush(t);
+	t->streams[0].idle = LP_IDLE_HANDSHAKE + 1;
+	help_tcp_run(t, "AK:a1 +30000 =");
+	t->streams[0].s->idle = LP_IDLE_KEYS; /* an answer that came late */
+	help_tcp_run(t, "+100000 = +3000000 =");
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a1 EOF");
+	discard(t);
+}
+END_TEST
+
+START_TEST(the_silence_of_an_active_flow_begins_anew)
+{
+	struct help_tcp *t = wire(NULL);
+
+	help_tcp_run(t, "hs AK:a1");
+	for (int i = 0; i < 50; i++)
+		help_tcp_run(t, "+59000 AK:a1 +200000 = +2000 BK");
+	ck_assert_str_eq(help_tcp_text(t), "A0:a51");
+	help_tcp_run(t, "+302000 =");
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a51 IDLE");
+	discard(t);
+}
+END_TEST
+
+START_TEST(ended_flows_swallow_for_ten_seconds)
+{
+	struct lp_reasm_stats stats;
+	struct help_tcp *t = wire(NULL);
+
+	help_tcp_run(t, "hs AK:a1 BK end +9000 AK2:x1/2 +3000 AK2:y5/2");
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a1 FIN | A0:y5 EOF");
+	stats = help_tcp_stats(t);
+	ck_assert_uint_eq(stats.closed_flow, 2); /* the last ACK of `end`, too */
+	discard(t);
+}
+END_TEST
+
+START_TEST(half_open_last_thirty_seconds)
+{
+	struct lp_reasm_stats stats;
+	struct help_tcp *t = wire(NULL);
+
+	help_tcp_run(t, "#1 AS #2 AS +29000 #1 BSK AK +3000 #2 BSK0/1 AK1/1 AK1:b1/1");
+	ck_assert_str_eq(help_tcp_finish(t), "EOF | A0:b1 EOF");
+	stats = help_tcp_stats(t);
+	ck_assert_uint_eq(stats.flows, 2);
+	discard(t);
+}
+END_TEST
+
+START_TEST(events_of_timers_come_in_the_order_of_time)
+{
+	struct help_tcp *t = wire(NULL);
+	struct lp_when w;
+
+	help_tcp_run(t, "#1 hs AK:a1 +700 #2 hs AK:b1 +1000000 =");
+	help_tcp_flush(t);
+	w = t->last;
+	ck_assert_str_eq(help_tcp_text(t), "A0:a1 IDLE | A0:b1 IDLE");
+	ck_assert_uint_eq(w.number, 8);
+	ck_assert_uint_eq(w.index, 2); /* the data of packet 8 was its event 0 */
+	/* When it became possible, not when somebody noticed. */
+	ck_assert_uint_lt(w.released_ns, t->now_ns - 690 * LP_NS_PER_S);
+	help_tcp_finish(t);
+	discard(t);
+}
+END_TEST
+
+START_TEST(places_and_times)
+{
+	struct help_tcp *t = wire(NULL);
+
+	help_tcp_run(t, "hs +5 AK11:b10");
+	help_tcp_flush(t);
+	ck_assert_uint_eq(t->last.number, 3); /* open */
+	help_tcp_run(t, "+5 AK1:a10");
+	help_tcp_flush(t);
+	ck_assert_uint_eq(t->last.number, 5);
+	ck_assert_uint_eq(t->last.index, 1);
+	ck_assert_uint_eq(t->last.released_ns, t->now_ns);
+	ck_assert_uint_eq(t->last.carried_ns, t->now_ns - 5 * LP_NS_PER_MS);
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a10b10 EOF");
+	ck_assert_uint_eq(t->last.number, 5);
+	ck_assert_uint_eq(t->last.index, 2);
+	discard(t);
+}
+END_TEST
+
+Suite *suite_tcp_limits(void)
+{
+	Suite *s = suite_create("tcp_limits");
+	TCase *t = tcase_create("caps");
+
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, cap_of_a_side);
+	tcase_add_test(t, cap_counts_headers);
+	tcase_add_test(t, cap_of_a_single_segment);
+	tcase_add_test(t, cap_of_all);
+	tcase_add_test(t, cap_takes_syn_data_too);
+	tcase_add_test(t, table_evicts_the_least);
+	tcase_add_test(t, table_evicts_the_skipped_first);
+	tcase_add_test(t, half_open_have_a_quarter);
+	suite_add_tcase(s, t);
+	t = tcase_create("time");
+	tcase_add_test(t, idle_classes);
+	tcase_add_test(t, a_class_may_change_between_calls);
+	tcase_add_test(t, the_silence_of_an_active_flow_begins_anew);
+	tcase_add_test(t, ended_flows_swallow_for_ten_seconds);
+	tcase_add_test(t, half_open_last_thirty_seconds);
+	tcase_add_test(t, events_of_timers_come_in_the_order_of_time);
+	tcase_add_test(t, places_and_times);
+	suite_add_tcase(s, t);
+	return s;
+}
