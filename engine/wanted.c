@@ -74,6 +74,9 @@ static enum lp_reply no_key(const struct lp_engine *e, const struct lp_handshake
 			    struct lp_no_secret *no)
 {
 	const struct lp_peer_cert *cert = hs->facts.server_cert;
+	static const char *const loaded[] = {
+		"no key was loaded; needed is", "the loaded key is not", "none of the loaded keys is",
+	};
 	size_t keys = lp_candidates_count(e->candidates);
 	char spki[2 * 32 + 1];
 
@@ -83,8 +86,8 @@ static enum lp_reply no_key(const struct lp_engine *e, const struct lp_handshake
 			     "has the length of what the client encrypted (%zu bits)", keys,
 			     8 * hs->exchange.n);
 	return never(no, LP_REASON_NO_KEY,
-		     "none of the %zu keys loaded belongs to the server's certificate (%.160s; public "
-		     "key SHA-256 %.16s…)", keys, cert->has_text ? cert->subject : "unnamed",
+		     "%s that of the server's certificate (%.160s; public key SHA-256 %.16s…)",
+		     loaded[keys < 2 ? keys : 2], cert->has_text ? cert->subject : "unnamed",
 		     lp_text_hex(spki, cert->spki_sha256, 32));
 }
 
