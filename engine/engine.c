@@ -82,7 +82,7 @@ static const char *meaning(const char *reason)
 {
 	const struct lp_verdict_text *t = lp_verdict_find(reason);
 
-	return t ? t->meaning : NULL;
+	return t ? t->meaning : lp_totals_text(reason);
 }
 
 static enum lp_err add_outputs(struct lp_engine *e, const struct lp_config *c, char *why)

@@ -82,5 +82,7 @@ void lp_wanted_proven(void *flow, const struct lp_handshake *hs, char *name, siz
 enum { LP_COUNTERS_MAX = 128 };
 size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MAX],
 		 struct lp_summary *summary);
+/* What a counter "drop.REASON" counts, in a few words; NULL if it is no such one. */
+const char *lp_totals_text(const char *counter);
 
 #endif

@@ -1,5 +1,6 @@
 /* Every packet ends in exactly one counter: packets = processed + the drops. */
 #include <assert.h>
+#include <string.h>
 
 #include "engine_parts.h"
 
@@ -20,6 +21,30 @@ static const char *const decode_name[LP_DROPS] = {
 	LP_DROP_LIST(X)
 #undef X
 };
+
+static const struct {
+	const char *name, *text;
+} tcp_text[] = {
+	{ "drop.bad_csum", "with a wrong TCP checksum" },
+	{ "drop.no_flow", "of connections whose start was not captured" },
+	{ "drop.closed_flow", "seen after the end of a connection" },
+	{ "drop.bad_rst", "resets that no endpoint would accept" },
+	{ "drop.old_timestamp", "older than what was seen (PAWS)" },
+	{ "drop.out_of_window", "with an impossible sequence number" },
+	{ "drop.memcap", "for which the memory of out-of-order packets was full" },
+	{ "drop.nids_unsupported", "of a kind that libnids cannot take" },
+};
+
+const char *lp_totals_text(const char *counter)
+{
+	for (int i = LP_DROP_NONE + 1; i < LP_DROPS; i++)
+		if (!strcmp(decode_name[i], counter))
+			return lp_decode_drop_text((enum lp_drop)i);
+	for (size_t i = 0; i < sizeof tcp_text / sizeof tcp_text[0]; i++)
+		if (!strcmp(tcp_text[i].name, counter))
+			return tcp_text[i].text;
+	return NULL;
+}
 
 static uint64_t add_decode(struct list *l, const struct lp_worker *w)
 {

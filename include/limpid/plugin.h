@@ -200,8 +200,9 @@ struct lp_host {
 	int print_data;          /* 1: -d was given */
 	int cleartext;           /* 1: --cleartext was given */
 	int dirfd;               /* working directory at start; open files relative to it */
-	/* A few words on what a reason code means, NULL if it is unknown. May be NULL. */
-	const char *(*meaning)(const char *reason);
+	/* A few words on what a reason code, a note or a counter "drop.REASON" means,
+	 * NULL if it is unknown; lives as long as the process. May itself be NULL. */
+	const char *(*meaning)(const char *code);
 };
 
 /* Callbacks return 0, or -1 for a fault that stops this output. `self` is what
