@@ -8,39 +8,49 @@
 
 typedef unsigned long long ull; /* for printf */
 
-static void count_reason(struct lp_tally *t, const char *code)
+static void count_code(struct lp_tally *t, const char *code, int note)
 {
-	struct lp_tally_reason *r;
+	struct lp_tally_code *c;
 
-	for (size_t i = 0; i < t->reasons_n; i++)
-		if (!strncmp(t->reasons[i].code, code, LP_TALLY_CODE - 1)) {
-			t->reasons[i].n++;
+	for (size_t i = 0; i < t->codes_n; i++)
+		if (t->codes[i].note == note &&
+		    !strncmp(t->codes[i].code, code, LP_TALLY_CODE - 1)) {
+			t->codes[i].n++;
 			return;
 		}
-	if (t->reasons_n == LP_TALLY_REASONS) {
+	if (t->codes_n == LP_TALLY_CODES) {
 		t->other++;
 		return;
 	}
-	r = &t->reasons[t->reasons_n++];
-	snprintf(r->code, sizeof r->code, "%s", code);
-	r->n = 1;
+	c = &t->codes[t->codes_n++];
+	snprintf(c->code, sizeof c->code, "%s", code);
+	c->note = note;
+	c->n = 1;
 }
 
 void lp_tally_add(struct lp_tally *t, const struct lp_session_result *result)
 {
 	t->sessions++;
-	if (result->reason && !strcmp(result->reason, "handshake-failed"))
+	for (size_t i = 0; result->notes && result->notes[i]; i++)
+		count_code(t, result->notes[i], 1);
+	/* Its peers gave up: nothing was there to be opened. */
+	if (result->reason && !strcmp(result->reason, "handshake-failed")) {
 		t->failed++;
-	else if (result->verdict >= LP_DECRYPTED && result->verdict <= LP_OPAQUE)
+		return;
+	}
+	if (result->verdict >= LP_DECRYPTED && result->verdict <= LP_OPAQUE)
 		t->verdict[result->verdict]++;
 	if (result->verdict != LP_DECRYPTED)
-		count_reason(t, result->reason ? result->reason : "unknown");
+		count_code(t, result->reason ? result->reason : "unknown", 0);
 }
 
+/* Reasons before notes, the most frequent first. */
 static int most_first(const void *a, const void *b)
 {
-	const struct lp_tally_reason *x = a, *y = b;
+	const struct lp_tally_code *x = a, *y = b;
 
+	if (x->note != y->note)
+		return x->note - y->note;
 	if (x->n != y->n)
 		return x->n < y->n ? 1 : -1;
 	return strcmp(x->code, y->code);
@@ -69,11 +79,20 @@ static int drop_order(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-/* "1234 packets, 34 not processed: 30 arp, 4 bad_csum" */
-static int print_packets(struct lp_sink *out, const struct lp_summary *s)
+/* What a counter says to a reader who has not read our code. */
+static const char *words_of(const struct lp_counter *c, const struct lp_host *host)
+{
+	const char *words = host->meaning ? host->meaning(c->name) : NULL;
+
+	return words ? words : c->name + strlen("drop.");
+}
+
+/* "1234 packets, 34 not processed: 30 ARP or RARP, 4 with a wrong TCP checksum" */
+static int print_packets(struct lp_sink *out, const struct lp_host *host,
+			 const struct lp_summary *s)
 {
 	const struct lp_counter *drop[64];
-	uint64_t dropped = 0;
+	uint64_t dropped = 0, filtered = counter(s, "capture.filtered");
 	size_t n = 0;
 	int bad;
 
@@ -91,7 +110,10 @@ static int print_packets(struct lp_sink *out, const struct lp_summary *s)
 		bad = lp_sink_print(out, ", %llu not processed:", (ull)dropped);
 	for (size_t i = 0; i < n && !bad; i++)
 		bad = lp_sink_print(out, "%s %llu %s", i ? "," : "", (ull)drop[i]->value,
-				    drop[i]->name + 5);
+				    words_of(drop[i], host));
+	if (!bad && filtered)
+		bad = lp_sink_print(out, "%s %llu more did not match the filter",
+				    dropped ? ";" : ",", (ull)filtered);
 	return bad ? bad : lp_sink_print(out, "\n");
 }
 
@@ -111,20 +133,27 @@ static int print_figures(struct lp_sink *out, const char *first, uint64_t n,
 	return bad ? bad : lp_sink_print(out, "\n");
 }
 
-static int print_reasons(const struct lp_tally *t, struct lp_sink *out,
-			 const struct lp_host *host)
+static int print_codes(const struct lp_tally *t, struct lp_sink *out,
+		       const struct lp_host *host)
 {
-	for (size_t i = 0; i < t->reasons_n; i++) {
-		const struct lp_tally_reason *r = &t->reasons[i];
-		const char *meaning = host->meaning ? host->meaning(r->code) : NULL;
-		char plain[LP_LABEL_TEXT];
+	char plain[LP_LABEL_TEXT], label[LP_TALLY_CODE + 8];
 
-		lp_label_plain(plain, sizeof plain, r->code);
-		if (meaning ? lp_sink_print(out, "%8llu %-20s %s\n", (ull)r->n, plain, meaning)
-			    : lp_sink_print(out, "%8llu %s\n", (ull)r->n, plain))
+	for (size_t i = 0; i < t->codes_n; i++) {
+		const struct lp_tally_code *c = &t->codes[i];
+		const char *meaning = host->meaning ? host->meaning(c->code) : NULL;
+
+		snprintf(label, sizeof label, "%s%s", c->note ? "note: " : "", c->code);
+		lp_label_plain(plain, sizeof plain, label);
+		if (meaning ? lp_sink_print(out, "%8llu %-24s %s\n", (ull)c->n, plain, meaning)
+			    : lp_sink_print(out, "%8llu %s\n", (ull)c->n, plain))
 			return -1;
 	}
-	return t->other ? lp_sink_print(out, "%8llu for other reasons\n", (ull)t->other) : 0;
+	if (t->other && lp_sink_print(out, "%8llu for other reasons\n", (ull)t->other))
+		return -1;
+	/* Notes alone are nothing to act upon. */
+	if (!t->codes_n || t->codes[0].note)
+		return 0;
+	return lp_sink_print(out, "         (limpid --explain CODE says more)\n");
 }
 
 static int print_losses(struct lp_sink *out, const struct lp_host *host,
@@ -138,10 +167,14 @@ static int print_losses(struct lp_sink *out, const struct lp_host *host,
 				  (ull)gaps, gaps == 1 ? "" : "s",
 				  (ull)counter(s, "tcp.gap_bytes")))
 		return -1;
-	if ((host->live || kernel || interface) &&
-	    lp_sink_print(out, "%llu packets dropped by the kernel, %llu by the interface\n",
-			  (ull)kernel, (ull)interface))
+	if (kernel || interface) {
+		if (lp_sink_print(out, "packets lost before limpid saw them: %llu by the kernel, "
+				       "%llu by the interface\n", (ull)kernel, (ull)interface))
+			return -1;
+	} else if (host->live &&
+		   lp_sink_print(out, "no packet was lost by the kernel or the interface\n")) {
 		return -1;
+	}
 	if (s->cap_reached &&
 	    lp_sink_print(out, "a table reached its cap: the order of events may differ in "
 			       "another run\n"))
@@ -152,18 +185,20 @@ static int print_losses(struct lp_sink *out, const struct lp_host *host,
 int lp_tally_print(struct lp_tally *t, struct lp_sink *out, const struct lp_host *host,
 		   const struct lp_summary *s)
 {
-	static const char *const flow_words[] = { "without TLS", "empty" };
+	const char *flow_words[] = { host->cleartext ? "without TLS"
+						     : "without TLS (--cleartext shows them)",
+				     "empty" };
 	static const char *const session_words[] = { "decrypted", "partial", "opaque",
 						     "failed before keys were used" };
 	uint64_t flows[] = { counter(s, "flow.no_tls"), counter(s, "flow.empty") };
 	uint64_t sessions[] = { t->verdict[LP_DECRYPTED], t->verdict[LP_PARTIAL],
 				t->verdict[LP_OPAQUE], t->failed };
 
-	qsort(t->reasons, t->reasons_n, sizeof t->reasons[0], most_first);
-	if (print_packets(out, s) ||
-	    print_figures(out, "flow", counter(s, "flow.opened"), flow_words, flows, 2) ||
-	    print_figures(out, "session", t->sessions, session_words, sessions, 4) ||
-	    print_reasons(t, out, host))
+	qsort(t->codes, t->codes_n, sizeof t->codes[0], most_first);
+	if (print_packets(out, host, s) ||
+	    print_figures(out, "TCP connection", counter(s, "flow.opened"), flow_words, flows, 2) ||
+	    print_figures(out, "TLS session", t->sessions, session_words, sessions, 4) ||
+	    print_codes(t, out, host))
 		return -1;
 	return print_losses(out, host, s);
 }

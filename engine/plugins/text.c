@@ -236,43 +236,60 @@ static int print_head(struct text *t, const char *label, uint64_t ts_ns,
 			     lp_label_endpoint(server, info, LP_S2C));
 }
 
+/* " WORD C>S 12 S>C 34"; a direction that has nothing is left out unless all is asked. */
+static int print_both(struct text *t, const char *word, const uint64_t n[2], int all)
+{
+	if (!all && !n[LP_C2S] && !n[LP_S2C])
+		return 0;
+	if (print_word(t, word))
+		return -1;
+	for (enum lp_dir d = LP_C2S; d <= LP_S2C; d++)
+		if ((all || n[d]) &&
+		    lp_sink_print(&t->sink, " %s %llu", arrow(d), (unsigned long long)n[d]))
+			return -1;
+	return lp_sink_print(&t->sink, " bytes");
+}
+
 static int print_result(struct text *t, const struct lp_session_result *result)
 {
 	const struct lp_dir_totals *total = result->total;
-	unsigned long long lost[2] = { total[0].lost, total[1].lost };
+	const uint64_t clear[2] = { total[0].clear, total[1].clear };
+	const uint64_t lost[2] = { total[0].lost, total[1].lost };
 
-	if (print_word(t, lp_label_verdict(result->verdict)))
-		return -1;
-	if ((result->verdict != LP_OPAQUE || total[0].clear || total[1].clear) &&
-	    lp_sink_print(&t->sink, " %llu/%llu bytes", (unsigned long long)total[0].clear,
-			  (unsigned long long)total[1].clear))
-		return -1;
-	if ((lost[0] || lost[1]) &&
-	    lp_sink_print(&t->sink, " lost %llu/%llu", lost[0], lost[1]))
+	if (print_word(t, lp_label_verdict(result->verdict)) ||
+	    print_both(t, NULL, clear, result->verdict != LP_OPAQUE) ||
+	    print_both(t, "lost", lost, 0))
 		return -1;
 	for (size_t i = 0; result->notes && result->notes[i]; i++)
-		if (print_word(t, result->notes[i]))
+		if (lp_sink_print(&t->sink, i ? "," : " note:") ||
+		    print_word(t, result->notes[i]))
 			return -1;
 	return lp_sink_print(&t->sink, "\n");
+}
+
+/* " TEXT", with a full stop if it has none: details are written without. */
+static int print_sentence(struct text *t, const char *text)
+{
+	size_t n = text ? strlen(text) : 0;
+
+	if (!n)
+		return 0;
+	if (print_word(t, text))
+		return -1;
+	return strchr(".!?", text[n - 1]) ? 0 : lp_sink_print(&t->sink, ".");
 }
 
 /* The second line of a session that did not open whole. */
 static int print_reason(struct text *t, const struct lp_session_result *result)
 {
-	const char *said[] = { result->reason, result->detail, result->advice };
 	char plain[LP_LABEL_TEXT];
 
-	if (result->verdict == LP_DECRYPTED)
+	if (result->verdict == LP_DECRYPTED || !result->reason)
 		return 0;
-	if (lp_sink_print(&t->sink, "       "))
+	lp_label_plain(plain, sizeof plain, result->reason);
+	if (lp_sink_print(&t->sink, "        %s:", plain) ||
+	    print_sentence(t, result->detail) || print_sentence(t, result->advice))
 		return -1;
-	for (size_t i = 0; i < 3; i++) {
-		if (!said[i] || !*said[i])
-			continue;
-		lp_label_plain(plain, sizeof plain, said[i]);
-		if (lp_sink_print(&t->sink, i ? " %s" : " %s:", plain))
-			return -1;
-	}
 	return lp_sink_print(&t->sink, "\n");
 }
 
@@ -307,17 +324,11 @@ static int text_flow_end(void *self, void **flow, const struct lp_flow_info *inf
 
 	(void)end;
 	(void)at;
-	if (p && t->lines) {
+	if (p && t->lines)
 		status = print_head(t, number_label(label, p, 0), info->first_ns, info) ||
-			 lp_sink_print(&t->sink, " clear %llu/%llu bytes",
-				       (unsigned long long)p->bytes[0],
-				       (unsigned long long)p->bytes[1]) ||
-			 ((p->lost[0] || p->lost[1]) &&
-			  lp_sink_print(&t->sink, " lost %llu/%llu",
-					(unsigned long long)p->lost[0],
-					(unsigned long long)p->lost[1])) ||
+			 print_both(t, "clear", p->bytes, 1) ||
+			 print_both(t, "lost", p->lost, 0) ||
 			 lp_sink_print(&t->sink, "\n") || lp_sink_line(&t->sink);
-	}
 	lp_states_free(p);
 	*flow = NULL;
 	return status ? -1 : 0;
