@@ -423,24 +423,16 @@ enum lp_err lp_protect_open(struct lp_protect *p, uint16_t epoch, uint64_t seq,
 	return LP_OK;
 }
 
-size_t lp_protect_chain_size(const struct lp_protect *p)
-{
-	const struct lp_cipher_info *info = info_of(p);
-
-	if (info->kind != LP_KIND_CBC || explicit_iv(p->version))
-		return 0;
-	return info->block + (p->etm ? p->mac_len : 0u);
-}
-
 void lp_protect_chain(struct lp_protect *p, lp_span fragment)
 {
 	const struct lp_cipher_info *info = info_of(p);
-	size_t size = lp_protect_chain_size(p);
+	size_t after = p->etm ? p->mac_len : 0;
 
 	if (info->kind == LP_KIND_STREAM)
 		p->stream_at += fragment.n;
-	else if (size && fragment.n >= size)
-		memcpy(p->keys->iv, fragment.p + fragment.n - size, info->block);
+	else if (info->kind == LP_KIND_CBC && !explicit_iv(p->version) &&
+		 fragment.n >= after + info->block)
+		memcpy(p->keys->iv, fragment.p + fragment.n - after - info->block, info->block);
 }
 
 void lp_protect_content_range(const struct lp_protect *p, size_t n, size_t *min, size_t *max)

@@ -114,13 +114,12 @@ LP_MUST enum lp_err lp_protect_open(struct lp_protect *p, uint16_t epoch, uint64
 /* Some ciphers remember: TLS 1.0 CBC takes each record's IV from the record before it
  * (RFC 2246 section 6.2.3.2), a stream cipher stands where the last record ended.
  * After a record that was seen but not opened, or before a trial behind a hole, this
- * says which fragment came last. No effect on other ciphers, none on p->seq. */
+ * says which fragment came last. No effect on other ciphers, none on p->seq.
+ * In TLS 1.0 with encrypt-then-MAC no MAC covers the IV: lp_protect_open() cannot see
+ * that it is wrong, and the first block comes out wrong, authenticated. So there the
+ * caller must not use the content of the first record that opens after one which did
+ * not; its last block is the next record's IV, and from there on all is well. */
 void lp_protect_chain(struct lp_protect *p, lp_span fragment);
-
-/* How many bytes right before a record lp_protect_chain() needs, where only those are
- * known (behind a hole): CBC in TLS 1.0 one block, and with encrypt-then-MAC the MAC
- * behind it; else 0. */
-size_t lp_protect_chain_size(const struct lp_protect *p);
 
 /* How many content bytes a fragment of n bytes holds, least and most. They are the
  * same but for CBC, whose padding is taken to be no longer than it must. */
