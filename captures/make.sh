@@ -166,6 +166,23 @@ if begin handshake-failed; then # no suite in common: the server sends an alert
 	end -k keys/server.pem
 fi
 
+# ---- resumption: a full handshake, then two that resume it, by ticket and by session ID
+if begin resumed; then
+	server openssl
+	for how in ticket id; do
+		rm -f "$WORK/sess"
+		for turn in full first second; do
+			{ payload_text 100; echo CLOSE; } > "$WORK/in"
+			OPENSSL_CONF=$(openssl_conf on on) openssl s_client -connect 127.0.0.1:4433 -tls1_2 -quiet -ign_eof \
+				-cipher AES128-SHA256 $([ $how = ticket ] || echo -no_ticket) \
+				$([ -e "$WORK/sess" ] && echo -sess_in "$WORK/sess" || echo -sess_out "$WORK/sess") \
+				<"$WORK/in" >"$WORK/out" 2>/dev/null
+			expect "by $how, $turn" 1.2 AES128-SHA256 on on no "$WORK/in" "$WORK/out"
+		done
+	done
+	end -k keys/server.pem
+fi
+
 # ---- handshake messages split over records, and small application records
 if begin small-records; then
 	server openssl request

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "crypto/keyfile.h"
 #include "engine_parts.h"
 
@@ -122,6 +123,10 @@ struct lp_engine *lp_engine_new(const struct lp_config *c, char *why)
 		read_limits(e, c);
 		err = lp_candidates_new(&e->candidates, &e->seed);
 	}
+	if (!err) {
+		err = lp_sessions_new(&e->sessions, &e->seed, LP_SESSIONS_MAX,
+				      LP_SESSIONS_LIFETIME_S * LP_NS_PER_S);
+	}
 	if (!err)
 		err = add_outputs(e, c, why);
 	if (!err)
@@ -144,6 +149,7 @@ void lp_engine_free(struct lp_engine *e)
 	lp_asks_free(e->asks);
 	lp_warden_stop(e->warden);
 	lp_candidates_free(e->candidates);
+	lp_sessions_free(e->sessions);
 	free(e);
 }
 
@@ -168,10 +174,9 @@ int lp_engine_finish(struct lp_engine *e)
 	e->finished = true;
 	if (e->worker) {
 		lp_worker_finish(e->worker);
-		while (r >= 0 && lp_asks_pending(e->asks))
+		do
 			r = lp_worker_poll(e->worker, -1);
-		if (r >= 0)
-			r = lp_worker_poll(e->worker, 0);
+		while (r >= 0 && (lp_asks_pending(e->asks) || e->worker->lookups));
 	}
 	summary.counters = counters;
 	summary.counters_n = lp_totals(e, counters, &summary);

@@ -14,6 +14,7 @@
 #include "order.h"
 #include "output.h"
 #include "secrets/candidates.h"
+#include "secrets/sessions.h"
 #include "tls/protect.h"
 #include "tls/stage.h"
 #include "warden/warden.h"
@@ -24,6 +25,7 @@ struct lp_engine {
 	struct lp_warden *warden;
 	struct lp_asks *asks;
 	struct lp_candidates *candidates;
+	struct lp_sessions *sessions;
 	struct lp_outputs *outputs;
 	struct lp_order *order;
 	struct lp_worker *worker;    /* the one there is in this release */
@@ -49,7 +51,10 @@ struct lp_tracked {
 	struct lp_stream_info info; /* addresses: a flow may outlive its stream */
 	struct lp_when end_when;
 	uint32_t key;               /* of the last question: lp_candidate.id */
-	const char *key_name;
+	const char *key_kind;       /* … "rsa-key", "session-id", "session-ticket" */
+	const char *key_name;       /* … its file, or NULL */
+	struct lp_tracked *next_lookup;
+	const struct lp_handshake *lookup; /* what it looks up, while it waits for that */
 	enum lp_end end[2];         /* by side */
 	uint8_t client;             /* enum lp_side */
 	bool asked;
@@ -60,6 +65,7 @@ struct lp_worker {
 	struct lp_decode *decode;
 	struct lp_reasm *reasm;
 	struct lp_tracked *flows;
+	struct lp_tracked *lookups; /* wait until earlier handshakes are done */
 	struct lp_ctx_cache contexts;
 	struct lp_tls_env env;
 	struct lp_segment segments[64];
@@ -77,6 +83,14 @@ void lp_worker_finish(struct lp_worker *w);
 /* wanted.c: the callbacks that a session asks through. */
 enum lp_reply lp_wanted_ask(void *flow, const struct lp_question *q, struct lp_no_secret *no);
 void lp_wanted_proven(void *flow, const struct lp_handshake *hs, char *name, size_t size);
+
+/* A handshake whose secret may be resumed. */
+void lp_wanted_keep(void *flow, const struct lp_handshake *hs, const uint8_t *master,
+		    const struct lp_when *when);
+/* Why a look-up found nothing. */
+void lp_wanted_unresumed(struct lp_tracked *f, struct lp_no_secret *no);
+/* Look-ups that have become final are answered. */
+void lp_wanted_lookups(struct lp_worker *w);
 
 /* totals.c: the counters of the run, for the outputs' close(). */
 enum { LP_COUNTERS_MAX = 128 };

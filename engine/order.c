@@ -114,6 +114,11 @@ void lp_order_done(struct lp_order *o, struct lp_waiter *w)
 	w->next = NULL;
 }
 
+bool lp_order_first(const struct lp_order *o, const struct lp_waiter *w)
+{
+	return o->first == w;
+}
+
 enum lp_err lp_order_room(struct lp_order *o, size_t n, uint8_t **room)
 {
 	struct chunk *c = o->chunk;

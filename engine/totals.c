@@ -102,6 +102,7 @@ size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MA
 	struct list l = { out, 0 };
 	const struct lp_worker *w = e->worker;
 	struct lp_decode_stats decode;
+	struct lp_sessions_stats sessions;
 	uint64_t dropped;
 
 	add(&l, "capture.kernel_drop", e->extra_packets[0]);
@@ -121,6 +122,12 @@ size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MA
 	add(&l, "flow.no_tls", w->no_tls);
 	add(&l, "flow.empty", w->empty);
 	add(&l, "session.begun", w->env.sessions);
+	lp_sessions_stats(e->sessions, &sessions);
+	add(&l, "resumption.entries", sessions.entries);
+	add(&l, "resumption.hits", sessions.hits);
+	add(&l, "resumption.misses", sessions.misses);
+	add(&l, "resumption.evicted", sessions.evicted);
+	add(&l, "resumption.expired", sessions.expired);
 	add(&l, "warden.asked", lp_asks_count(e->asks));
 	add(&l, "warden.shed", lp_asks_shed(e->asks));
 	add(&l, "held.peak", w->env.held_peak);

@@ -45,6 +45,100 @@ static enum lp_reply no_resumption(const struct lp_handshake *hs, struct lp_no_s
 		     lp_text_hex(id, hs->server_sid, hs->server_sid_len));
 }
 
+/* ---- resumption ---- */
+
+/* The secret of what is resumed: by the name that the server's answer points to
+ * first. A session ID under a ticket is the client's own invention (RFC 5077
+ * section 3.4) and may still name something. */
+static bool resumed_secret(struct lp_tracked *f, const struct lp_handshake *hs,
+			   const struct lp_when *when, unsigned attempt, uint8_t *out)
+{
+	const lp_span id = lp_span_of(hs->server_sid, hs->server_sid_len);
+	const lp_span ticket = lp_span_of(hs->ticket.p, hs->ticket.n);
+	struct lp_sessions *s = f->worker->engine->sessions;
+
+	f->key_name = NULL;
+	f->key_kind = "session-ticket";
+	if (lp_sessions_find(s, LP_NAME_TICKET, ticket, when, attempt, out))
+		return true;
+	f->key_kind = "session-id";
+	return lp_sessions_find(s, LP_NAME_ID, id, when, attempt, out);
+}
+
+static enum lp_reply look_up(struct lp_tracked *f, const struct lp_question *q,
+			     struct lp_no_secret *no)
+{
+	struct lp_worker *w = f->worker;
+	struct lp_tracked **at = &w->lookups;
+
+	if (resumed_secret(f, q->hs, q->when, q->attempt, q->now))
+		return LP_REPLY_NOW;
+	if (q->attempt || !w->env.waiting)
+		return no_resumption(q->hs, no);
+	/* A handshake before this place may still be on its way to the cache: a miss
+	 * is final only when nobody waits at an earlier place. */
+	f->lookup = q->hs;
+	f->next_lookup = NULL;
+	lp_order_wait(w->engine->order, &f->waiter, q->when);
+	while (*at)
+		at = &(*at)->next_lookup;
+	*at = f;
+	return LP_REPLY_LATER;
+}
+
+void lp_wanted_lookups(struct lp_worker *w)
+{
+	struct lp_tracked **at = &w->lookups;
+
+	while (*at) {
+		struct lp_tracked *f = *at;
+		const struct lp_handshake *hs = f->lookup;
+		uint8_t *secret;
+		bool found;
+
+		if (!lp_order_first(w->engine->order, &f->waiter)) {
+			at = &f->next_lookup;
+			continue;
+		}
+		*at = f->next_lookup;
+		secret = lp_secret_alloc(LP_SESSIONS_SECRET);
+		if (!secret) {
+			w->env.fault = LP_E_NOMEM;
+			return;
+		}
+		found = resumed_secret(f, hs, &f->waiter.when, 0, secret);
+		lp_worker_answer(f, found ? secret : NULL, LP_SESSIONS_SECRET, false);
+		lp_secret_free(secret, LP_SESSIONS_SECRET);
+		at = &w->lookups; /* another may be the first now */
+	}
+}
+
+void lp_wanted_unresumed(struct lp_tracked *f, struct lp_no_secret *no)
+{
+	if (f->lookup)
+		(void)no_resumption(f->lookup, no);
+	f->lookup = NULL;
+}
+
+void lp_wanted_keep(void *flow, const struct lp_handshake *hs, const uint8_t *master,
+		    const struct lp_when *when)
+{
+	struct lp_tracked *f = flow;
+	struct lp_sessions *s = f->worker->engine->sessions;
+	const lp_span id = lp_span_of(hs->server_sid, hs->server_sid_len);
+	const lp_span ticket = lp_span_of(hs->new_ticket.p, hs->new_ticket.n);
+	enum lp_err err = LP_OK;
+
+	if (hs->facts.resumed <= 0)
+		err = lp_sessions_put(s, LP_NAME_ID, id, master, when);
+	if (!err)
+		err = lp_sessions_put(s, LP_NAME_TICKET, ticket, master, when);
+	if (err)
+		f->worker->env.fault = err;
+}
+
+/* ---- key exchange ---- */
+
 static enum lp_reply no_exchange(const struct lp_handshake *hs, struct lp_no_secret *no)
 {
 	const char *suite = hs->suite->name;
@@ -134,7 +228,7 @@ enum lp_reply lp_wanted_ask(void *flow, const struct lp_question *q, struct lp_n
 	enum lp_err err;
 
 	if (hs->facts.resumed > 0)
-		return no_resumption(hs, no);
+		return look_up(f, q, no);
 	if (!lp_suite_is_rsa(hs->suite))
 		return no_exchange(hs, no);
 	if (hs->suite->exported && hs->facts.exchange_seen)
@@ -152,6 +246,7 @@ enum lp_reply lp_wanted_ask(void *flow, const struct lp_question *q, struct lp_n
 			     hs->suite->name);
 	fill(&ask, q, key->id);
 	f->key = key->id;
+	f->key_kind = "rsa-key";
 	f->key_name = key->name;
 	lp_order_wait(e->order, &f->waiter, q->when);
 	f->asked = true;
@@ -168,6 +263,8 @@ void lp_wanted_proven(void *flow, const struct lp_handshake *hs, char *name, siz
 	uint8_t server[SERVER_NAME];
 
 	(void)hs;
-	lp_candidates_proven(f->worker->engine->candidates, server_of(f, server), f->key);
-	snprintf(name, size, "rsa-key %s", f->key_name);
+	if (f->key_name)
+		lp_candidates_proven(f->worker->engine->candidates, server_of(f, server), f->key);
+	snprintf(name, size, "%s%s%s", f->key_kind, f->key_name ? " " : "",
+		 f->key_name ? f->key_name : "");
 }

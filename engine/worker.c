@@ -195,6 +195,7 @@ static void on_clear_gap(void *owner, enum lp_side side, uint64_t n, const struc
 static const struct lp_tls_cb tls_cb = {
 	.ask = lp_wanted_ask,
 	.proven = lp_wanted_proven,
+	.keep = lp_wanted_keep,
 	.begin = on_begin,
 	.ready = on_ready,
 	.room = on_room,
@@ -340,12 +341,14 @@ static const struct lp_reasm_cb reasm_cb = {
 
 void lp_worker_answer(void *flow, const uint8_t *secret, size_t n, bool overload)
 {
-	const struct lp_no_secret no = {
+	struct lp_no_secret no = {
 		.reason = overload ? LP_REASON_RSA_OVERLOAD : LP_REASON_NO_KEY,
 		.detail = "the warden gave no answer",
 	};
 	struct lp_tracked *f = flow;
 
+	if (!secret && !f->asked)
+		lp_wanted_unresumed(f, &no);
 	f->asked = false;
 	lp_order_done(f->worker->engine->order, &f->waiter);
 	if (lp_stage_answer(&f->stage, secret, n, &no)) {
@@ -447,6 +450,7 @@ static void advance(struct lp_worker *w, uint64_t number, uint64_t ns)
 {
 	w->second = ns / LP_NS_PER_S;
 	w->engine->reasm_ops->advance(w->reasm, number, ns);
+	lp_sessions_expire(w->engine->sessions, ns);
 	lp_outputs_tick(w->engine->outputs, ns);
 }
 
@@ -483,6 +487,7 @@ int lp_worker_poll(struct lp_worker *w, int timeout_ms)
 
 	if (err)
 		w->env.fault = err;
+	lp_wanted_lookups(w);
 	return state(w);
 }
 

@@ -324,6 +324,8 @@ void lp_tls_check_finished(struct lp_tls *tls, enum lp_dir dir)
 
 void lp_tls_complete(struct lp_tls *tls)
 {
+	if (tls->master.n)
+		tls->env->cb->keep(tls->owner, tls->hs, tls->master.p, &tls->when);
 	for (int dir = 0; dir < 2; dir++) {
 		lp_protect_clear(&tls->now[dir]);
 		tls->now[dir] = tls->next[dir];

@@ -53,6 +53,9 @@ struct lp_tls_cb {
 	/* The secret of the last answer was right. Gives it a name for the outputs
 	 * ("rsa-key FILE"). */
 	void (*proven)(void *owner, const struct lp_handshake *hs, char *name, size_t size);
+	/* A handshake was completed: its master secret may be resumed. */
+	void (*keep)(void *owner, const struct lp_handshake *hs, const uint8_t *master,
+		     const struct lp_when *when);
 	void (*begin)(void *owner, struct lp_snapshot *facts, const struct lp_when *when);
 	void (*ready)(void *owner, struct lp_snapshot *facts, const struct lp_when *when);
 	/* Room for n clear bytes, then the bytes in that room. NULL: out of memory. */

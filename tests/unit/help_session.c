@@ -403,8 +403,17 @@ static void on_clear_gap(void *owner, enum lp_side side, uint64_t n, const struc
 	say(t, -1, "", when);
 }
 
+static void on_keep(void *owner, const struct lp_handshake *hs, const uint8_t *master,
+		    const struct lp_when *when)
+{
+	(void)owner;
+	(void)hs;
+	(void)master;
+	(void)when;
+}
+
 static const struct lp_tls_cb callbacks = {
-	on_ask, on_proven, on_begin, on_ready, on_room, on_opened, on_hole, on_end, on_clear,
+	on_ask, on_proven, on_keep, on_begin, on_ready, on_room, on_opened, on_hole, on_end, on_clear,
 	on_clear_gap,
 };
 
