@@ -282,8 +282,11 @@ static void on_stream_gap(void *user, struct lp_stream *s, enum lp_side side, ui
 {
 	struct lp_tracked *f = s->user;
 
-	(void)user;
-	if (f && s->user != &plain_flow)
+	if (s->user == &plain_flow)
+		return;
+	if (!f)
+		f = flow_new(user, s);
+	if (f)
 		lp_stage_gap(&f->stage, side, off, n, when);
 }
 

@@ -160,6 +160,8 @@ static enum lp_looks looks(const struct lp_stage *s, int side)
 	uint8_t first[SNIFF_BYTES];
 	size_t n = 0;
 
+	if (s->head[side] && s->head[side]->gap)
+		return LP_LOOKS_HOLE;
 	for (const struct lp_hold *h = s->head[side]; h && n < sizeof first; h = h->next) {
 		size_t take = sizeof first - n;
 
@@ -198,6 +200,8 @@ static void sniff(struct lp_stage *s, const struct lp_when *when)
 {
 	enum lp_looks a = looks(s, LP_A2B);
 	enum lp_looks b = looks(s, LP_B2A);
+	bool tls = a == LP_LOOKS_TLS || b == LP_LOOKS_TLS;
+	bool hole = a == LP_LOOKS_HOLE || b == LP_LOOKS_HOLE;
 	bool final = s->closing;
 
 	if (a == LP_LOOKS_HELLO || b == LP_LOOKS_HELLO) {
@@ -208,13 +212,12 @@ static void sniff(struct lp_stage *s, const struct lp_when *when)
 		s->state = LP_STAGE_CLEAR;
 		return;
 	}
-	if (s->had_session && (a == LP_LOOKS_TLS || b == LP_LOOKS_TLS)) {
+	if (s->had_session && (tls || hole)) {
 		/* Records behind both close_notify belong to nobody (RFC 5246 7.2.1). */
 		drop_held(s);
 		return;
 	}
-	if ((a == LP_LOOKS_TLS && b == LP_LOOKS_TLS) ||
-	    (final && (a == LP_LOOKS_TLS || b == LP_LOOKS_TLS)))
+	if (tls && (a == b || hole || final))
 		begin_uncaptured(s, when);
 	else if (final)
 		s->state = LP_STAGE_CLEAR;
@@ -379,10 +382,6 @@ void lp_stage_gap(struct lp_stage *s, enum lp_side side, uint64_t off, uint64_t 
 	if (s->state == LP_STAGE_CLEAR && !s->head[side]) {
 		t = told(s, when);
 		s->env->cb->clear_gap(s->owner, side, n, &t);
-		return;
-	}
-	if (s->state == LP_STAGE_SNIFF && !s->head[side]) {
-		/* Bytes before anything was seen of this side. */
 		return;
 	}
 	if (hold(s, side, NULL, n, off, when))

@@ -38,7 +38,13 @@ struct lp_stage {
 };
 
 /* What the first bytes of a side look like. */
-enum lp_looks { LP_LOOKS_SHORT, LP_LOOKS_HELLO, LP_LOOKS_TLS, LP_LOOKS_CLEAR };
+enum lp_looks {
+	LP_LOOKS_SHORT, /* too few to tell */
+	LP_LOOKS_HELLO,
+	LP_LOOKS_TLS,
+	LP_LOOKS_CLEAR,
+	LP_LOOKS_HOLE,  /* they were not captured: what follows tells nothing */
+};
 enum lp_looks lp_stage_looks(const uint8_t *p, size_t n);
 
 void lp_stage_init(struct lp_stage *s, struct lp_tls_env *env, void *owner);
