@@ -77,8 +77,12 @@ bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side)
 
 	if (tls->state == LP_TLS_WAITING)
 		return true;
-	if (tls->state != LP_TLS_RUNNING || !hs || lp_handshake_idle(hs))
+	if (tls->state != LP_TLS_RUNNING || !hs)
 		return false;
+	/* The server's answer waits for the whole of the ClientHello: a hole in that may be
+	 * told only after it. Later a HelloRequest binds nobody. */
+	if (lp_handshake_idle(hs))
+		return !tls->completed && dir == LP_S2C;
 	turn = lp_handshake_turn(hs);
 	if (turn == LP_TURN_EITHER || turn == (int)dir || tls->dead[dir])
 		return false;
