@@ -244,12 +244,11 @@ enum lp_err lp_native_late(struct lp_reasm *r, struct lp_flow *f, const struct l
 			   const struct lp_segment *s)
 {
 	enum lp_side side = name->swap == f->swap ? LP_A2B : LP_B2A;
-
 	bool answer = s->flags & LP_TCP_ACK;
 
 	if (!(s->flags & LP_TCP_SYN) || (s->flags & LP_TCP_RST) ||
 	    is_own_syn(&f->half[side], s)) {
-		r->stats.closed_flow++;
+		lp_reasm_late(&r->stats, s);
 		return LP_OK;
 	}
 	lp_age_drop(&r->age, f);

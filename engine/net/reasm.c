@@ -40,3 +40,13 @@ bool lp_reasm_judge(const struct lp_reasm_config *config, struct lp_reasm_stats 
 	stats->bad_csum++;
 	return false;
 }
+
+void lp_reasm_late(struct lp_reasm_stats *stats, const struct lp_segment *s)
+{
+	const unsigned special = LP_TCP_SYN | LP_TCP_FIN | LP_TCP_RST;
+
+	if (!s->wire_len && (s->flags & (special | LP_TCP_ACK)) == LP_TCP_ACK)
+		stats->processed++;
+	else
+		stats->closed_flow++;
+}

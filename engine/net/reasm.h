@@ -10,4 +10,8 @@
 bool lp_reasm_judge(const struct lp_reasm_config *config, struct lp_reasm_stats *stats,
 		    bool *advised, const struct lp_segment *s, struct lp_csum_side *side);
 
+/* A segment for a flow that has ended: a bare ACK is the end of its goodbye and
+ * counts as processed, anything else as closed_flow. */
+void lp_reasm_late(struct lp_reasm_stats *stats, const struct lp_segment *s);
+
 #endif

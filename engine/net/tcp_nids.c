@@ -283,7 +283,7 @@ static enum lp_err flow_of(struct lp_reasm *r, const struct lp_segment *s,
 		r->stats.nids_unsupported++;
 	} else if (ended) {
 		if (!syn || is_own_syn(&f->half[name->swap != f->swap], s)) {
-			r->stats.closed_flow++;
+			lp_reasm_late(&r->stats, s);
 			return LP_OK;
 		}
 		lp_age_drop(&r->age, f);
