@@ -557,7 +557,7 @@ void lp_tls_not_captured(struct lp_tls *tls, const struct lp_when *when)
 }
 
 void lp_tls_finish(struct lp_tls *tls, const enum lp_end end[2], const uint64_t held[2],
-		   bool conflict, const struct lp_when *when)
+		   const uint64_t lost[2], bool conflict, const struct lp_when *when)
 {
 	enum lp_end by_dir[2];
 
@@ -566,8 +566,9 @@ void lp_tls_finish(struct lp_tls *tls, const enum lp_end end[2], const uint64_t 
 		enum lp_dir dir = lp_tls_dir(tls, (enum lp_side)side);
 
 		by_dir[dir] = tls->close_notify[dir] ? LP_END_CLOSE_NOTIFY : end[side];
-		tls->fed[dir] += held[side];
+		tls->fed[dir] += held[side] + lost[side];
 		lp_tls_account(tls, dir, LP_IN_OPAQUE, held[side]);
+		lp_tls_account(tls, dir, LP_IN_LOST, lost[side]);
 	}
 	if (conflict)
 		tls->notes |= LP_NOTE_OVERLAP_CONFLICT;

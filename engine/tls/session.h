@@ -81,7 +81,7 @@ struct lp_tls_env {
 	bool live;
 	uint64_t max_held_session;  /* bytes that may wait for their turn or a key */
 	uint64_t max_held;
-	uint64_t held;              /* in all sessions */
+	uint64_t held;              /* memory of what waits, in all sessions */
 	uint64_t held_peak;
 	uint64_t cap_held;          /* times a cap was reached */
 	uint64_t over;              /* sessions above their cap that wait for the warden: a
@@ -122,10 +122,11 @@ void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
 /* Gives up at once (a cap was reached): opaque from here on. */
 void lp_tls_give_up(struct lp_tls *tls, enum lp_reason reason, const char *detail);
 
-/* The flow is over: end[] by side, held[] the bytes by side that never had their
- * turn, conflict whether overlapping copies differed. Tells the verdict. */
+/* The flow is over: end[] by side, held[] the bytes and lost[] the length of the gaps by
+ * side that never had their turn, conflict whether overlapping copies differed. Tells
+ * the verdict. */
 void lp_tls_finish(struct lp_tls *tls, const enum lp_end end[2], const uint64_t held[2],
-		   bool conflict, const struct lp_when *when);
+		   const uint64_t lost[2], bool conflict, const struct lp_when *when);
 
 /* The answer to the last question; secret NULL: none. Events that follow come
  * from the feeding that is possible now. */

@@ -46,6 +46,17 @@ void lp_stage_init(struct lp_stage *s, struct lp_tls_env *env, void *owner)
 	*s = (struct lp_stage){ .env = env, .owner = owner };
 }
 
+/* What an item weighs against the caps: all of its memory, for as long as it stands. */
+static void charge(struct lp_stage *s, const struct lp_hold *h, bool add)
+{
+	uint64_t n = sizeof *h + (h->gap ? 0 : h->n);
+
+	s->weight += add ? n : 0 - n;
+	s->env->held += add ? n : 0 - n;
+	if (s->env->held > s->env->held_peak)
+		s->env->held_peak = s->env->held;
+}
+
 static void pop(struct lp_stage *s, int side)
 {
 	struct lp_hold *h = s->head[side];
@@ -55,7 +66,7 @@ static void pop(struct lp_stage *s, int side)
 	if (!h->next)
 		s->tail[side] = NULL;
 	s->held[side] -= left;
-	s->env->held -= left;
+	charge(s, h, false);
 	free(h);
 }
 
@@ -96,10 +107,8 @@ static bool hold(struct lp_stage *s, enum lp_side side, const uint8_t *p, uint64
 	if (p) {
 		memcpy(h->bytes, p, (size_t)n);
 		s->held[side] += n;
-		s->env->held += n;
-		if (s->env->held > s->env->held_peak)
-			s->env->held_peak = s->env->held;
 	}
+	charge(s, h, true);
 	*(s->tail[side] ? &s->tail[side]->next : &s->head[side]) = h;
 	s->tail[side] = h;
 	return true;
@@ -111,46 +120,74 @@ static bool waiting(const struct lp_stage *s)
 }
 
 /* Live and over the cap while the warden is asked: the oldest held bytes of the
- * side become a gap. */
-static void shed_oldest(struct lp_stage *s, enum lp_side side)
+ * side become a gap, and one with the gap before them. */
+static bool shed_oldest(struct lp_stage *s, enum lp_side side)
 {
-	struct lp_hold *h = s->head[side];
+	struct lp_hold *before = NULL, *h = s->head[side], *gap;
 
-	while (h && h->gap)
-		h = h->next;
+	for (; h && h->gap; h = h->next)
+		before = h;
 	if (!h)
-		return;
+		return false;
+	gap = before && before->off + before->n == h->off ? before : malloc(sizeof *gap);
+	if (!gap) {
+		s->env->fault = LP_E_NOMEM;
+		return false;
+	}
 	s->held[side] -= h->n - h->taken;
-	s->env->held -= h->n - h->taken;
-	h->off += h->taken;
-	h->n -= h->taken;
-	h->taken = 0;
-	h->gap = true;
+	charge(s, h, false);
+	if (gap == before) {
+		before->n += h->n;
+		before->next = h->next;
+	} else {
+		*gap = (struct lp_hold){ .next = h->next, .when = h->when, .gap = true,
+					 .off = h->off + h->taken, .n = h->n - h->taken };
+		charge(s, gap, true);
+		*(before ? &before->next : &s->head[side]) = gap;
+	}
+	if (!h->next)
+		s->tail[side] = gap;
+	free(h);
+	return true;
+}
+
+static bool over_caps(const struct lp_stage *s)
+{
+	return s->weight > s->env->max_held_session || s->env->held > s->env->max_held;
+}
+
+static void give_up(struct lp_stage *s, enum lp_side side)
+{
+	enum lp_dir dir = s->tls && lp_tls_client(s->tls) == side ? LP_C2S : LP_S2C;
+
+	if (!s->tls)
+		s->state = LP_STAGE_CLEAR;
+	else if (dir == LP_C2S && !s->seen[1 - side])
+		lp_tls_give_up(s->tls, LP_REASON_ONE_DIRECTION,
+			       "no byte from the server was captured, and the client went on");
+	else
+		lp_tls_give_up(s->tls, LP_REASON_LIMIT, "more bytes of one side had to wait for "
+			       "the other than may be held");
 }
 
 static void keep_caps(struct lp_stage *s, enum lp_side side)
 {
 	struct lp_tls_env *env = s->env;
 
-	if (s->held[0] + s->held[1] <= env->max_held_session && env->held <= env->max_held)
+	if (!over_caps(s))
 		return;
-	if (waiting(s)) {
-		if (!env->live) {
-			if (!s->over)
-				env->over++;
-			s->over = true;
-			return;
-		}
-		env->cap_held++;
-		shed_oldest(s, side);
+	if (waiting(s) && !env->live) {
+		if (!s->over)
+			env->over++;
+		s->over = true;
 		return;
 	}
 	env->cap_held++;
-	if (s->tls)
-		lp_tls_give_up(s->tls, LP_REASON_LIMIT,
-			       "more bytes of one side had to wait for the other than may be held");
+	if (!waiting(s))
+		give_up(s, side);
 	else
-		s->state = LP_STAGE_CLEAR;
+		while (over_caps(s) && shed_oldest(s, side))
+			continue;
 }
 
 /* ---- which side is the client ---- */
@@ -304,7 +341,6 @@ static void pump_one(struct lp_stage *s, struct lp_hold *h, enum lp_side side)
 	took = offer(s, side, h->bytes + h->taken, left, h->off + h->taken, &h->when);
 	h->taken += took;
 	s->held[side] -= took;
-	s->env->held -= took;
 	if (h->taken == h->n)
 		pop(s, (int)side);
 }
@@ -333,6 +369,15 @@ static void pump(struct lp_stage *s, const struct lp_when *when)
 
 /* ---- the end ---- */
 
+static uint64_t held_gaps(const struct lp_stage *s, enum lp_side side)
+{
+	uint64_t n = 0;
+
+	for (const struct lp_hold *h = s->head[side]; h; h = h->next)
+		n += h->gap ? h->n : 0;
+	return n;
+}
+
 static bool finish(struct lp_stage *s)
 {
 	struct lp_when when;
@@ -343,8 +388,10 @@ static bool finish(struct lp_stage *s)
 	if (waiting(s))
 		return false;
 	if (s->tls) {
+		const uint64_t lost[2] = { held_gaps(s, LP_A2B), held_gaps(s, LP_B2A) };
+
 		when = told(s, &s->close_when);
-		lp_tls_finish(s->tls, s->end, s->held, s->conflict, &when);
+		lp_tls_finish(s->tls, s->end, s->held, lost, s->conflict, &when);
 	}
 	drop_held(s);
 	return true;
@@ -357,6 +404,7 @@ void lp_stage_data(struct lp_stage *s, enum lp_side side, const uint8_t *p, size
 {
 	size_t took = 0;
 
+	s->seen[side] = true;
 	session_over(s);
 	if (s->state == LP_STAGE_SNIFF && !s->head[0] && !s->head[1] &&
 	    lp_stage_looks(p, n) == LP_LOOKS_HELLO)

@@ -27,6 +27,8 @@ struct lp_stage {
 	struct lp_tls *tls;
 	struct lp_hold *head[2], *tail[2]; /* by side, in order */
 	uint64_t held[2];                  /* bytes in them */
+	uint64_t weight;                   /* memory of them all */
+	bool seen[2];                      /* data of this side came */
 	struct lp_when last;               /* place of the latest event: it never goes back */
 	enum lp_stage_state state;
 	bool closing;                      /* close came and waits for its turn */

@@ -1,0 +1,606 @@
+/* tls/stage.c: bytes reach their session in the order of the protocol, in whatever
+ * order and pieces they come; what waits is bounded; what is not TLS goes through. */
+#define _GNU_SOURCE
+#include <check.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "help_session.h"
+#include "tls/session_parts.h"
+
+/* A flow of each kind: version, cipher, EMS, EtM, client certificate, implementation. */
+static const struct {
+	const char *capture;
+	size_t flow;
+} flows[] = {
+	{ "story-tls11-ems.pcap", 0 }, { "story-tls12-ems.pcap", 0 },
+	{ "story-tls12-noems.pcap", 0 }, { "http.pcap", 0 },
+	{ "http-keepalive.pcap", 0 },  { "openssl-tls10.pcap", 3 },
+	{ "openssl-tls11.pcap", 8 },   { "openssl-tls12.pcap", 0 },
+	{ "openssl-tls12.pcap", 22 },  { "openssl-tls12.pcap", 40 },
+	{ "gnutls-tls10.pcap", 0 },    { "gnutls-tls11.pcap", 9 },
+	{ "gnutls-tls12.pcap", 5 },    { "gnutls-tls12.pcap", 38 },
+	{ "java.pcap", 0 },            { "java.pcap", 13 },
+	{ "java.pcap", 39 },           { "small-records.pcap", 0 },
+	{ "small-records.pcap", 1 },
+};
+enum { FLOWS = sizeof flows / sizeof flows[0] };
+
+static struct lp_crypto_set crypto;
+static struct help_key *server;
+static struct help_trace trace;
+static struct help_flow *flow;
+static struct help_told whole;
+static const struct help_play plain = { .crypto = &crypto };
+
+static void set_up(void)
+{
+	whole = (struct help_told){ .play = NULL };
+	trace = (struct help_trace){ NULL, 0 };
+	ck_assert_int_eq(lp_crypto_choose(&crypto, "auto"), LP_OK);
+	server = help_key_new(&crypto, "keys/server.pem");
+}
+
+static void tear_down(void)
+{
+	if (whole.play)
+		help_told_clear(&whole);
+	help_trace_clear(&trace);
+	help_key_free(server);
+}
+
+static void load(int i)
+{
+	static struct help_play play;
+
+	play = (struct help_play){ .crypto = &crypto, .key = { server } };
+	help_trace_read(&trace, flows[i].capture);
+	ck_assert_uint_gt(trace.n, flows[i].flow);
+	flow = trace.flow[flows[i].flow];
+	help_play(&whole, flow, &play);
+	ck_assert_uint_eq(whole.n, 1);
+	ck_assert_int_eq(whole.session[0].result->pub.verdict, LP_DECRYPTED);
+	ck_assert_uint_gt(lp_buf_len(&whole.dir[0]) + lp_buf_len(&whole.dir[1]), 0);
+}
+
+static void same(const struct lp_buf *a, const struct lp_buf *b)
+{
+	ck_assert_msg(lp_buf_len(a) == lp_buf_len(b) &&
+			      (!lp_buf_len(a) ||
+			       !memcmp(lp_buf_span(a).p, lp_buf_span(b).p, lp_buf_len(a))),
+		      "\n%.*s\n-- is not --\n%.*s", (int)lp_buf_len(a), lp_buf_span(a).p,
+		      (int)lp_buf_len(b), lp_buf_span(b).p);
+}
+
+static void same_session(const struct help_session *a, const struct help_session *b)
+{
+	const struct lp_session_info *x = &a->ended->info, *y = &b->ended->info;
+
+	for (int dir = 0; dir < 2; dir++) {
+		same(&a->clear[dir], &b->clear[dir]);
+		ck_assert_mem_eq(&a->result->pub.total[dir], &b->result->pub.total[dir],
+				 sizeof a->result->pub.total[dir]);
+		ck_assert_int_eq(a->result->pub.end[dir], b->result->pub.end[dir]);
+	}
+	ck_assert_str_eq(a->result->pub.reason, b->result->pub.reason);
+	ck_assert_str_eq(a->result->pub.detail, b->result->pub.detail);
+	for (const char *const *n = a->result->pub.notes; n && *n; n++)
+		ck_assert_msg(help_has_note(b, *n), "%s", *n);
+	ck_assert_uint_eq(x->version, y->version);
+	ck_assert_uint_eq(x->suite, y->suite);
+	ck_assert_int_eq(x->ems, y->ems);
+	ck_assert_int_eq(x->etm, y->etm);
+	ck_assert_int_eq(x->resumed, y->resumed);
+	ck_assert_int_eq(x->client_cert, y->client_cert);
+	ck_assert_uint_eq(x->epoch, y->epoch);
+	ck_assert_str_eq(x->ja4, y->ja4);
+}
+
+/* The same calls in the same order: the same events, at the same places if asked. */
+static void check_same(const struct help_play *play, bool places)
+{
+	struct help_told t;
+
+	help_play(&t, flow, play);
+	ck_assert_uint_eq(t.n, 1);
+	same(&t.order, &whole.order);
+	if (places)
+		same(&t.places, &whole.places);
+	same_session(&t.session[0], &whole.session[0]);
+	help_told_clear(&t);
+}
+
+START_TEST(cut_at_every_byte)
+{
+	load(_i);
+	for (int side = 0; side < 2; side++)
+		for (uint64_t off = 1; off < flow->len[side]; off++) {
+			const struct help_play play = {
+				.crypto = &crypto, .key = { server }, .cut = true,
+				.cut_side = (enum lp_side)side, .cut_off = off,
+				.answers = off & 1 ? HELP_AT_CLOSE : HELP_AT_ONCE,
+			};
+
+			check_same(&play, true);
+		}
+}
+END_TEST
+
+START_TEST(pieces_of_every_size)
+{
+	load(_i);
+	for (size_t piece = 1; piece < 90; piece += piece < 10 ? 1 : 13)
+		for (unsigned after = 0; after < 200; after = 3 * after + 1) {
+			const struct help_play play = {
+				.crypto = &crypto, .key = { server }, .piece = piece,
+				.answers = HELP_AFTER, .after = after,
+			};
+
+			check_same(&play, true);
+		}
+}
+END_TEST
+
+/* Everything of one side, then everything of the other. */
+START_TEST(one_side_first)
+{
+	for (int first = 0; first < 2; first++)
+		for (int answers = HELP_AT_ONCE; answers <= HELP_AT_CLOSE; answers++) {
+			const struct help_play play = {
+				.crypto = &crypto, .key = { server }, .sorted = true,
+				.first = (enum lp_side)first, .piece = answers ? 50 : 0,
+				.answers = (enum help_answers)answers, .after = 3,
+			};
+			struct help_told t;
+
+			if (!whole.play)
+				load(_i);
+			help_play(&t, flow, &play);
+			ck_assert_uint_eq(t.n, 1);
+			same(&t.dir[0], &whole.dir[0]);
+			same(&t.dir[1], &whole.dir[1]);
+			same_session(&t.session[0], &whole.session[0]);
+			help_told_clear(&t);
+		}
+}
+END_TEST
+
+/* Neighbours in the capture change places: the client's second flight before the
+ * server's first, the answer before the request. */
+START_TEST(neighbours_swapped)
+{
+	const struct help_play play = { .crypto = &crypto, .key = { server } };
+
+	load(_i);
+	for (size_t i = 0; i + 1 < flow->n; i++) {
+		struct help_call *a = &flow->call[i], *b = &flow->call[i + 1], hold;
+		struct lp_when first = a->when, second = b->when;
+		struct help_told t;
+
+		if (a->side == b->side)
+			continue;
+		hold = *a;
+		*a = *b;
+		*b = hold;
+		a->when = first;
+		b->when = second;
+		help_play(&t, flow, &play);
+		ck_assert_uint_eq(t.n, 1);
+		same(&t.dir[0], &whole.dir[0]);
+		same(&t.dir[1], &whole.dir[1]);
+		same_session(&t.session[0], &whole.session[0]);
+		help_told_clear(&t);
+		*b = *a;
+		*a = hold;
+		a->when = first;
+		b->when = second;
+	}
+}
+END_TEST
+
+/* The sides have other names: who sends the ClientHello is the client. */
+START_TEST(sides_swapped)
+{
+	struct help_told t;
+	uint8_t *bytes;
+	uint64_t len;
+	const struct help_play play = { .crypto = &crypto, .key = { server } };
+
+	load(_i);
+	for (size_t i = 0; i < flow->n; i++)
+		flow->call[i].side = (enum lp_side)(1 - flow->call[i].side);
+	bytes = flow->bytes[0];
+	flow->bytes[0] = flow->bytes[1];
+	flow->bytes[1] = bytes;
+	len = flow->len[0];
+	flow->len[0] = flow->len[1];
+	flow->len[1] = len;
+	help_play(&t, flow, &play);
+	same(&t.places, &whole.places);
+	same(&t.session[0].clear[0], &whole.session[0].clear[0]);
+	help_told_clear(&t);
+}
+END_TEST
+
+/* ---- by hand ---- */
+
+static struct lp_when now;
+
+static const struct lp_when *next(void)
+{
+	now.number++;
+	now.released_ns += 1000;
+	now.carried_ns = now.released_ns;
+	return &now;
+}
+
+static void close_at(struct help_told *t)
+{
+	const enum lp_end end[2] = { LP_END_FIN, LP_END_FIN };
+
+	help_close(t, end, false, next());
+}
+
+START_TEST(looks)
+{
+	static const struct {
+		const char *bytes;
+		size_t n;
+		enum lp_looks looks;
+	} rows[] = {
+		{ "", 0, LP_LOOKS_SHORT },
+		{ "\x16", 1, LP_LOOKS_SHORT },
+		{ "\x16\x03\x01\x00\x05", 5, LP_LOOKS_SHORT },
+		{ "\x16\x03\x01\x00\x05\x01", 6, LP_LOOKS_HELLO },
+		{ "\x16\x03\x01\x00\x05\x02", 6, LP_LOOKS_TLS },
+		{ "\x17\x03\x03\x00\x05\x02", 6, LP_LOOKS_TLS },
+		{ "\x15\x03\x03\x00\x02\x02", 6, LP_LOOKS_TLS },
+		{ "\x14\x03\x03\x00\x01\x01", 6, LP_LOOKS_TLS },
+		{ "\x17\x03\x03\x00\x00\x17", 6, LP_LOOKS_CLEAR },
+		{ "\x16\x03\x01\x00\x00", 5, LP_LOOKS_CLEAR },
+		{ "\x16\x02", 2, LP_LOOKS_CLEAR },
+		{ "\x16\x03\x05", 3, LP_LOOKS_CLEAR },
+		{ "\x16\x03\x01\x50\x00\x01", 6, LP_LOOKS_CLEAR },
+		{ "\x13", 1, LP_LOOKS_CLEAR },
+		{ "GET / ", 6, LP_LOOKS_CLEAR },
+		{ "\x80\x2e\x01\x03\x01\x00", 6, LP_LOOKS_CLEAR }, /* an SSL 2.0 ClientHello */
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		ck_assert_msg(lp_stage_looks((const uint8_t *)rows[i].bytes, rows[i].n) ==
+				      rows[i].looks, "row %zu", i);
+}
+END_TEST
+
+#define BYTES(text) (const uint8_t *)(text), sizeof(text) - 1
+
+START_TEST(what_is_not_tls_goes_through)
+{
+	struct help_told t;
+
+	help_begin(&t, &plain);
+	help_data(&t, LP_B2A, BYTES("220 hello\r\n"), 0, next());
+	help_data(&t, LP_A2B, BYTES("EHLO x\r\n"), 0, next());
+	help_gap(&t, LP_B2A, 11, 7, next());
+	help_data(&t, LP_B2A, BYTES("250 ok\r\n"), 18, next());
+	ck_assert(lp_stage_idle(&t.stage));
+	close_at(&t);
+	ck_assert_uint_eq(t.n, 0);
+	ck_assert_uint_eq(t.plain[LP_A2B], 8);
+	ck_assert_uint_eq(t.plain[LP_B2A], 26);
+	help_told_clear(&t);
+}
+END_TEST
+
+START_TEST(too_short_to_tell)
+{
+	for (size_t n = 1; n < 6; n++) {
+		struct help_told t;
+
+		help_begin(&t, &plain);
+		help_data(&t, LP_A2B, (const uint8_t *)"\x16\x03\x01\x00\x05", n, 0, next());
+		ck_assert_int_eq(t.stage.state, LP_STAGE_SNIFF);
+		close_at(&t);
+		ck_assert_uint_eq(t.n, 0);
+		ck_assert_uint_eq(t.plain[LP_A2B], n);
+		help_told_clear(&t);
+	}
+}
+END_TEST
+
+START_TEST(records_without_a_hello)
+{
+	static const uint8_t record[] = "\x17\x03\x03\x00\x05hello";
+	struct help_told t;
+
+	for (int both = 0; both < 2; both++) {
+		help_begin(&t, &plain);
+		help_data(&t, LP_A2B, record, 10, 0, next());
+		if (both)
+			help_data(&t, LP_B2A, record, 10, 0, next());
+		ck_assert_uint_eq(t.n, (size_t)both); /* one side alone waits for the end */
+		close_at(&t);
+		ck_assert_uint_eq(t.n, 1);
+		ck_assert_str_eq(t.session[0].result->pub.reason, "start-not-captured");
+		ck_assert_uint_eq(t.session[0].result->pub.total[LP_C2S].opaque, 10);
+		ck_assert_uint_eq(t.session[0].result->pub.total[LP_S2C].opaque, both ? 10 : 0);
+		help_told_clear(&t);
+	}
+}
+END_TEST
+
+/* A hole where a side begins: the other side decides what this is. */
+START_TEST(a_hole_before_anything_else)
+{
+	struct help_told t;
+
+	help_begin(&t, &plain); /* the server speaks TLS */
+	help_gap(&t, LP_A2B, 0, 100, next());
+	help_data(&t, LP_A2B, BYTES("what is left of a ClientHello"), 100, next());
+	help_data(&t, LP_B2A, BYTES("\x16\x03\x03\x00\x05\x02...."), 0, next());
+	ck_assert_uint_eq(t.n, 1);
+	close_at(&t);
+	ck_assert_str_eq(t.session[0].result->pub.reason, "start-not-captured");
+	ck_assert_uint_eq(t.session[0].result->pub.total[LP_C2S].lost, 100);
+	ck_assert_uint_eq(t.session[0].result->pub.total[LP_C2S].opaque, 29);
+	help_told_clear(&t);
+
+	help_begin(&t, &plain); /* it does not */
+	help_gap(&t, LP_A2B, 0, 100, next());
+	help_data(&t, LP_A2B, BYTES("what is left of a request"), 100, next());
+	help_data(&t, LP_B2A, BYTES("HTTP/1.1 200 OK\r\n"), 0, next());
+	ck_assert(lp_stage_idle(&t.stage));
+	close_at(&t);
+	ck_assert_uint_eq(t.n, 0);
+	ck_assert_uint_eq(t.plain[LP_A2B], 125);
+	ck_assert_uint_eq(t.plain[LP_B2A], 17);
+	help_told_clear(&t);
+
+	help_begin(&t, &plain); /* nothing came of it */
+	help_gap(&t, LP_A2B, 0, 100, next());
+	close_at(&t);
+	ck_assert_uint_eq(t.n, 0);
+	help_told_clear(&t);
+}
+END_TEST
+
+/* A session that has ended with both close_notify, then another one in the flow. */
+START_TEST(one_session_behind_another)
+{
+	struct help_play play = { .crypto = &crypto, .key = { server } };
+	struct help_told t;
+	uint64_t len[2];
+	size_t n, sessions = 0;
+
+	load(0);
+	/* s_client and s_server both say goodbye in this one. */
+	ck_assert_int_eq(whole.session[0].result->pub.end[0], LP_END_CLOSE_NOTIFY);
+	n = flow->n;
+	len[0] = flow->len[0];
+	len[1] = flow->len[1];
+	for (int answers = HELP_AT_ONCE; answers <= HELP_AT_CLOSE; answers++) {
+		play.answers = (enum help_answers)answers;
+		play.after = 4;
+		help_begin(&t, &play);
+		for (int k = 0; k < 3; k++)
+			for (size_t i = 0; i < n; i++) {
+				const struct help_call *c = &flow->call[i];
+
+				help_data(&t, c->side, flow->bytes[c->side] + c->off, c->n,
+					  c->off + (uint64_t)k * len[c->side], next());
+			}
+		close_at(&t);
+		sessions = t.n;
+		ck_assert_uint_eq(sessions, 3);
+		for (size_t k = 0; k < sessions; k++)
+			same_session(&t.session[k], &whole.session[0]);
+		help_told_clear(&t);
+	}
+}
+END_TEST
+
+/* ---- caps ---- */
+
+static struct help_call *first_of(enum lp_side side, size_t from)
+{
+	for (size_t i = from; i < flow->n; i++)
+		if (flow->call[i].side == side)
+			return &flow->call[i];
+	ck_abort_msg("no such call");
+	return NULL;
+}
+
+/* Feeds the flow until the warden is being asked. Returns the calls used. */
+static size_t until_asked(struct help_told *t, const struct help_play *play)
+{
+	size_t i;
+
+	help_begin(t, play);
+	for (i = 0; i < flow->n && !t->waits; i++) {
+		const struct help_call *c = &flow->call[i];
+
+		now = c->when;
+		help_data(t, c->side, flow->bytes[c->side] + c->off, c->n, c->off, &c->when);
+	}
+	ck_assert(t->waits);
+	return i;
+}
+
+/* A replay counts a session that is over its cap, and loses nothing. */
+START_TEST(a_replay_stops_reading_and_loses_nothing)
+{
+	const struct help_play play = {
+		.crypto = &crypto, .key = { server }, .answers = HELP_AT_CLOSE,
+		.max_held_session = 200,
+	};
+	struct help_told t;
+
+	load(_i);
+	help_play(&t, flow, &play);
+	ck_assert_uint_eq(t.over_most, 1);
+	ck_assert_uint_eq(t.env.cap_held, 0);
+	ck_assert_uint_gt(t.env.held_peak, 200);
+	same(&t.places, &whole.places);
+	help_told_clear(&t);
+}
+END_TEST
+
+/* Live, what is held longest gives way, and shows as a gap; memory stays bounded. */
+START_TEST(live_the_oldest_gives_way)
+{
+	const struct help_play play = {
+		.crypto = &crypto, .key = { server }, .answers = HELP_AT_CLOSE, .live = true,
+		.max_held_session = 2000,
+	};
+	static uint8_t junk[100];
+	struct help_told t;
+	const struct lp_session_result *r;
+	uint64_t off;
+	size_t i, before;
+
+	load(3);
+	i = until_asked(&t, &play);
+	before = mallinfo2().uordblks;
+	off = first_of(LP_B2A, i)->off;
+	memset(junk, 'j', sizeof junk);
+	for (int k = 0; k < 5000; k++) {
+		help_data(&t, LP_B2A, junk, sizeof junk, off, next());
+		off += sizeof junk;
+		ck_assert_uint_le(t.stage.held[LP_B2A], 2000);
+		ck_assert_uint_le(t.env.held, 2000);
+	}
+	/* Not thousands of small gaps, and the bytes are given back. */
+	ck_assert_uint_le(mallinfo2().uordblks, before + 20000);
+	ck_assert_uint_ge(t.env.cap_held, 4900);
+	ck_assert_uint_eq(t.over_most, 0);
+	close_at(&t);
+	r = &t.session[0].result->pub;
+	ck_assert_int_eq(r->verdict, LP_PARTIAL);
+	ck_assert_uint_eq(r->total[LP_S2C].stream, off);
+	ck_assert_uint_gt(r->total[LP_S2C].lost, 490000);
+	help_told_clear(&t);
+}
+END_TEST
+
+/* The client goes on and on and the server is not in the capture. */
+START_TEST(one_direction_only)
+{
+	static uint8_t junk[1000];
+	struct help_told t;
+	const struct lp_session_result *r;
+
+	for (int much = 0; much < 2; much++) {
+		const struct help_play play = { .crypto = &crypto, .key = { server },
+						.max_held_session = 50000 };
+		const enum lp_end end[2] = { LP_END_FIN, LP_END_CAPTURE };
+		struct help_call *hello;
+		uint64_t off;
+
+		if (!much)
+			load(_i);
+		hello = first_of(LP_A2B, 0);
+		off = hello->n;
+		help_begin(&t, &play);
+		help_data(&t, LP_A2B, flow->bytes[0], hello->n, 0, next());
+		for (int k = 0; k < (much ? 100 : 10); k++) {
+			memset(junk, k, sizeof junk);
+			help_data(&t, LP_A2B, junk, sizeof junk, off, next());
+			off += sizeof junk;
+		}
+		ck_assert_uint_le(t.env.held_peak, 51100);
+		help_close(&t, end, false, next());
+		ck_assert_uint_eq(t.n, 1);
+		r = &t.session[0].result->pub;
+		ck_assert_str_eq(r->reason, "one-direction");
+		ck_assert_uint_eq(r->total[LP_C2S].stream, off);
+		help_told_clear(&t);
+	}
+}
+END_TEST
+
+/* Bytes of the other side never come, although that side was seen: a limit. */
+START_TEST(too_much_out_of_turn)
+{
+	const struct help_play play = { .crypto = &crypto, .key = { server },
+					.max_held_session = 10000 };
+	static uint8_t junk[1000];
+	struct help_told t;
+	struct help_call *hello;
+	uint64_t off;
+
+	load(_i);
+	hello = first_of(LP_A2B, 0);
+	off = hello->n;
+	help_begin(&t, &play);
+	help_data(&t, LP_A2B, flow->bytes[0], hello->n, 0, next());
+	help_data(&t, LP_B2A, flow->bytes[1], 20, 0, next());
+	for (int k = 0; k < 100; k++) {
+		help_data(&t, LP_A2B, junk, sizeof junk, off, next());
+		off += sizeof junk;
+		ck_assert_uint_le(t.env.held, 11100);
+	}
+	ck_assert_uint_eq(t.env.cap_held, 1);
+	close_at(&t);
+	ck_assert_str_eq(t.session[0].result->pub.reason, "limit");
+	ck_assert_uint_eq(t.session[0].result->pub.total[LP_C2S].stream, off);
+	help_told_clear(&t);
+}
+END_TEST
+
+/* A hole that still waits for its turn at the end is in the account all the same. */
+START_TEST(a_hole_that_never_had_its_turn)
+{
+	const struct help_play play = { .crypto = &crypto, .key = { server } };
+	struct help_told t;
+	const struct lp_dir_totals *total;
+	struct help_call *hello;
+
+	load(_i);
+	hello = first_of(LP_A2B, 0);
+	help_begin(&t, &play);
+	help_data(&t, LP_A2B, flow->bytes[0], hello->n, 0, next());
+	help_data(&t, LP_A2B, BYTES("\x17\x03\x03"), hello->n, next());
+	help_gap(&t, LP_A2B, hello->n + 3, 500, next());
+	help_data(&t, LP_A2B, BYTES("more"), hello->n + 503, next());
+	close_at(&t);
+	total = &t.session[0].result->pub.total[LP_C2S];
+	ck_assert_uint_eq(total->stream, hello->n + 507);
+	ck_assert_uint_eq(total->lost, 500);
+	ck_assert_uint_eq(total->opaque, 7);
+	help_told_clear(&t);
+}
+END_TEST
+
+Suite *suite_stage(void);
+Suite *suite_stage(void)
+{
+	Suite *s = suite_create("stage");
+	TCase *order = tcase_create("order");
+	TCase *hand = tcase_create("hand");
+
+	tcase_set_timeout(order, 120);
+	tcase_set_timeout(hand, 30);
+	tcase_add_checked_fixture(order, set_up, tear_down);
+	tcase_add_checked_fixture(hand, set_up, tear_down);
+	tcase_add_loop_test(order, cut_at_every_byte, 0, FLOWS);
+	tcase_add_loop_test(order, pieces_of_every_size, 0, FLOWS);
+	tcase_add_loop_test(order, one_side_first, 0, FLOWS);
+	tcase_add_loop_test(order, neighbours_swapped, 0, FLOWS);
+	tcase_add_loop_test(order, sides_swapped, 0, FLOWS);
+	tcase_add_test(hand, looks);
+	tcase_add_test(hand, what_is_not_tls_goes_through);
+	tcase_add_test(hand, too_short_to_tell);
+	tcase_add_test(hand, records_without_a_hello);
+	tcase_add_test(hand, a_hole_before_anything_else);
+	tcase_add_test(hand, one_session_behind_another);
+	tcase_add_loop_test(hand, a_replay_stops_reading_and_loses_nothing, 0, FLOWS);
+	tcase_add_test(hand, live_the_oldest_gives_way);
+	tcase_add_loop_test(hand, one_direction_only, 0, 3);
+	tcase_add_loop_test(hand, too_much_out_of_turn, 0, 3);
+	tcase_add_loop_test(hand, a_hole_that_never_had_its_turn, 0, 3);
+	suite_add_tcase(s, order);
+	suite_add_tcase(s, hand);
+	return s;
+}
