@@ -182,6 +182,10 @@ static void keep_caps(struct lp_stage *s, enum lp_side side)
 		s->over = true;
 		return;
 	}
+	/* Others fill the space and wait for the warden: a replay reads on when they are
+	 * done, and what little this handshake holds may stay until then. */
+	if (!env->live && env->waiting && s->weight <= env->max_held_session)
+		return;
 	env->cap_held++;
 	if (!waiting(s))
 		give_up(s, side);
