@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "secrets/keylog.h"
+
 enum kind { FLAG, TEXT, LIST, NUMBER, BYTES };
 
 struct option {
@@ -22,6 +24,7 @@ struct option {
 static const struct option options[] = {
 	{ "read", LIST, AT(read), 0, 0, NULL },
 	{ "key", LIST, AT(key), 0, 0, NULL },
+	{ "key-log", LIST, AT(key_log), 0, 0, NULL },
 	{ "output", LIST, AT(output), 0, 0, NULL },
 	{ "interface", TEXT, AT(interface), 0, 0, NULL },
 	{ "passphrase-file", TEXT, AT(passphrase_file), 0, 0, NULL },
@@ -51,6 +54,8 @@ static const struct option options[] = {
 	{ "packets", NUMBER, AT(packets), 1, UINT64_MAX, NULL },
 	{ "warden-threads", NUMBER, AT(warden_threads), 1, 256, NULL },
 	{ "warden-delay", NUMBER, AT(warden_delay_ms), 0, 60000, NULL },
+	{ "key-wait", NUMBER, AT(key_wait_s), 0, 3600, NULL },
+	{ "max-key-log", NUMBER, AT(max_key_log), 16, 100000000, NULL },
 	{ "max-flows", NUMBER, AT(max_flows), 16, 100000000, NULL },
 	{ "max-out-of-order", BYTES, AT(max_ooo_side), 65536, UINT64_MAX / 2, NULL },
 	{ "max-out-of-order-total", BYTES, AT(max_ooo), 65536, UINT64_MAX / 2, NULL },
@@ -68,6 +73,8 @@ struct lp_config *lp_config_new(void)
 	if (!c)
 		return NULL;
 	c->promiscuous = true;
+	c->key_wait_s = LP_KEY_WAIT_AUTO;
+	c->max_key_log = LP_KEYLOG_DEFAULT;
 	c->max_flows = 1000000;
 	c->max_ooo_side = 4U << 20;
 	c->max_ooo = 256U << 20;

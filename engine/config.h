@@ -13,9 +13,12 @@ struct lp_list {
 	size_t n;
 };
 
+#define LP_KEY_WAIT_AUTO UINT64_MAX
+
 struct lp_config {
 	struct lp_list read;      /* capture files */
 	struct lp_list key;       /* private key files and directories */
+	struct lp_list key_log;   /* SSLKEYLOGFILE files */
 	struct lp_list output;    /* output specifications */
 	char *interface;
 	char *passphrase_file;
@@ -31,6 +34,8 @@ struct lp_config {
 	bool promiscuous;
 	uint64_t buffer_bytes, snaplen, packets; /* live capture; packets: stop after so many */
 	uint64_t warden_threads, warden_delay_ms;
+	uint64_t key_wait_s;      /* LP_KEY_WAIT_AUTO: as it fits what is read */
+	uint64_t max_key_log;     /* secrets */
 	uint64_t max_flows, max_ooo_side, max_ooo, max_held_session, max_held;
 	uint64_t idle_s, keys_idle_s, handshake_s;
 };

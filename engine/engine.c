@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "crypto/keyfile.h"
@@ -42,6 +43,28 @@ static void read_limits(struct lp_engine *e, const struct lp_config *c)
 	e->max_held = c->max_held;
 	e->live = c->interface != NULL;
 	e->cleartext = c->cleartext;
+}
+
+/* A capture that somebody is still writing to us. */
+static bool is_piped(const struct lp_config *c)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < c->read.n; i++)
+		if (!(is(c->read.item[i], "-") ? fstat(0, &st) : stat(c->read.item[i], &st)) &&
+		    !S_ISREG(st.st_mode))
+			return true;
+	return false;
+}
+
+static enum lp_err open_key_logs(struct lp_engine *e, const struct lp_config *c, char *why)
+{
+	bool follow = e->live || is_piped(c);
+	uint64_t wait = c->key_wait_s == LP_KEY_WAIT_AUTO ? 2 : c->key_wait_s;
+
+	if (follow && c->key_log.n)
+		e->key_wait_ns = wait * 1000000000ULL;
+	return lp_keylogs_new(&e->keylogs, c, &e->seed, follow, why);
 }
 
 static enum lp_err start_warden(struct lp_engine *e, const struct lp_config *c, char *why)
@@ -132,6 +155,8 @@ struct lp_engine *lp_engine_new(const struct lp_config *c, char *why)
 	if (!err)
 		err = start_warden(e, c, why);
 	if (!err)
+		err = open_key_logs(e, c, why);
+	if (!err)
 		err = lp_order_new(&e->order, !e->live, lp_outputs_event, e->outputs);
 	if (err) {
 		lp_engine_free(e);
@@ -150,12 +175,31 @@ void lp_engine_free(struct lp_engine *e)
 	lp_warden_stop(e->warden);
 	lp_candidates_free(e->candidates);
 	lp_sessions_free(e->sessions);
+	lp_keylogs_free(e->keylogs);
 	free(e);
 }
 
 int lp_engine_fd(const struct lp_engine *e)
 {
 	return lp_warden_fd(e->warden);
+}
+
+int lp_engine_timeout(const struct lp_engine *e)
+{
+	if (!lp_keylogs_followed(e->keylogs))
+		return -1;
+	return e->worker && e->worker->late ? LP_LATE_POLL_MS : LP_KEYLOGS_POLL_MS;
+}
+
+int lp_engine_secrets(struct lp_engine *e, uint32_t type, const void *data, size_t n)
+{
+	enum lp_err err = lp_keylogs_block(e->keylogs, type, lp_span_of(data, n));
+
+	if (err == LP_E_UNSUPPORTED)
+		return 1;
+	if (err && e->worker)
+		e->worker->env.fault = err;
+	return err ? -1 : 0;
 }
 
 const char *lp_engine_why(const struct lp_engine *e)
@@ -174,9 +218,11 @@ int lp_engine_finish(struct lp_engine *e)
 	e->finished = true;
 	if (e->worker) {
 		lp_worker_finish(e->worker);
-		do
+		do {
 			r = lp_worker_poll(e->worker, -1);
-		while (r >= 0 && (lp_asks_pending(e->asks) || e->worker->lookups));
+			/* What is waited for does not come any more. */
+			lp_late_poll(e->worker, true);
+		} while (r >= 0 && (lp_asks_pending(e->asks) || e->worker->lookups));
 	}
 	summary.counters = counters;
 	summary.counters_n = lp_totals(e, counters, &summary);

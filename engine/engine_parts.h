@@ -1,6 +1,6 @@
 /* The inside of lp_engine and lp_worker, shared by engine.c (owns everything),
- * worker.c (packets in, events out), wanted.c (which secret a session needs) and
- * totals.c (counters). Nobody else's. */
+ * worker.c (packets in, events out), wanted.c (which secret a session needs), late.c
+ * (sessions that wait for one) and totals.c (counters). Nobody else's. */
 #ifndef LP_ENGINE_PARTS_H
 #define LP_ENGINE_PARTS_H
 
@@ -9,6 +9,7 @@
 #include "asks.h"
 #include "config.h"
 #include "crypto/crypto.h"
+#include "keylogs.h"
 #include "net/decode.h"
 #include "net/tcp.h"
 #include "order.h"
@@ -26,6 +27,7 @@ struct lp_engine {
 	struct lp_asks *asks;
 	struct lp_candidates *candidates;
 	struct lp_sessions *sessions;
+	struct lp_keylogs *keylogs;
 	struct lp_outputs *outputs;
 	struct lp_order *order;
 	struct lp_worker *worker;    /* the one there is in this release */
@@ -34,11 +36,35 @@ struct lp_engine {
 	const struct lp_reasm_ops *reasm_ops;
 	uint64_t max_held_session, max_held;
 	uint64_t extra_packets[3];   /* told by who captures: kernel drops, interface drops, filtered */
+	uint64_t key_wait_ns;        /* that a session waits for a line of a key log; 0: not */
 	bool live;
 	bool cleartext;
 	bool finished;
 	char why[LP_WHY];
 };
+
+/* What a key log may know a handshake by. */
+struct lp_logged_ids {
+	uint8_t client_random[32];
+	uint8_t sid[32];
+	uint8_t sid_n;
+	uint8_t rsa[8];             /* of the encrypted premaster secret */
+	bool has_rsa;
+};
+
+/* A session whose secret is not there. It waits for a line of the key log until its
+ * time is over, and even then a line that comes is worth a note. */
+struct lp_late {
+	struct lp_late *prev, *next; /* in worker->late, while it waits */
+	struct lp_tracked *flow;
+	uint64_t mono_ns, packet_ns; /* until when; packet_ns 0: does not count */
+	bool waiting;
+	bool over;
+	struct lp_logged_ids ids;
+};
+
+/* What was told about the last question. */
+enum lp_tried { LP_TRIED_NONE, LP_TRIED_LOG, LP_TRIED_OTHER };
 
 /* A TCP connection that is, or may become, of interest. */
 struct lp_tracked {
@@ -50,11 +76,15 @@ struct lp_tracked {
 	struct lp_out_flow *out;    /* once flow_begin was told */
 	struct lp_stream_info info; /* addresses: a flow may outlive its stream */
 	struct lp_when end_when;
+	struct lp_late *late;       /* NULL: no secret was missing */
 	uint32_t key;               /* of the last question: lp_candidate.id */
-	const char *key_kind;       /* … "rsa-key", "session-id", "session-ticket" */
-	const char *key_name;       /* … its file, or NULL */
+	const char *key_kind;       /* where the last secret was from: "rsa-key", "key-log", … */
+	const char *key_name;       /* … the key's file, or NULL */
 	struct lp_tracked *next_lookup;
-	const struct lp_handshake *lookup; /* what it looks up, while it waits for that */
+	uint32_t attempt;           /* of the last question */
+	uint16_t logged, others;    /* candidates from key logs and elsewhere that were tried */
+	uint8_t tried;              /* enum lp_tried: of the last question */
+	bool looked;                /* a look-up became final: what is not there will not come */
 	enum lp_end end[2];         /* by side */
 	uint8_t client;             /* enum lp_side */
 	bool asked;
@@ -68,6 +98,8 @@ struct lp_worker {
 	struct lp_tracked *lookups; /* wait until earlier handshakes are done */
 	struct lp_ctx_cache contexts;
 	struct lp_tls_env env;
+	struct lp_late *late, *late_last; /* by deadline */
+	uint64_t late_seen;               /* secrets of the key log when last looked at */
 	struct lp_segment segments[64];
 	size_t segments_n;
 	uint64_t last_number, last_ns, second;
@@ -77,6 +109,8 @@ struct lp_worker {
 
 /* worker.c: an answer for a flow; secret NULL: none. */
 void lp_worker_answer(void *flow, const uint8_t *secret, size_t n, bool overload);
+/* The question that was to be answered later is to be asked again. */
+void lp_worker_again(struct lp_tracked *f);
 /* The capture ended for this worker. */
 void lp_worker_finish(struct lp_worker *w);
 
@@ -87,10 +121,24 @@ void lp_wanted_proven(void *flow, const struct lp_handshake *hs, char *name, siz
 /* A handshake whose secret may be resumed. */
 void lp_wanted_keep(void *flow, const struct lp_handshake *hs, const uint8_t *master,
 		    const struct lp_when *when);
-/* Why a look-up found nothing. */
-void lp_wanted_unresumed(struct lp_tracked *f, struct lp_no_secret *no);
-/* Look-ups that have become final are answered. */
+/* Look-ups that have become final are asked for again. */
 void lp_wanted_lookups(struct lp_worker *w);
+
+/* Secret number nth of the key log for a handshake known by ids; premasters: those count
+ * too, and *premaster says whether this is one. */
+bool lp_wanted_logged(struct lp_engine *e, const struct lp_logged_ids *ids, bool premasters,
+		      unsigned nth, struct lp_keylog_secret *out, bool *premaster);
+
+/* late.c */
+enum { LP_LATE_POLL_MS = 5 };
+/* True: the flow waits now, and its question will be asked again. */
+bool lp_late_wait(struct lp_tracked *f, const struct lp_logged_ids *ids,
+		  const struct lp_when *when);
+void lp_late_free(struct lp_tracked *f);
+/* Asks again for those whose line came, whose time is over, or (all) for everyone. */
+void lp_late_poll(struct lp_worker *w, bool all);
+/* The line came when nobody waited for it any more. */
+bool lp_late_came(struct lp_tracked *f);
 
 /* totals.c: the counters of the run, for the outputs' close(). */
 enum { LP_COUNTERS_MAX = 128 };

@@ -35,6 +35,7 @@ static const char usage[] =
 	"  -i IFACE      sniff a device\n"
 	"  -k PATH       server private key, or a directory of them; may repeat\n"
 	"  -p FILE       file with the passphrase of encrypted keys\n"
+	"  -l FILE       key log (SSLKEYLOGFILE format); may repeat; live, its growth counts\n"
 	"  -w FILE       write a decrypted capture (as -o pcap:FILE)\n"
 	"  -d            print the clear bytes as they open\n"
 	"  -o NAME[:ARG][,key=value...]\n"
@@ -48,6 +49,7 @@ static const char usage[] =
 	"  --cleartext   streams that are not TLS go to the outputs too\n"
 	"  --checksums auto|on|off    --overlap linux|bsd    --tcp native|nids\n"
 	"  --crypto auto|mbedtls|openssl    --strict-key-modes    --no-promiscuous\n"
+	"  --key-wait SECONDS   how long a session waits for its line of a key log that grows\n"
 	"  --explain CODE     what a verdict's reason means (\"all\" lists them)\n"
 	"  --set NAME=VALUE   any other option of limpid(1)\n"
 	"  -h, --help    -V, --version\n"
@@ -71,10 +73,11 @@ static const struct option long_options[] = {
 	{ "overlap", required_argument, NULL, OPT_CONFIG },
 	{ "tcp", required_argument, NULL, OPT_CONFIG },
 	{ "crypto", required_argument, NULL, OPT_CONFIG },
+	{ "key-wait", required_argument, NULL, OPT_CONFIG },
 	{ NULL, 0, NULL, 0 },
 };
 
-static const char short_options[] = "r:i:k:p:w:do:qnc:s:B:Z:hV";
+static const char short_options[] = "r:i:k:p:l:w:do:qnc:s:B:Z:hV";
 
 /* What a run needs beside the configuration. */
 struct run {
@@ -170,6 +173,7 @@ static int short_option(struct run *run, int c, const char *word)
 		const char *name;
 	} config[] = {
 		{ 'r', "read" }, { 'i', "interface" }, { 'k', "key" }, { 'p', "passphrase-file" },
+		{ 'l', "key-log" },
 		{ 'o', "output" }, { 'd', "print-data" }, { 'q', "quiet" }, { 'c', "packets" },
 		{ 's', "snaplen" }, { 'Z', "user" },
 	};
@@ -272,11 +276,21 @@ static int read_options(struct run *run, int argc, char **argv)
 
 /* ---- start ---- */
 
+static void on_secrets(void *user, uint32_t type, lp_span data)
+{
+	struct run *run = user;
+
+	/* Out of memory shows at the next packet. */
+	(void)lp_engine_secrets(run->engine, type, data.p, data.n);
+}
+
 static int open_capture(struct run *run)
 {
 	const struct lp_config *c = run->config;
 	const struct lp_capture_config cc = {
 		.filter = c->filter,
+		.secrets = on_secrets,
+		.user = run,
 		.snaplen = (uint32_t)c->snaplen,
 		.buffer_bytes = (uint32_t)c->buffer_bytes,
 		.promiscuous = c->promiscuous,
@@ -386,8 +400,10 @@ static int idle(struct run *run)
 		{ .fd = lp_capture_fd(run->capture), .events = POLLIN },
 	};
 
+	int timeout = lp_engine_timeout(run->engine);
+
 	if (fd[1].fd >= 0)
-		(void)poll(fd, 2, 250);
+		(void)poll(fd, 2, timeout < 0 || timeout > 250 ? 250 : timeout);
 	if (lp_worker_poll(run->worker, 0) < 0)
 		return -1;
 	if (lp_capture_live(run->capture))

@@ -93,7 +93,8 @@ static bool cap_reached(const struct lp_worker *w)
 	struct lp_reasm_stats s;
 
 	w->engine->reasm_ops->stats(w->reasm, &s);
-	return s.evicted || s.cap_side || s.cap_total || s.memcap || w->env.cap_held;
+	return s.evicted || s.cap_side || s.cap_total || s.memcap || w->env.cap_held ||
+	       lp_keylog_stats(lp_keylogs_store(w->engine->keylogs))->evicted;
 }
 
 size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MAX],
@@ -101,6 +102,7 @@ size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MA
 {
 	struct list l = { out, 0 };
 	const struct lp_worker *w = e->worker;
+	const struct lp_keylog_stats *log;
 	struct lp_decode_stats decode;
 	struct lp_sessions_stats sessions;
 	uint64_t dropped;
@@ -130,6 +132,12 @@ size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MA
 	add(&l, "resumption.expired", sessions.expired);
 	add(&l, "warden.asked", lp_asks_count(e->asks));
 	add(&l, "warden.shed", lp_asks_shed(e->asks));
+	log = lp_keylog_stats(lp_keylogs_store(e->keylogs));
+	add(&l, "key_log.secrets", log->secrets);
+	add(&l, "key_log.repeated", log->repeated);
+	add(&l, "key_log.other", log->other);
+	add(&l, "key_log.malformed", log->malformed);
+	add(&l, "key_log.evicted", log->evicted);
 	add(&l, "held.peak", w->env.held_peak);
 	add(&l, "held.cap", w->env.cap_held);
 	add(&l, "cipher.contexts", w->contexts.made);

@@ -1,10 +1,14 @@
-/* Which secret does this handshake need, and who may have it? The answer is a
- * question for the warden, or the reason why nobody can be asked. */
+/* Which secret does this handshake need, and who may have it? A key log is looked at
+ * first: it costs nothing and opens everything. Else the answer is a question for the
+ * warden, or the reason why nobody can be asked; and if a line of the key log may still
+ * come, that is waited for. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "crypto/kdf.h"
 #include "engine_parts.h"
 #include "tls/handshake.h"
 
@@ -70,14 +74,15 @@ static enum lp_reply look_up(struct lp_tracked *f, const struct lp_question *q,
 {
 	struct lp_worker *w = f->worker;
 	struct lp_tracked **at = &w->lookups;
+	bool final = f->looked || f->others || !w->env.waiting;
 
-	if (resumed_secret(f, q->hs, q->when, q->attempt, q->now))
+	f->looked = false;
+	if (resumed_secret(f, q->hs, q->when, f->others, q->now))
 		return LP_REPLY_NOW;
-	if (q->attempt || !w->env.waiting)
+	if (final)
 		return no_resumption(q->hs, no);
 	/* A handshake before this place may still be on its way to the cache: a miss
 	 * is final only when nobody waits at an earlier place. */
-	f->lookup = q->hs;
 	f->next_lookup = NULL;
 	lp_order_wait(w->engine->order, &f->waiter, q->when);
 	while (*at)
@@ -92,32 +97,16 @@ void lp_wanted_lookups(struct lp_worker *w)
 
 	while (*at) {
 		struct lp_tracked *f = *at;
-		const struct lp_handshake *hs = f->lookup;
-		uint8_t *secret;
-		bool found;
 
 		if (!lp_order_first(w->engine->order, &f->waiter)) {
 			at = &f->next_lookup;
 			continue;
 		}
 		*at = f->next_lookup;
-		secret = lp_secret_alloc(LP_SESSIONS_SECRET);
-		if (!secret) {
-			w->env.fault = LP_E_NOMEM;
-			return;
-		}
-		found = resumed_secret(f, hs, &f->waiter.when, 0, secret);
-		lp_worker_answer(f, found ? secret : NULL, LP_SESSIONS_SECRET, false);
-		lp_secret_free(secret, LP_SESSIONS_SECRET);
+		f->looked = true;
+		lp_worker_again(f);
 		at = &w->lookups; /* another may be the first now */
 	}
-}
-
-void lp_wanted_unresumed(struct lp_tracked *f, struct lp_no_secret *no)
-{
-	if (f->lookup)
-		(void)no_resumption(f->lookup, no);
-	f->lookup = NULL;
 }
 
 void lp_wanted_keep(void *flow, const struct lp_handshake *hs, const uint8_t *master,
@@ -192,7 +181,7 @@ static const struct lp_candidate *candidate(struct lp_tracked *f, const struct l
 
 	return lp_candidates_find(f->worker->engine->candidates,
 				  cert && cert->has_key ? cert->spki_sha256 : NULL,
-				  q->hs->exchange.n, server_of(f, name), q->attempt);
+				  q->hs->exchange.n, server_of(f, name), f->others);
 }
 
 static void fill(struct lp_ask *ask, const struct lp_question *q, uint32_t key)
@@ -218,9 +207,11 @@ static void fill(struct lp_ask *ask, const struct lp_question *q, uint32_t key)
 	memcpy(ask->input, hs->exchange.p, hs->exchange.n);
 }
 
-enum lp_reply lp_wanted_ask(void *flow, const struct lp_question *q, struct lp_no_secret *no)
+/* ---- a private key, or an earlier session ---- */
+
+static enum lp_reply from_others(struct lp_tracked *f, const struct lp_question *q,
+			      struct lp_no_secret *no)
 {
-	struct lp_tracked *f = flow;
 	struct lp_engine *e = f->worker->engine;
 	const struct lp_handshake *hs = q->hs;
 	const struct lp_candidate *key;
@@ -257,12 +248,162 @@ enum lp_reply lp_wanted_ask(void *flow, const struct lp_question *q, struct lp_n
 	return LP_REPLY_LATER;
 }
 
+/* ---- a key log ---- */
+
+static void ids_of(const struct lp_handshake *hs, struct lp_logged_ids *ids)
+{
+	memset(ids, 0, sizeof *ids);
+	memcpy(ids->client_random, hs->client_random, sizeof ids->client_random);
+	memcpy(ids->sid, hs->server_sid, hs->server_sid_len);
+	ids->sid_n = hs->server_sid_len;
+	ids->has_rsa = hs->suite && lp_suite_is_rsa(hs->suite) &&
+		       hs->exchange.n >= sizeof ids->rsa;
+	if (ids->has_rsa)
+		memcpy(ids->rsa, hs->exchange.p, sizeof ids->rsa);
+}
+
+bool lp_wanted_logged(struct lp_engine *e, const struct lp_logged_ids *ids, bool premasters,
+		      unsigned nth, struct lp_keylog_secret *out, bool *premaster)
+{
+	const lp_span random = lp_span_of(ids->client_random, sizeof ids->client_random);
+	const struct {
+		enum lp_label label;
+		lp_span id;
+		bool premaster;
+	} place[] = {
+		{ LP_LABEL_CLIENT_RANDOM, random, false },
+		{ LP_LABEL_SESSION_ID, lp_span_of(ids->sid, ids->sid_n), false },
+		{ LP_LABEL_PMS_CLIENT_RANDOM, random, true },
+		{ LP_LABEL_RSA, lp_span_of(ids->rsa, ids->has_rsa ? sizeof ids->rsa : 0), true },
+	};
+	struct lp_keylog *log = lp_keylogs_store(e->keylogs);
+	uint64_t now = lp_clock_mono();
+
+	for (size_t i = 0; i < sizeof place / sizeof place[0]; i++) {
+		if (place[i].premaster && !premasters)
+			continue;
+		for (unsigned n = 0; lp_keylog_find(log, place[i].label, place[i].id, n, now, out);
+		     n++) {
+			*premaster = place[i].premaster;
+			if (!nth--)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Secret number nth, as a master secret. */
+static enum lp_reply logged(struct lp_tracked *f, const struct lp_question *q, unsigned nth)
+{
+	struct lp_engine *e = f->worker->engine;
+	const struct lp_handshake *hs = q->hs;
+	const struct lp_kdf kdf = { e->crypto.base, hs->facts.version,
+				    (enum lp_digest)hs->suite->prf };
+	bool premasters = hs->facts.resumed <= 0 && (!q->extended || hs->session_hash_size);
+	struct lp_keylog_secret secret;
+	struct lp_logged_ids ids;
+	uint8_t randoms[64];
+	bool premaster;
+
+	ids_of(hs, &ids);
+	if (!lp_wanted_logged(e, &ids, premasters, nth, &secret, &premaster))
+		return LP_REPLY_NEVER;
+	f->key_kind = secret.source == LP_KEYLOG_BLOCK ? "key-log (DSB)" : "key-log";
+	f->key_name = NULL;
+	if (!premaster) {
+		memcpy(q->now, secret.bytes.p, LP_MASTER_SIZE);
+		return LP_REPLY_NOW;
+	}
+	memcpy(randoms, hs->client_random, 32);
+	memcpy(randoms + 32, hs->server_random, 32);
+	/* What cannot be derived is no secret: the zeros that stand there prove nothing. */
+	if (lp_kdf_master(&kdf, secret.bytes, q->extended,
+			  q->extended ? lp_span_of(hs->session_hash, hs->session_hash_size)
+				      : lp_span_of(randoms, sizeof randoms), q->now))
+		lp_wipe(q->now, LP_MASTER_SIZE);
+	return LP_REPLY_DERIVED;
+}
+
+static enum lp_reply from_log(struct lp_tracked *f, const struct lp_question *q, unsigned nth)
+{
+	struct lp_engine *e = f->worker->engine;
+	enum lp_reply reply = logged(f, q, nth);
+	enum lp_err err;
+
+	if (reply != LP_REPLY_NEVER || !lp_keylogs_followed(e->keylogs))
+		return reply;
+	/* The line may have been written since the file was looked at. */
+	err = lp_keylogs_poll(e->keylogs, true);
+	if (err)
+		f->worker->env.fault = err;
+	return logged(f, q, nth);
+}
+
+/* Nobody has it now. */
+static enum lp_reply missing(struct lp_tracked *f, const struct lp_question *q,
+			     struct lp_no_secret *no)
+{
+	struct lp_engine *e = f->worker->engine;
+	struct lp_logged_ids ids;
+	char random[2 * 32 + 1];
+	size_t n = strlen(no->detail);
+	bool waited;
+
+	if (f->logged) {
+		lp_late_free(f); /* a line came in time, and was wrong */
+		return LP_REPLY_NEVER;
+	}
+	ids_of(q->hs, &ids);
+	waited = f->late && e->key_wait_ns;
+	if (lp_late_wait(f, &ids, q->when))
+		return LP_REPLY_LATER;
+	if (lp_keylogs_given(e->keylogs))
+		(void)snprintf(no->detail + n, sizeof no->detail - n,
+			       "; the key log has no line for client random %.16s…%s",
+			       lp_text_hex(random, ids.client_random, 32),
+			       waited ? ", nor did one come in time" : "");
+	return LP_REPLY_NEVER;
+}
+
+/* ---- the question ---- */
+
+enum lp_reply lp_wanted_ask(void *flow, const struct lp_question *q, struct lp_no_secret *no)
+{
+	struct lp_tracked *f = flow;
+	bool first = !q->attempt && q->extended == (q->hs->facts.ems > 0);
+	enum lp_reply reply;
+
+	if (first && !(f->late && f->late->over)) {
+		f->tried = LP_TRIED_NONE;
+		f->logged = 0;
+		f->others = 0;
+	}
+	/* The same candidate once more: the other derivation of its premaster secret. */
+	if (!first && q->attempt == f->attempt && f->tried != LP_TRIED_NONE)
+		return f->tried == LP_TRIED_LOG ? logged(f, q, f->logged - 1U)
+						: from_others(f, q, no);
+	if (q->attempt && f->tried == LP_TRIED_OTHER)
+		f->others++;
+	f->attempt = q->attempt;
+	reply = from_log(f, q, f->logged);
+	if (reply != LP_REPLY_NEVER) {
+		f->tried = LP_TRIED_LOG;
+		f->logged++;
+		return reply;
+	}
+	reply = from_others(f, q, no);
+	f->tried = reply == LP_REPLY_NEVER ? LP_TRIED_NONE : LP_TRIED_OTHER;
+	return reply == LP_REPLY_NEVER && no->reason != LP_REASON_MALFORMED ? missing(f, q, no)
+									    : reply;
+}
+
 void lp_wanted_proven(void *flow, const struct lp_handshake *hs, char *name, size_t size)
 {
 	struct lp_tracked *f = flow;
 	uint8_t server[SERVER_NAME];
 
 	(void)hs;
+	lp_late_free(f);
 	if (f->key_name)
 		lp_candidates_proven(f->worker->engine->candidates, server_of(f, server), f->key);
 	snprintf(name, size, "%s%s%s", f->key_kind, f->key_name ? " " : "",

@@ -3,6 +3,7 @@
  *   packet ─► decode ─► reassembly ─► stage ─► session ─► order ─► outputs */
 #include <arpa/inet.h>
 #include <assert.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +77,7 @@ static void flow_free(struct lp_tracked *f)
 	lp_order_done(f->worker->engine->order, &f->waiter);
 	if (f->asked)
 		lp_asks_forget(f->worker->engine->asks, f);
+	lp_late_free(f);
 	lp_stage_clear_all(&f->stage);
 	free(f);
 }
@@ -151,6 +153,18 @@ static void on_gap(void *owner, enum lp_dir dir, const struct lp_gap_info *gap,
 	put(owner, &event, when, false);
 }
 
+/* The notes stand in the order of their bits: this must be the last. */
+static void add_note(struct lp_result *r, enum lp_note note)
+{
+	size_t n = 0;
+
+	static_assert(LP_NOTE_KEY_TOO_LATE == 1 << (LP_NOTE_COUNT - 1), "the last note");
+	while (r->notes[n])
+		n++;
+	if (n < LP_RESULT_NOTES)
+		r->notes[n] = lp_note_text((unsigned)__builtin_ctz((unsigned)note))->code;
+}
+
 static void on_end(void *owner, struct lp_snapshot *facts, struct lp_result *result,
 		   const struct lp_when *when)
 {
@@ -159,7 +173,11 @@ static void on_end(void *owner, struct lp_snapshot *facts, struct lp_result *res
 		.facts = facts,
 		.result = result,
 	};
+	struct lp_tracked *f = owner;
 
+	if (result->pub.verdict == LP_OPAQUE && lp_late_came(f))
+		add_note(result, LP_NOTE_KEY_TOO_LATE);
+	lp_late_free(f);
 	put(owner, &event, when, false);
 }
 
@@ -344,17 +362,25 @@ static const struct lp_reasm_cb reasm_cb = {
 
 void lp_worker_answer(void *flow, const uint8_t *secret, size_t n, bool overload)
 {
-	struct lp_no_secret no = {
+	const struct lp_no_secret no = {
 		.reason = overload ? LP_REASON_RSA_OVERLOAD : LP_REASON_NO_KEY,
 		.detail = "the warden gave no answer",
 	};
 	struct lp_tracked *f = flow;
 
-	if (!secret && !f->asked)
-		lp_wanted_unresumed(f, &no);
 	f->asked = false;
 	lp_order_done(f->worker->engine->order, &f->waiter);
 	if (lp_stage_answer(&f->stage, secret, n, &no)) {
+		end_flow(f);
+		return;
+	}
+	set_idle(f);
+}
+
+void lp_worker_again(struct lp_tracked *f)
+{
+	lp_order_done(f->worker->engine->order, &f->waiter);
+	if (lp_stage_again(&f->stage)) {
 		end_flow(f);
 		return;
 	}
@@ -486,8 +512,16 @@ int lp_worker_packets(struct lp_worker *w, const struct lp_wire *packets, size_t
 
 int lp_worker_poll(struct lp_worker *w, int timeout_ms)
 {
-	enum lp_err err = lp_asks_poll(w->engine->asks, timeout_ms, lp_worker_answer);
+	struct lp_engine *e = w->engine;
+	enum lp_err err = lp_keylogs_poll(e->keylogs, w->late != NULL);
 
+	lp_late_poll(w, false);
+	if (w->late && (timeout_ms < 0 || timeout_ms > LP_LATE_POLL_MS))
+		timeout_ms = LP_LATE_POLL_MS;
+	if (!err && lp_asks_pending(e->asks))
+		err = lp_asks_poll(e->asks, timeout_ms, lp_worker_answer);
+	else if (w->late && timeout_ms)
+		(void)poll(NULL, 0, timeout_ms);
 	if (err)
 		w->env.fault = err;
 	lp_wanted_lookups(w);

@@ -56,7 +56,7 @@ static void question(struct lp_tls *tls)
 	tls->final = reply == LP_REPLY_NOW;
 	if (reply != LP_REPLY_NEVER) {
 		tls->env->waiting++;
-		if (reply == LP_REPLY_NOW)
+		if (reply != LP_REPLY_LATER)
 			lp_tls_answer(tls, q.now, LP_MASTER_SIZE, NULL);
 	} else {
 		tls->state = LP_TLS_RUNNING;
@@ -295,6 +295,13 @@ void lp_tls_answer(struct lp_tls *tls, const uint8_t *secret, size_t n,
 	if (t && !tried)
 		lp_tls_account(tls, t->dir, LP_IN_OPAQUE, LP_RECORD_HEADER + t->n);
 	free(t);
+}
+
+void lp_tls_again(struct lp_tls *tls)
+{
+	tls->env->waiting--;
+	tls->state = LP_TLS_RUNNING;
+	question(tls);
 }
 
 /* ---- Finished ---- */

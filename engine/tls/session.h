@@ -36,9 +36,10 @@ struct lp_question {
 };
 
 enum lp_reply {
-	LP_REPLY_NOW,   /* q->now holds the master secret */
-	LP_REPLY_LATER, /* lp_tls_answer() will be called */
-	LP_REPLY_NEVER, /* nobody has it: no_secret says why */
+	LP_REPLY_NOW,     /* q->now holds the master secret */
+	LP_REPLY_DERIVED, /* the same, derived as asked: the other way may be asked for */
+	LP_REPLY_LATER,   /* lp_tls_answer() or lp_tls_again() will be called */
+	LP_REPLY_NEVER,   /* nobody has it: no_secret says why */
 };
 
 struct lp_no_secret {
@@ -132,6 +133,9 @@ void lp_tls_finish(struct lp_tls *tls, const enum lp_end end[2], const uint64_t 
  * from the feeding that is possible now. */
 void lp_tls_answer(struct lp_tls *tls, const uint8_t *secret, size_t n,
 		   const struct lp_no_secret *no);
+
+/* In place of an answer: asks the same question again. */
+void lp_tls_again(struct lp_tls *tls);
 
 /* An opaque session for a flow whose ClientHello was never seen. */
 void lp_tls_not_captured(struct lp_tls *tls, const struct lp_when *when);

@@ -461,6 +461,15 @@ bool lp_stage_answer(struct lp_stage *s, const uint8_t *secret, size_t n,
 	return finish(s);
 }
 
+bool lp_stage_again(struct lp_stage *s)
+{
+	assert(s->tls);
+	not_over(s);
+	lp_tls_again(s->tls);
+	pump(s, &s->last);
+	return finish(s);
+}
+
 enum lp_side lp_stage_client(const struct lp_stage *s)
 {
 	return s->tls ? lp_tls_client(s->tls) : LP_A2B;

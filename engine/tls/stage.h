@@ -66,6 +66,9 @@ bool lp_stage_close(struct lp_stage *s, const enum lp_end end[2], bool conflict,
 bool lp_stage_answer(struct lp_stage *s, const uint8_t *secret, size_t n,
 		     const struct lp_no_secret *no);
 
+/* The answer that was promised is to be asked for again; else the same. */
+bool lp_stage_again(struct lp_stage *s);
+
 /* The side whose ClientHello began the session at hand (or the side that opened the
  * connection, if there is none). */
 enum lp_side lp_stage_client(const struct lp_stage *s);

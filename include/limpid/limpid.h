@@ -61,12 +61,21 @@ void lp_worker_free(struct lp_worker *worker);
  * waits here for the warden). -1: a fault of the machine, see lp_engine_why(). */
 int lp_worker_packets(struct lp_worker *worker, const struct lp_wire *packets, size_t n);
 
+/* Secrets that stood in the capture before the packets that follow: the type and the
+ * content of a pcapng Decryption Secrets Block. 0; 1: of a type that is not used
+ * (known is 0x544C534B, lines of a key log); -1: out of memory. */
+int lp_engine_secrets(struct lp_engine *engine, uint32_t type, const void *data, size_t n);
+
 /* Takes in answers of the warden, waiting at most timeout_ms for the first.
  * Returns as lp_worker_packets(). */
 int lp_worker_poll(struct lp_worker *worker, int timeout_ms);
 
 /* Readable when lp_worker_poll() has something to do. */
 int lp_engine_fd(const struct lp_engine *engine);
+
+/* Milliseconds after which lp_worker_poll() is due whatever the descriptor says (a key
+ * log is followed); -1: never. */
+int lp_engine_timeout(const struct lp_engine *engine);
 
 /* No packet came, but time passed: fires timers. now_ns is on the packets' clock. */
 int lp_worker_advance(struct lp_worker *worker, uint64_t now_ns);

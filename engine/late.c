@@ -1,0 +1,108 @@
+/* Sessions whose secret is not there yet: the peer that logs it may write its line a
+ * little after the packets have passed. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "engine_parts.h"
+
+static void leave(struct lp_late *l)
+{
+	struct lp_worker *w = l->flow->worker;
+
+	if (!l->waiting)
+		return;
+	*(l->prev ? &l->prev->next : &w->late) = l->next;
+	*(l->next ? &l->next->prev : &w->late_last) = l->prev;
+	l->waiting = false;
+}
+
+static void enter(struct lp_late *l)
+{
+	struct lp_worker *w = l->flow->worker;
+
+	l->waiting = true;
+	l->next = NULL;
+	l->prev = w->late_last;
+	*(w->late_last ? &w->late_last->next : &w->late) = l;
+	w->late_last = l;
+}
+
+bool lp_late_wait(struct lp_tracked *f, const struct lp_logged_ids *ids,
+		  const struct lp_when *when)
+{
+	struct lp_engine *e = f->worker->engine;
+	struct lp_late *l = f->late;
+
+	if (l && l->over)
+		return false;
+	if (!l)
+		l = calloc(1, sizeof *l);
+	if (!l) {
+		f->worker->env.fault = LP_E_NOMEM;
+		return false;
+	}
+	f->late = l;
+	l->flow = f;
+	l->ids = *ids;
+	l->over = !e->key_wait_ns || e->finished;
+	if (l->over)
+		return false;
+	l->mono_ns = lp_clock_mono() + e->key_wait_ns;
+	l->packet_ns = e->live ? 0 : when->released_ns + e->key_wait_ns;
+	enter(l);
+	lp_order_wait(e->order, &f->waiter, when);
+	return true;
+}
+
+void lp_late_free(struct lp_tracked *f)
+{
+	if (!f->late)
+		return;
+	leave(f->late);
+	free(f->late);
+	f->late = NULL;
+}
+
+static bool came(struct lp_late *l)
+{
+	struct lp_keylog_secret secret;
+	bool premaster;
+
+	return lp_wanted_logged(l->flow->worker->engine, &l->ids, true, 0, &secret, &premaster);
+}
+
+/* The line of a session that the note of a verdict speaks of. */
+bool lp_late_came(struct lp_tracked *f)
+{
+	return f->late && came(f->late);
+}
+
+static bool is_over(const struct lp_late *l, uint64_t now_ns)
+{
+	return now_ns >= l->mono_ns ||
+	       (l->packet_ns && l->flow->worker->last_ns >= l->packet_ns);
+}
+
+void lp_late_poll(struct lp_worker *w, bool all)
+{
+	uint64_t secrets = lp_keylog_stats(lp_keylogs_store(w->engine->keylogs))->secrets;
+	bool more = secrets != w->late_seen;
+	uint64_t now = w->late ? lp_clock_mono() : 0;
+	struct lp_late *last = w->late_last, *next;
+
+	w->late_seen = secrets;
+	for (struct lp_late *l = w->late; l; l = next) {
+		bool end = all || is_over(l, now);
+		bool done = l == last;
+
+		if (!end && !more)
+			break; /* those behind it wait longer */
+		next = done ? NULL : l->next;
+		if (!end && !came(l))
+			continue;
+		leave(l);
+		l->over = true;
+		lp_worker_again(l->flow);
+	}
+}
