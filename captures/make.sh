@@ -183,6 +183,41 @@ if begin resumed; then
 	end -k keys/server.pem
 fi
 
+# ---- what no server key opens: a key log does
+logged() { # version, suite, EMS, more s_client arguments
+	local v
+
+	case $1 in 1.0) v=-tls1 ;; 1.2) v=-tls1_2 ;; esac
+	payload_text 200 > "$WORK/in"; echo CLOSE >> "$WORK/in"
+	OPENSSL_CONF=$(openssl_conf "$3" on) timeout 20 openssl s_client -connect 127.0.0.1:4433 $v -quiet -ign_eof \
+		-cipher "$2:@SECLEVEL=0" -servername server.example -keylogfile "$WORK/keys" "${@:4}" \
+		<"$WORK/in" >"$WORK/out" 2>"$WORK/client.log" || { cat "$WORK/client.log"; exit 1; }
+	expect "$2 ${*:4}" "$1" "$2" "$3" on no "$WORK/in" "$WORK/out"
+}
+if begin key-log; then
+	server openssl
+	rm -f "$WORK/keys"
+	logged 1.2 ECDHE-RSA-AES128-GCM-SHA256 on
+	logged 1.2 DHE-RSA-AES256-SHA256 on
+	logged 1.2 DHE-RSA-AES128-SHA off
+	logged 1.2 ECDHE-RSA-CHACHA20-POLY1305 on
+	logged 1.2 DHE-RSA-AES256-CCM8 on
+	logged 1.0 ECDHE-RSA-AES256-SHA on
+	logged 1.2 AES128-GCM-SHA256 on
+	logged 1.2 ECDHE-RSA-AES256-GCM-SHA384 on -sess_out "$WORK/session"
+	logged 1.2 ECDHE-RSA-AES256-GCM-SHA384 on -sess_in "$WORK/session"
+	logged 1.2 DHE-RSA-AES256-SHA on -no_ticket -sess_out "$WORK/session"
+	logged 1.2 DHE-RSA-AES256-SHA on -no_ticket -sess_in "$WORK/session"
+	edit '.secret = "key-log" | .resumed = "no"'
+	edit 'if .name | test("-no_ticket -sess_in") then .resumed = "id" elif .name | test("-sess_in") then .resumed = "ticket" else . end
+		| .name |= sub(" *-sess_(in|out) .*"; "")'
+	cp "$WORK/keys" captures/key-log.keys
+	end -l captures/key-log.keys
+	editcap -F pcapng --inject-secrets tls,captures/key-log.keys captures/key-log.pcap captures/key-log.pcapng
+	edit '.secret = "key-log (DSB)"'
+	golden key-log-dsb captures/key-log.pcapng
+fi
+
 # ---- handshake messages split over records, and small application records
 if begin small-records; then
 	server openssl request

@@ -16,14 +16,14 @@ iana() { # OpenSSL's name of a suite -> the registry's
 	AES256-SHA256) echo TLS_RSA_WITH_AES_256_CBC_SHA256 ;;
 	AES128-GCM-SHA256) echo TLS_RSA_WITH_AES_128_GCM_SHA256 ;;
 	AES256-GCM-SHA384) echo TLS_RSA_WITH_AES_256_GCM_SHA384 ;;
-	*) echo "$1" ;;
+	*) openssl ciphers -stdname "$1:@SECLEVEL=0" 2>/dev/null | awk -v n="$1" '$3 == n { name = $1 } END { print name ? name : n }' ;;
 	esac
 }
 suites_of() { # those of a version (1.0, 1.1, 1.2) with RSA key exchange
 	echo AES128-SHA AES256-SHA
 	[ "$1" != 1.2 ] || echo AES128-SHA256 AES256-SHA256 AES128-GCM-SHA256 AES256-GCM-SHA384
 }
-is_cbc() { case $1 in *GCM*) return 1 ;; esac; }
+is_cbc() { case $1 in *GCM* | *CCM* | *CHACHA*) return 1 ;; esac; }
 
 # OpenSSL 3 needs its security level lowered for TLS 1.0 and 1.1, and has no other
 # switch for EMS and EtM.
