@@ -79,4 +79,15 @@ for key in keys/forms/*.pem keys/forms/*.der; do
 	fi
 	rm -rf "$tmp/form"*
 done
+
+# The sample plugin, built from the public header alone.
+if ${MAKE:-make} -s -C examples/sample OUT="$tmp/sample.so" INCLUDE="$PWD/include" >"$tmp/log" 2>&1 &&
+	timeout 60 "$LIMPID" -q $(cat tests/golden/story-tls12-ems/args) -o "$tmp/sample.so:$tmp/bytes" >"$tmp/log" 2>&1 &&
+	[ "$(cat "$tmp/bytes")" = "$(jq -r '"1 server.example \(.client_bytes) \(.server_bytes) decrypted"' \
+		tests/golden/story-tls12-ems/expect.jsonl)" ]; then
+	pass "sample plugin"
+else
+	cat "$tmp/log" "$tmp/bytes"
+	fail "sample plugin"
+fi
 exit 0
