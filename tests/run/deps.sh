@@ -9,7 +9,7 @@ build="gcc libc6-dev make libmbedtls-dev libpcap-dev zlib1g-dev libzstd-dev libj
 [ "${OPENSSL:-1}" = 0 ] || build="$build libssl-dev"
 check="check pkg-config libssl-dev libnids-dev openssl gnutls-bin nginx curl jq tcpdump iproute2 ethtool
 	default-jdk-headless procps zstd"
-checkall="clang suricata"
+checkall="clang g++ tshark suricata"
 # clang's sanitizers and libFuzzer: part of clang in some releases
 ls /usr/lib/*/clang/*/lib/*/libclang_rt.fuzzer* /usr/lib/clang/*/lib/*/libclang_rt.fuzzer* >/dev/null 2>&1 ||
 	checkall="$checkall libclang-rt-dev"

