@@ -8,7 +8,7 @@
 /* Sizes: RFC 5246 appendix C; GCM RFC 5288 (salt 4, explicit nonce 8, tag 16);
  * CCM RFC 6655 (the same, CCM_8 tag 8); ChaCha20-Poly1305 RFC 7905 (iv 12, nothing
  * explicit); EXPORT ciphers RFC 2246 appendix C (5 bytes of key material are
- * expanded to the cipher's key; RC4_56 and its 7 bytes are of the EXPORT1024
+ * expanded to the cipher's key; those with 7 bytes are of the EXPORT1024
  * draft); SM4 as GB/T 38636, which follows RFC 5288. */
 #define CBC(name, key, material, block) { name, LP_KIND_CBC, key, material, block, 0, block, 0 }
 #define AEAD(name, key, tag) { name, LP_KIND_AEAD, key, key, 4, 8, 0, tag }
@@ -39,9 +39,11 @@ static const struct lp_cipher_info infos[LP_CIPHER_COUNT] = {
 	[LP_SEED_CBC] = CBC("SEED-CBC", 16, 16, 16),
 	[LP_IDEA_CBC] = CBC("IDEA-CBC", 16, 16, 8),
 	[LP_RC2_CBC_40] = CBC("RC2-CBC-40", 16, 5, 8),
+	[LP_RC2_CBC_56] = CBC("RC2-CBC-56", 16, 7, 8),
 	[LP_RC4_40] = RC4("RC4-40", 5),
 	[LP_RC4_56] = RC4("RC4-56", 7),
 	[LP_RC4_128] = RC4("RC4-128", 16),
+	[LP_SM4_CBC] = CBC("SM4-CBC", 16, 16, 16),
 	[LP_SM4_GCM] = AEAD("SM4-GCM", 16, 16),
 	[LP_SM4_CCM] = AEAD("SM4-CCM", 16, 16),
 };

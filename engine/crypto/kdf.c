@@ -4,7 +4,7 @@
 
 #include "base/secret.h"
 
-enum { SEED_PARTS = 4, SPLIT_MAX = 1024 };
+enum { SSL30 = 0x0300, SEED_PARTS = 4, SPLIT_MAX = 1024 };
 
 /* Every intermediate value of one derivation; lives in secret memory. */
 struct work {
@@ -100,11 +100,48 @@ enum lp_err lp_prf(const struct lp_kdf *kdf, lp_span secret, const char *label,
 	return err;
 }
 
+/* RFC 6101 sections 6.1 and 6.2.2: MD5(secret + SHA('A' + secret + seed)) +
+ * MD5(secret + SHA('BB' + secret + seed)) + … */
+static enum lp_err ssl3_mix(const struct lp_crypto *crypto, lp_span secret, const lp_span seed[2],
+			    uint8_t *out, size_t n)
+{
+	enum { MD5_SIZE = 16, SHA_SIZE = 20, ROUNDS = 26 };
+	uint8_t letters[ROUNDS];
+	struct work *w;
+	enum lp_err err = LP_OK;
+
+	if (n > MD5_SIZE * ROUNDS)
+		return LP_E_ARG;
+	w = lp_secret_alloc(sizeof *w);
+	if (!w)
+		return LP_E_NOMEM;
+	for (size_t i = 0; !err && i * MD5_SIZE < n; i++) {
+		const lp_span inner[4] = { { letters, i + 1 }, secret, seed[0], seed[1] };
+		const lp_span outer[2] = { secret, { w->a, SHA_SIZE } };
+		const size_t left = n - i * MD5_SIZE;
+
+		memset(letters, 'A' + (int)i, i + 1);
+		err = lp_digest_once(crypto, LP_SHA1, inner, 4, w->a);
+		if (!err)
+			err = lp_digest_once(crypto, LP_MD5, outer, 2, w->block);
+		if (!err)
+			memcpy(out + i * MD5_SIZE, w->block, left < MD5_SIZE ? left : MD5_SIZE);
+	}
+	lp_secret_free(w, sizeof *w);
+	if (err)
+		lp_wipe(out, n);
+	return err;
+}
+
 enum lp_err lp_kdf_master(const struct lp_kdf *kdf, lp_span premaster, bool extended, lp_span seed,
 			  uint8_t out[LP_MASTER_SIZE])
 {
 	const char *label = extended ? "extended master secret" : "master secret";
+	const lp_span one[2] = { seed, { NULL, 0 } };
 
+	if (kdf->version == SSL30) /* RFC 7627 leaves it alone */
+		return extended ? LP_E_UNSUPPORTED
+				: ssl3_mix(kdf->crypto, premaster, one, out, LP_MASTER_SIZE);
 	return lp_prf(kdf, premaster, label, &seed, 1, out, LP_MASTER_SIZE);
 }
 
@@ -114,8 +151,11 @@ enum lp_err lp_kdf_key_block(const struct lp_kdf *kdf, const uint8_t master[LP_M
 {
 	/* The other way round than for the master secret. */
 	const lp_span seed[2] = { { server_random, 32 }, { client_random, 32 } };
+	const lp_span secret = { master, LP_MASTER_SIZE };
 
-	return lp_prf(kdf, lp_span_of(master, LP_MASTER_SIZE), "key expansion", seed, 2, out, n);
+	if (kdf->version == SSL30)
+		return ssl3_mix(kdf->crypto, secret, seed, out, n);
+	return lp_prf(kdf, secret, "key expansion", seed, 2, out, n);
 }
 
 enum lp_err lp_kdf_verify_data(const struct lp_kdf *kdf, const uint8_t master[LP_MASTER_SIZE],
@@ -126,4 +166,85 @@ enum lp_err lp_kdf_verify_data(const struct lp_kdf *kdf, const uint8_t master[LP
 
 	return lp_prf(kdf, lp_span_of(master, LP_MASTER_SIZE), label, &handshake_hash, 1, out,
 		      LP_VERIFY_DATA_SIZE);
+}
+
+/* hash(master + pad2 + hash(messages + sender + master + pad1)) */
+static enum lp_err ssl3_finished(const struct lp_crypto *crypto, enum lp_digest digest,
+				 lp_span master, const char *sender, lp_span messages,
+				 uint8_t *out)
+{
+	/* RFC 6101 section 5.2.3.1: 48 bytes for MD5, 40 for SHA. */
+	const size_t pad = digest == LP_MD5 ? 48 : 40;
+	uint8_t pad1[48], pad2[48], inner[LP_DIGEST_MAX];
+	const lp_span first[4] = { messages, lp_span_of(sender, 4), master, { pad1, pad } };
+	const lp_span second[3] = { master, { pad2, pad }, { inner, lp_digest_size(digest) } };
+	enum lp_err err;
+
+	memset(pad1, 0x36, sizeof pad1);
+	memset(pad2, 0x5c, sizeof pad2);
+	err = lp_digest_once(crypto, digest, first, 4, inner);
+	return err ? err : lp_digest_once(crypto, digest, second, 3, out);
+}
+
+enum lp_err lp_kdf_ssl3_finished(const struct lp_kdf *kdf, const uint8_t master[LP_MASTER_SIZE],
+				 bool client, lp_span messages,
+				 uint8_t out[LP_SSL3_FINISHED_SIZE])
+{
+	const lp_span secret = { master, LP_MASTER_SIZE };
+	const char *sender = client ? "CLNT" : "SRVR";
+	enum lp_err err;
+
+	if (kdf->version != SSL30)
+		return LP_E_UNSUPPORTED;
+	err = ssl3_finished(kdf->crypto, LP_MD5, secret, sender, messages, out);
+	return err ? err
+		   : ssl3_finished(kdf->crypto, LP_SHA1, secret, sender, messages,
+				   out + lp_digest_size(LP_MD5));
+}
+
+/* SSL 3.0: the first n bytes of MD5 over three parts. */
+static enum lp_err md5_of(const struct lp_kdf *kdf, const lp_span parts[3], uint8_t *out, size_t n)
+{
+	uint8_t full[LP_DIGEST_MAX];
+	enum lp_err err;
+
+	if (n > lp_digest_size(LP_MD5))
+		return LP_E_ARG;
+	err = lp_digest_once(kdf->crypto, LP_MD5, parts, 3, full);
+	if (!err)
+		memcpy(out, full, n);
+	lp_wipe(full, sizeof full);
+	return err;
+}
+
+enum lp_err lp_kdf_export_key(const struct lp_kdf *kdf, lp_span key, bool client,
+			      const uint8_t client_random[32], const uint8_t server_random[32],
+			      uint8_t *out, size_t n)
+{
+	const lp_span c = { client_random, 32 }, s = { server_random, 32 };
+	const lp_span parts[3] = { key, client ? c : s, client ? s : c };
+	const lp_span seed[2] = { c, s };
+
+	if (kdf->version == SSL30)
+		return md5_of(kdf, parts, out, n);
+	return lp_prf(kdf, key, client ? "client write key" : "server write key", seed, 2, out, n);
+}
+
+enum lp_err lp_kdf_export_iv(const struct lp_kdf *kdf, bool client, const uint8_t client_random[32],
+			     const uint8_t server_random[32], uint8_t *out, size_t n)
+{
+	const lp_span c = { client_random, 32 }, s = { server_random, 32 }, none = { NULL, 0 };
+	const lp_span parts[3] = { none, client ? c : s, client ? s : c };
+	const lp_span seed[2] = { c, s };
+	uint8_t block[2 * 16];
+	enum lp_err err;
+
+	if (n > sizeof block / 2)
+		return LP_E_ARG;
+	if (kdf->version == SSL30)
+		return md5_of(kdf, parts, out, n);
+	err = lp_prf(kdf, none, "IV block", seed, 2, block, 2 * n);
+	if (!err)
+		memcpy(out, client ? block : block + n, n);
+	return err;
 }

@@ -41,9 +41,11 @@ static const char *const cipher_name[LP_CIPHER_COUNT] = {
 	[LP_SEED_CBC] = "SEED-CBC",
 	[LP_IDEA_CBC] = "IDEA-CBC",
 	[LP_RC2_CBC_40] = "RC2-CBC",
+	[LP_RC2_CBC_56] = "RC2-CBC",
 	[LP_RC4_40] = "RC4",
 	[LP_RC4_56] = "RC4",
 	[LP_RC4_128] = "RC4",
+	[LP_SM4_CBC] = "SM4-CBC",
 	[LP_SM4_GCM] = "SM4-GCM",
 	[LP_SM4_CCM] = "SM4-CCM",
 };

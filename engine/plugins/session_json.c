@@ -103,9 +103,11 @@ static void set_fingerprint(json_t *o, const char *key, const char *hash, const 
 	lp_session_json_set(o, key, f, bad);
 }
 
-/* Suricata 7 calls TLS 1.0 by this name; whoever reads its log looks for it. */
+/* Suricata 7 has other names for these two; whoever reads its log looks for them. */
 static const char *eve_version(const struct lp_session_info *tls)
 {
+	if (tls->version == 0x0300)
+		return "SSLv3";
 	return tls->version == 0x0301 ? "TLSv1" : tls->version_text;
 }
 

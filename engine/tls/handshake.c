@@ -383,7 +383,8 @@ static enum lp_err take_finished(struct lp_handshake *hs, enum lp_dir dir,
 	memcpy(f->verify_data, data.p, size);
 	f->size = (uint8_t)size;
 	f->hash_size = (uint8_t)n;
-	f->comparable = n > 0;
+	f->upto = lp_transcript_raw(&hs->transcript).n;
+	f->comparable = n > 0 || f->upto > 0;
 	f->seen = true;
 	err = lp_transcript_add(&hs->transcript, msg->whole);
 	if (!err && dir == LP_C2S) {

@@ -182,11 +182,12 @@ enum { LP_TURN_EITHER = 2 };
 /* A Finished message and what it is to be compared with. */
 struct lp_finished {
 	bool seen;
-	bool comparable;     /* hash is known: nothing was missing before it */
+	bool comparable;     /* nothing was missing before it: hash, or upto, is known */
 	uint8_t size;        /* of verify_data: 12; 36 in SSL 3.0 */
 	uint8_t hash_size;
 	uint8_t verify_data[36];
 	uint8_t hash[LP_DIGEST_MAX]; /* of the messages before it */
+	size_t upto;         /* SSL 3.0: these are so many bytes of lp_transcript_raw() */
 };
 
 struct lp_handshake {

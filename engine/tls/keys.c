@@ -306,25 +306,40 @@ void lp_tls_again(struct lp_tls *tls)
 
 /* ---- Finished ---- */
 
+static enum lp_err expected_finished(const struct lp_tls *tls, enum lp_dir dir, uint8_t *out,
+				     size_t *n)
+{
+	const struct lp_handshake *hs = tls->hs;
+	const struct lp_finished *f = &hs->finished[dir];
+	const struct lp_kdf kdf = { tls->env->crypto->base, hs->facts.version,
+				    (enum lp_digest)hs->suite->prf };
+	lp_span messages = lp_transcript_raw(&hs->transcript);
+
+	if (!f->upto) {
+		*n = LP_VERIFY_DATA_SIZE;
+		return lp_kdf_verify_data(&kdf, tls->master.p, dir == LP_C2S,
+					  lp_span_of(f->hash, f->hash_size), out);
+	}
+	if (f->upto > messages.n)
+		return LP_E_ARG;
+	messages.n = f->upto;
+	*n = LP_SSL3_FINISHED_SIZE;
+	return lp_kdf_ssl3_finished(&kdf, tls->master.p, dir == LP_C2S, messages, out);
+}
+
 void lp_tls_check_finished(struct lp_tls *tls, enum lp_dir dir)
 {
 	const struct lp_finished *f = &tls->hs->finished[dir];
-	uint8_t expected[LP_VERIFY_DATA_SIZE];
-	struct lp_kdf kdf;
+	uint8_t expected[LP_SSL3_FINISHED_SIZE];
+	size_t n;
 
 	if (!f->seen)
 		return;
-	if (!f->comparable || !tls->master.n) {
+	if (!f->comparable || !tls->master.n)
 		tls->notes |= LP_NOTE_FINISHED_UNCHECKED;
-		return;
-	}
-	kdf = (struct lp_kdf){ tls->env->crypto->base, tls->hs->facts.version,
-			       (enum lp_digest)tls->hs->suite->prf };
-	if (lp_kdf_verify_data(&kdf, tls->master.p, dir == LP_C2S,
-			       lp_span_of(f->hash, f->hash_size), expected) != LP_OK)
+	else if (expected_finished(tls, dir, expected, &n) != LP_OK)
 		tls->notes |= LP_NOTE_FINISHED_UNCHECKED;
-	else if (f->size != sizeof expected ||
-		 !lp_equal_ct(expected, f->verify_data, sizeof expected))
+	else if (f->size != n || !lp_equal_ct(expected, f->verify_data, n))
 		tls->notes |= LP_NOTE_TRANSCRIPT_DIFFERS;
 	lp_wipe(expected, sizeof expected);
 }

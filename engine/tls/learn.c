@@ -73,11 +73,14 @@ static const char *not_offered(const struct lp_handshake *hs, const struct lp_se
 }
 
 /* The hash of the transcript: RFC 5246 7.4.9, below it RFC 2246 7.4.9. Without it
- * (an unknown suite, a hash that no provider has) there is no transcript. */
+ * (an unknown suite, a hash that no provider has) there is no transcript. SSL 3.0
+ * hashes the master secret behind the messages, so they are kept as they are. */
 static enum lp_err begin_transcript(struct lp_handshake *hs)
 {
 	enum lp_err err = LP_E_UNSUPPORTED;
 
+	if (hs->facts.version == SSL30)
+		return LP_OK;
 	if (hs->facts.version < TLS12)
 		err = lp_transcript_begin(&hs->transcript, LP_MD5_SHA1);
 	else if (hs->suite)
@@ -122,10 +125,11 @@ enum lp_err lp_learn_server_hello(struct lp_handshake *hs, const struct lp_messa
 		lp_transcript_break(&hs->transcript);
 		return LP_OK;
 	}
-	f->ems = (hello.seen & LP_HAS_EMS) != 0;
+	/* SSL 3.0 has no extensions that would change keys or records. */
+	f->ems = (hello.seen & LP_HAS_EMS) && hello.version > SSL30;
 	/* RFC 7366 section 3: with another kind of cipher the extension means nothing. */
-	f->etm = (hello.seen & LP_HAS_ETM) && is_cbc(hs->suite);
-	f->truncated_hmac = hello.seen & LP_HAS_TRUNCATED_HMAC;
+	f->etm = (hello.seen & LP_HAS_ETM) && is_cbc(hs->suite) && hello.version > SSL30;
+	f->truncated_hmac = (hello.seen & LP_HAS_TRUNCATED_HMAC) && hello.version > SSL30;
 	f->heartbeat = hello.seen & LP_HAS_HEARTBEAT;
 	err = lp_facts_set_names(&f->server_alpns, hello.alpn);
 	return err ? err : begin_transcript(hs);

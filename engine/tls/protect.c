@@ -9,7 +9,7 @@
 #include "tls/record.h"
 
 enum {
-	TLS10 = 0x0301,
+	SSL30 = 0x0300,
 	TLS11 = 0x0302,
 	TLS12 = 0x0303,
 	MAC_KEY_MAX = 48,
@@ -18,6 +18,7 @@ enum {
 	NONCE = 12,
 	TRUNCATED_MAC = 10,  /* RFC 6066 section 7 */
 	MAC_HEADER = 13,     /* seq_num, type, version, length: RFC 5246 6.2.3.1 */
+	SSL3_PAD_MAX = 48,
 	CONTENT_MAX = LP_RECORD_PLAIN_MAX + 1024, /* 2^14, and what compression may add */
 	SKIP = 1024,
 };
@@ -53,7 +54,7 @@ size_t lp_protect_key_block_size(const struct lp_protect_params *params)
 	if (params->suite->cipher >= LP_CIPHER_COUNT)
 		return 0;
 	info = lp_cipher_info(params->suite->cipher);
-	return 2 * (mac_key_size(params->suite) + info->key_material + (size_t)info->iv);
+	return 2 * (mac_key_size(params->suite) + info->key + (size_t)info->iv);
 }
 
 static bool supported(const struct lp_protect_params *params)
@@ -61,9 +62,11 @@ static bool supported(const struct lp_protect_params *params)
 	const struct lp_suite *suite = params->suite;
 	const struct lp_cipher_info *info;
 
-	if (params->version < TLS10 || params->version > TLS12)
+	if (params->version < SSL30 || params->version > TLS12)
 		return false;
-	if (suite->exported || suite->cipher >= LP_CIPHER_COUNT || suite->kx == LP_KX_TLS13)
+	if (suite->cipher >= LP_CIPHER_COUNT || suite->kx == LP_KX_TLS13)
+		return false;
+	if (params->version == SSL30 && suite->mac != LP_MD5 && suite->mac != LP_SHA1)
 		return false;
 	info = lp_cipher_info(suite->cipher);
 	if (info->kind == LP_KIND_AEAD) {
@@ -88,9 +91,10 @@ static void set_up(struct lp_protect *p, struct lp_ctx_cache *cache,
 	p->base = params->base;
 	p->version = params->version;
 	p->epoch = params->epoch;
-	p->etm = params->etm && lp_cipher_info(suite->cipher)->kind == LP_KIND_CBC;
+	p->etm = params->etm && lp_cipher_info(suite->cipher)->kind == LP_KIND_CBC &&
+		 params->version > SSL30;
 	p->mac_len = (uint8_t)mac_key_size(suite);
-	if (params->truncated_hmac && p->mac_len > TRUNCATED_MAC)
+	if (params->truncated_hmac && p->mac_len > TRUNCATED_MAC && params->version > SSL30)
 		p->mac_len = TRUNCATED_MAC;
 }
 
@@ -126,11 +130,53 @@ enum lp_err lp_protect_setup(struct lp_protect *client, struct lp_protect *serve
 	}
 	/* RFC 5246 section 6.3: MAC keys, keys, IVs; of each the client's first. */
 	take(&c, client->keys->mac, server->keys->mac, mac_key_size(params->suite));
-	take(&c, client->keys->key, server->keys->key, info->key_material);
+	take(&c, client->keys->key, server->keys->key, info->key);
 	take(&c, client->keys->iv, server->keys->iv, info->iv);
 	set_up(client, cache, params);
 	set_up(server, cache, params);
 	return LP_OK;
+}
+
+/* RFC 2246 section 6.3.1: the key block of an EXPORT suite has MAC keys and a few
+ * bytes for each write key; these and the IVs are made of them with the randoms. */
+static enum lp_err stretch(const struct lp_kdf *kdf, const struct lp_suite *suite,
+			   const uint8_t *raw, const uint8_t client_random[32],
+			   const uint8_t server_random[32], uint8_t *out)
+{
+	const struct lp_cipher_info *info = lp_cipher_info(suite->cipher);
+	const size_t macs = 2 * mac_key_size(suite);
+	uint8_t *key = out + macs, *iv = key + 2 * (size_t)info->key;
+	enum lp_err err = LP_OK;
+
+	memcpy(out, raw, macs);
+	for (size_t i = 0; !err && i < 2; i++) {
+		const lp_span few = { raw + macs + i * info->key_material, info->key_material };
+
+		err = lp_kdf_export_key(kdf, few, i == 0, client_random, server_random,
+					key + i * info->key, info->key);
+		if (!err)
+			err = lp_kdf_export_iv(kdf, i == 0, client_random, server_random,
+					       iv + i * info->iv, info->iv);
+	}
+	return err;
+}
+
+static enum lp_err export_block(const struct lp_kdf *kdf, const struct lp_suite *suite,
+				const uint8_t master[LP_MASTER_SIZE],
+				const uint8_t client_random[32], const uint8_t server_random[32],
+				uint8_t *out)
+{
+	const size_t n = 2 * (mac_key_size(suite) + lp_cipher_info(suite->cipher)->key_material);
+	uint8_t *raw = lp_secret_alloc(n);
+	enum lp_err err;
+
+	if (!raw)
+		return LP_E_NOMEM;
+	err = lp_kdf_key_block(kdf, master, client_random, server_random, raw, n);
+	if (!err)
+		err = stretch(kdf, suite, raw, client_random, server_random, out);
+	lp_secret_free(raw, n);
+	return err;
 }
 
 enum lp_err lp_protect_derive(struct lp_protect *client, struct lp_protect *server,
@@ -148,7 +194,11 @@ enum lp_err lp_protect_derive(struct lp_protect *client, struct lp_protect *serv
 	block = lp_secret_alloc(n);
 	if (!block)
 		return LP_E_NOMEM;
-	err = lp_kdf_key_block(&kdf, master, client_random, server_random, block, n);
+	if (params->suite->exported)
+		err = export_block(&kdf, params->suite, master, client_random, server_random,
+				   block);
+	else
+		err = lp_kdf_key_block(&kdf, master, client_random, server_random, block, n);
 	if (!err)
 		err = lp_protect_setup(client, server, cache, params, block, n);
 	lp_secret_free(block, n);
@@ -177,7 +227,7 @@ static enum lp_err make_contexts(const struct lp_protect *p, struct lp_ctx_pair 
 		err = p->cipher->cipher_new(p->suite->cipher,
 					    lp_span_of(p->keys->key, info->key), &pair->cipher);
 	}
-	if (!err && p->suite->mac) {
+	if (!err && p->suite->mac && p->version > SSL30) {
 		pair->mac_provider = p->base;
 		err = p->base->mac_new(p->suite->mac,
 				       lp_span_of(p->keys->mac, mac_key_size(p->suite)),
@@ -261,6 +311,25 @@ static void mac_header(const struct opening *o, size_t length, uint8_t h[MAC_HEA
 	h[12] = (uint8_t)length;
 }
 
+/* RFC 6101 section 5.2.3.1: hash(secret + pad_2 + hash(secret + pad_1 + seq_num +
+ * type + length + content)). */
+static enum lp_err ssl3_mac(const struct opening *o, lp_span bytes, uint8_t *out)
+{
+	const enum lp_digest digest = (enum lp_digest)o->p->suite->mac;
+	const size_t size = lp_digest_size(digest), pad = digest == LP_MD5 ? 48 : 40;
+	const lp_span secret = { o->p->keys->mac, size };
+	uint8_t pad1[SSL3_PAD_MAX], pad2[SSL3_PAD_MAX], header[MAC_HEADER], inner[LP_DIGEST_MAX];
+	const lp_span first[] = { secret, { pad1, pad }, { header, 9 }, { header + 11, 2 }, bytes };
+	const lp_span second[] = { secret, { pad2, pad }, { inner, size } };
+	enum lp_err err;
+
+	memset(pad1, 0x36, sizeof pad1);
+	memset(pad2, 0x5c, sizeof pad2);
+	mac_header(o, bytes.n, header); /* but for the version */
+	err = lp_digest_once(o->p->base, digest, first, 5, inner);
+	return err ? err : lp_digest_once(o->p->base, digest, second, 3, out);
+}
+
 /* RFC 5246 section 6.2.3.1. */
 static enum lp_err check_mac(struct opening *o, lp_span bytes, const uint8_t *mac)
 {
@@ -269,21 +338,24 @@ static enum lp_err check_mac(struct opening *o, lp_span bytes, const uint8_t *ma
 	enum lp_err err;
 
 	mac_header(o, bytes.n, header);
-	err = o->p->base->mac(o->ctx->mac, parts, 2, want);
+	if (o->p->version == SSL30)
+		err = ssl3_mac(o, bytes, want);
+	else
+		err = o->p->base->mac(o->ctx->mac, parts, 2, want);
 	if (err)
 		return err;
 	return lp_equal_ct(want, mac, o->p->mac_len) ? LP_OK : refuse(o, "mac");
 }
 
 /* RFC 5246 6.2.3.2: the last byte is padding_length, and every byte of the padding
- * has that value. */
+ * has that value; in SSL 3.0 (RFC 6101 5.2.3.2) it may have any, and nobody checks. */
 static enum lp_err strip_padding(struct opening *o, size_t n, size_t behind, size_t *left)
 {
 	size_t pad = o->out[n - 1];
 
 	if (pad + 1 + behind > n)
 		return refuse(o, "padding");
-	for (size_t i = n - 1 - pad; i < n - 1; i++)
+	for (size_t i = n - 1 - pad; o->p->version > SSL30 && i < n - 1; i++)
 		if (o->out[i] != pad)
 			return refuse(o, "padding");
 	*left = n - 1 - pad - behind;

@@ -1,10 +1,11 @@
-/* lp_protect: the cipher state of one direction in one epoch, SSL 3.0's successors
- * up to TLS 1.2 (RFC 5246 section 6.2.3, RFC 7366, RFC 5288, 6655, 7905).
+/* lp_protect: the cipher state of one direction in one epoch, SSL 3.0 to TLS 1.2
+ * (RFC 6101 section 5.2.3, RFC 5246 section 6.2.3, RFC 7366, RFC 5288, 6655, 7905).
  *
  * Raw keys, IV and the sequence number to come are its own, in secret memory; library
  * contexts are made from them when needed and live in a bounded cache that the
  * worker owns (stream ciphers excepted: their context is their state and stays with
- * the direction). Opening a record allocates nothing once its context is there.
+ * the direction). Opening a record allocates nothing once its context is there, but
+ * for the MAC of SSL 3.0, which is no HMAC.
  *
  * A record that does not open leaves everything as it was, so it can be tried again
  * with another sequence number, another key or another copy of the bytes.
@@ -21,9 +22,9 @@ struct lp_protect_params {
 	const struct lp_suite *suite;
 	const struct lp_crypto *cipher;  /* provider of the suite's cipher (lp_crypto_set) */
 	const struct lp_crypto *base;    /* provider of the MAC and the PRF */
-	uint16_t version;                /* 0x0301 … 0x0303 */
+	uint16_t version;                /* 0x0300 … 0x0303 */
 	uint16_t epoch;                  /* counts the session's key changes, from 1 */
-	bool etm;                        /* RFC 7366 was negotiated; counts for CBC only */
+	bool etm;                        /* RFC 7366 was negotiated; counts for CBC in TLS only */
 	bool truncated_hmac;             /* RFC 6066 section 7 was negotiated */
 };
 
@@ -65,19 +66,20 @@ struct lp_protect {
 	bool etm;
 };
 
-/* Bytes of key_block that both directions need together (RFC 5246 section 6.3). */
+/* Bytes of key_block that both directions need together (RFC 5246 section 6.3). Of
+ * an EXPORT suite those after stretching: MAC keys, final write keys, IVs. */
 size_t lp_protect_key_block_size(const struct lp_protect_params *params);
 
 /* Sets up both directions from a key block of that size; both are empty before
  * ({0}) and to be cleared by the caller. LP_E_UNSUPPORTED: limpid cannot open
- * records of this suite in this version (SSL 3.0, no MAC at all, EXPORT, a cipher
- * that the provider has not). The sequence numbers start at 0. */
+ * records of this suite in this version (no MAC at all, an AEAD below TLS 1.2, a
+ * cipher that the provider has not). The sequence numbers start at 0. */
 LP_MUST enum lp_err lp_protect_setup(struct lp_protect *client, struct lp_protect *server,
 				     struct lp_ctx_cache *cache,
 				     const struct lp_protect_params *params,
 				     const uint8_t *key_block, size_t n);
 
-/* The same, from the master secret and both randoms. */
+/* The same, from the master secret and both randoms; stretches EXPORT keys. */
 LP_MUST enum lp_err lp_protect_derive(struct lp_protect *client, struct lp_protect *server,
 				      struct lp_ctx_cache *cache,
 				      const struct lp_protect_params *params,

@@ -40,7 +40,7 @@ enum lp_auth {
 	LP_AUTH_TLS13,
 };
 
-/* lp_suite.cipher of what enum lp_cipher has no name for (SM4-CBC, GOST, AEGIS …). */
+/* lp_suite.cipher of what enum lp_cipher has no name for (GOST, AEGIS …). */
 #define LP_SUITE_CIPHER_OTHER LP_CIPHER_COUNT
 
 struct lp_suite {

@@ -3,7 +3,8 @@
  * whole messages with their 4-byte headers, both directions, in protocol order.
  *
  * Until ServerHello has said which hash it is, messages are kept raw; then they run
- * through the hash and the memory is given back. The caller leaves HelloRequest out.
+ * through the hash and the memory is given back; in SSL 3.0 they stay raw, since its
+ * Finished is no function of their hash. The caller leaves HelloRequest out.
  * What did not arrive is declared with lp_transcript_break(): from then on there is
  * nothing to compare with, and peek says so.
  *
@@ -37,6 +38,12 @@ LP_MUST enum lp_err lp_transcript_add(struct lp_transcript *t, lp_span message);
 LP_MUST enum lp_err lp_transcript_begin(struct lp_transcript *t, enum lp_digest digest);
 
 void lp_transcript_break(struct lp_transcript *t);
+
+/* All messages so far as they are, empty after begin or if one is missing. */
+static inline lp_span lp_transcript_raw(const struct lp_transcript *t)
+{
+	return lp_buf_span(&t->raw);
+}
 
 /* The hash of all so far; it runs on. out has LP_DIGEST_MAX bytes. *n is 0 if it
  * is not known (broken, or before begin). */

@@ -2,7 +2,8 @@
  *
  *   server PORT KEYSTORE none|request       until it is killed
  *   client PORT KEYSTORE|none DIR VERSION:SUITE ...
- *       one connection each; DIR/N.in and DIR/N.out get what was sent and received
+ *       one connection each; DIR/N.in and DIR/N.out get what was sent and received.
+ *       VERSION may be several, joined by "+": SSLv2Hello+SSLv3 sends a hello of that form
  *
  * The client sends three bytes of length and so many bytes; the server sends them back,
  * each XOR 0x5a, and closes. -Djdk.tls.useExtendedMasterSecret=false turns EMS off; JSSE
@@ -83,10 +84,10 @@ public class Peer {
 		int port = Integer.parseInt(a[1]);
 		if (a[0].equals("server")) {
 			SSLServerSocket ss = (SSLServerSocket) context(a[2]).getServerSocketFactory().createServerSocket(port, 64);
-			ss.setEnabledProtocols(new String[] { "TLSv1", "TLSv1.1", "TLSv1.2" });
+			ss.setEnabledProtocols(new String[] { "SSLv2Hello", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2" });
 			List<String> rsa = new ArrayList<>();
 			for (String s : ss.getSupportedCipherSuites())
-				if (s.startsWith("TLS_RSA_WITH_AES"))
+				if (s.startsWith("TLS_RSA_") || s.startsWith("SSL_RSA_"))
 					rsa.add(s);
 			ss.setEnabledCipherSuites(rsa.toArray(new String[0]));
 			if (a[3].equals("request"))
@@ -108,7 +109,7 @@ public class Peer {
 			System.arraycopy(body, 0, sent, 3, body.length);
 			/* A context each: no session is resumed. */
 			try (SSLSocket s = (SSLSocket) context(a[2]).getSocketFactory().createSocket("127.0.0.1", port)) {
-				s.setEnabledProtocols(new String[] { what[0] });
+				s.setEnabledProtocols(what[0].split("\\+"));
 				s.setEnabledCipherSuites(new String[] { what[1] });
 				s.getOutputStream().write(sent);
 				s.getOutputStream().flush();

@@ -198,6 +198,7 @@ static const char *evp_name(enum lp_cipher cipher)
 	case LP_DES40_CBC:
 		return "DES-CBC";
 	case LP_RC2_CBC_40:
+	case LP_RC2_CBC_56:
 		return "RC2-CBC";
 	case LP_RC4_40:
 	case LP_RC4_56:

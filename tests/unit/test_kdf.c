@@ -185,6 +185,67 @@ START_TEST(derivations_as_openssl_makes_them)
 END_TEST
 #endif
 
+/* RFC 6101 sections 6.1, 6.2.2, 5.6.9 and RFC 2246 section 6.3.1, worked out once more
+ * with another language's hashlib. */
+START_TEST(ssl3_and_export)
+{
+	static const char master_hex[] = "01bc3b9ba68a5a79b630bd361fe2b4ddd246cbf7966b33fe1de2211b488d888a"
+					 "ff4e2592465f2fc2464e55a92e2b7547";
+	static const char block_hex[] = "155fd57067fd02fa2f828b7fa7091b757c7f75602703bf9e83241b33710b52a7"
+					"a2beebc244ca5aac82b737472d317c1154601152c4052289dc8b5fb0967a80ab"
+					"f189ff826b1ec7f41c3d1a5cb5be9f4543a2953aa71468566e44e8b14729e64d"
+					"184565a26ef902f0";
+	static const struct {
+		uint16_t version;
+		const char *key[2], *iv[2]; /* server, client */
+	} want[] = {
+		{ 0x0300, { "4f9d8a2884c43bcebdddcc88955ce00d", "4fb6d6484f10ae97ff625d8b002d52a7" },
+		  { "63b8f42b13dbccad", "5e2dc597dc8f71e2" } },
+		{ 0x0301, { "df6d5563d81a2123c6d112bbd046c674", "8b2b53b458ea9595f2bd1ee8e5728946" },
+		  { "b14dbdf693dd0bd8", "a1954aa00f605f6c" } },
+	};
+	static const uint8_t few[] = { 1, 2, 3, 4, 5 };
+	struct lp_kdf k = { providers[_i], 0x0300, LP_SHA256 };
+	uint8_t pm[48] = { 3, 0 }, both[64], messages[200], expect[128], got[512];
+	const uint8_t *c = both, *s = both + 32;
+
+	for (int i = 0; i < 46; i++)
+		pm[2 + i] = (uint8_t)i;
+	for (int i = 0; i < 32; i++) {
+		both[i] = (uint8_t)(0x40 + i);
+		both[32 + i] = (uint8_t)(0x80 + i);
+	}
+	for (int i = 0; i < 200; i++)
+		messages[i] = (uint8_t)i;
+	ck_assert_int_eq(lp_kdf_master(&k, lp_span_of(pm, 48), false, lp_span_of(both, 64), got), LP_OK);
+	ck_assert_mem_eq(got, unhex(expect, master_hex).p, 48);
+	memcpy(pm, got, 48);
+	ck_assert_int_eq(lp_kdf_master(&k, lp_span_of(pm, 48), true, lp_span_of(both, 36), got),
+			 LP_E_UNSUPPORTED);
+	ck_assert_int_eq(lp_kdf_key_block(&k, pm, c, s, got, 104), LP_OK);
+	ck_assert_mem_eq(got, unhex(expect, block_hex).p, 104);
+	ck_assert_int_eq(lp_kdf_key_block(&k, pm, c, s, got, 417), LP_E_ARG);
+	ck_assert_int_eq(lp_kdf_ssl3_finished(&k, pm, true, lp_span_of(messages, 200), got), LP_OK);
+	ck_assert_mem_eq(got, unhex(expect, "63beedae60288b10f1b56fd2350759e61e25836e03cc70878d3414a1"
+				    "47a2748ef1cd1bc8").p, 36);
+	ck_assert_int_eq(lp_kdf_ssl3_finished(&k, pm, false, lp_span_of(messages, 200), got), LP_OK);
+	ck_assert_mem_eq(got, unhex(expect, "45ca789b3a8d9ad0faa50c3540a8347193d9d9abc69e5eb5df7eea96"
+				    "f884da4f9b37f8c5").p, 36);
+	k.version = 0x0301;
+	ck_assert_int_eq(lp_kdf_ssl3_finished(&k, pm, false, lp_span_of(messages, 200), got),
+			 LP_E_UNSUPPORTED);
+	for (size_t i = 0; i < 2; i++)
+		for (int client = 0; client < 2; client++) {
+			k.version = want[i].version;
+			ck_assert_int_eq(lp_kdf_export_key(&k, lp_span_of(few, 5), client, c, s, got, 16), LP_OK);
+			ck_assert_mem_eq(got, unhex(expect, want[i].key[client]).p, 16);
+			ck_assert_int_eq(lp_kdf_export_iv(&k, client, c, s, got, 8), LP_OK);
+			ck_assert_mem_eq(got, unhex(expect, want[i].iv[client]).p, 8);
+			ck_assert_int_eq(lp_kdf_export_iv(&k, client, c, s, got, 17), LP_E_ARG);
+		}
+}
+END_TEST
+
 Suite *suite_kdf(void)
 {
 	Suite *s = suite_create("kdf");
@@ -192,6 +253,7 @@ Suite *suite_kdf(void)
 
 	tcase_add_loop_test(t, prf_vectors, 0, PROVIDERS);
 	tcase_add_loop_test(t, prf_refuses, 0, PROVIDERS);
+	tcase_add_loop_test(t, ssl3_and_export, 0, PROVIDERS);
 #ifdef LP_WITH_OPENSSL
 	tcase_add_loop_test(t, derivations_as_openssl_makes_them, 0, PROVIDERS);
 #endif

@@ -41,12 +41,40 @@ static const int md_types[] = {
 	[LP_SHA384] = MBEDTLS_MD_SHA384,
 };
 
+/* RFC 6101 section 5.2.3.1. */
+static void ssl3_mac(const struct sender *s, uint8_t type, lp_span bytes, uint8_t *out)
+{
+	const mbedtls_md_info_t *info = mbedtls_md_info_from_type((mbedtls_md_type_t)md_types[s->suite->mac]);
+	size_t size = lp_digest_size(s->suite->mac), pad = s->suite->mac == LP_MD5 ? 48 : 40, n = 0;
+	static uint8_t in[BIG + 200];
+	uint8_t inner[64];
+
+	memcpy(in, s->mac, size);
+	memset(in + size, 0x36, pad);
+	n = size + pad;
+	for (int i = 0; i < 8; i++)
+		in[n++] = (uint8_t)(s->seq >> (56 - 8 * i));
+	in[n++] = type;
+	in[n++] = (uint8_t)(bytes.n >> 8);
+	in[n++] = (uint8_t)bytes.n;
+	if (bytes.n)
+		memcpy(in + n, bytes.p, bytes.n);
+	mbedtls_md(info, in, n + bytes.n, inner);
+	memset(in + size, 0x5c, pad);
+	memcpy(in + size + pad, inner, size);
+	mbedtls_md(info, in, size + pad + size, out);
+}
+
 static void hmac(const struct sender *s, uint8_t type, lp_span bytes, uint8_t *out)
 {
 	uint8_t header[13], full[64];
 	mbedtls_md_context_t md;
 	const mbedtls_md_info_t *info = mbedtls_md_info_from_type((mbedtls_md_type_t)md_types[s->suite->mac]);
 
+	if (s->version == 0x300) {
+		ssl3_mac(s, type, bytes, out);
+		return;
+	}
 	for (int i = 0; i < 8; i++)
 		header[i] = (uint8_t)(s->seq >> (56 - 8 * i));
 	header[8] = type;
@@ -93,7 +121,11 @@ static size_t seal_cbc(struct sender *s, uint8_t type, const uint8_t *in, size_t
 		body += s->mac_len;
 	}
 	pad = block - 1 - body % block + s->padding * block;
-	memset(plain + body, (int)pad, pad + 1);
+	if (s->version == 0x300) /* it may hold anything */
+		help_fill(plain + body, pad, (uint32_t)s->seq + 5);
+	else
+		memset(plain + body, (int)pad, pad);
+	plain[body + pad] = (uint8_t)pad;
 	body += pad + 1;
 	if (!encrypt(s, iv, (lp_span){ NULL, 0 }, plain, body, out + at, NULL))
 		return 0;
@@ -177,7 +209,7 @@ static void pair_init(struct pair *x, struct lp_ctx_cache *cache, const struct l
 
 	*x = (struct pair){ .params = { suite, crypto, crypto, version, 1, etm, truncated } };
 	n = lp_protect_key_block_size(&x->params);
-	ck_assert_uint_eq(n, 2 * (mac + info->key_material + info->iv));
+	ck_assert_uint_eq(n, 2 * (mac + info->key + info->iv));
 	help_fill(block, n, 5);
 	ck_assert_int_eq(lp_protect_setup(&x->reader[0], &x->reader[1], cache, &x->params, block, n), LP_OK);
 	for (int i = 0; i < 2; i++) {
@@ -244,6 +276,13 @@ static void opens(struct lp_protect *p, uint16_t version, const uint8_t *f, size
 typedef void each_fn(const struct lp_crypto *crypto, const struct lp_suite *suite, uint16_t version,
 		     bool etm);
 
+static uint16_t first_version(const struct lp_suite *s, const struct lp_cipher_info *info)
+{
+	if (info->kind == LP_KIND_AEAD)
+		return 0x303;
+	return s->mac == LP_MD5 || s->mac == LP_SHA1 ? 0x300 : 0x301;
+}
+
 static int each_suite(each_fn *fn, bool only_aes)
 {
 	bool seen[LP_CIPHER_COUNT][LP_MD5_SHA1 + 1] = { { false } };
@@ -255,7 +294,7 @@ static int each_suite(each_fn *fn, bool only_aes)
 		const struct lp_suite *s = &t[i];
 		const struct lp_cipher_info *info;
 
-		if (s->cipher >= LP_CIPHER_COUNT || s->exported || s->kx == LP_KX_TLS13 ||
+		if (s->cipher >= LP_CIPHER_COUNT || s->kx == LP_KX_TLS13 ||
 		    s->kx == LP_KX_NULL || s->mac == LP_SM3 || seen[s->cipher][s->mac])
 			continue;
 		info = lp_cipher_info(s->cipher);
@@ -265,8 +304,8 @@ static int each_suite(each_fn *fn, bool only_aes)
 		for (int p = 0; p < PROVIDERS; p++) {
 			if (info->kind != LP_KIND_NULL && !providers[p]->has_cipher(s->cipher))
 				continue;
-			for (uint16_t v = info->kind == LP_KIND_AEAD ? 0x303 : 0x301; v <= 0x303; v++)
-				for (int etm = 0; etm <= (info->kind == LP_KIND_CBC); etm++, count++)
+			for (uint16_t v = first_version(s, info); v <= 0x303; v++)
+				for (int etm = 0; etm <= (v > 0x300 && info->kind == LP_KIND_CBC); etm++, count++)
 					fn(providers[p], s, v, etm);
 		}
 	}
@@ -348,7 +387,8 @@ static void every_byte_counts(const struct lp_crypto *crypto, const struct lp_su
 	refused(p, 2, LP_CONTENT_DATA, version, fragment, len);
 	refused(p, 1ULL << 63 | 1, LP_CONTENT_DATA, version, fragment, len);
 	refused(p, 1, LP_CONTENT_ALERT, version, fragment, len);
-	refused(p, 1, LP_CONTENT_DATA, version ^ 1, fragment, len);
+	if (version > 0x300) /* there the MAC does not cover it */
+		refused(p, 1, LP_CONTENT_DATA, version ^ 1, fragment, len);
 	refused(&x.reader[1], 1, LP_CONTENT_DATA, version, fragment, len);
 	struct lp_sealed rec = { LP_CONTENT_DATA, version, { fragment, len } };
 	ck_assert_int_eq(lp_protect_open(p, 2, 1, &rec, out, sizeof out, &n, &why), LP_E_AUTH);
@@ -373,6 +413,52 @@ START_TEST(records_tampered_with)
 		if (providers[p]->has_cipher(LP_3DES_EDE_CBC))
 			every_byte_counts(providers[p], lp_suite_find(0x000a), 0x301, false);
 	}
+}
+END_TEST
+
+/* RFC 2246 section 6.3.1: the write keys are stretched, and the IVs are no secret. */
+START_TEST(export_keys_are_stretched)
+{
+	static const uint16_t suites[] = { 0x0003, 0x0008, 0x0006, 0x0060, 0x0062 };
+	struct lp_ctx_cache cache;
+	uint8_t master[48], c[32], s[32], raw[128];
+
+	help_fill(master, 48, 1);
+	help_fill(c, 32, 2);
+	help_fill(s, 32, 3);
+	lp_ctx_cache_init(&cache, 4);
+	for (size_t i = 0; i < sizeof suites / sizeof suites[0]; i++)
+		for (uint16_t v = 0x300; v <= 0x303; v++) {
+			const struct lp_crypto *crypto = providers[PROVIDERS - 1];
+			const struct lp_suite *suite = lp_suite_find(suites[i]);
+			const struct lp_cipher_info *info = lp_cipher_info(suite->cipher);
+			const struct lp_protect_params params = { suite, crypto, crypto, v, 1, false, false };
+			const struct lp_kdf kdf = { crypto, v, LP_SHA256 };
+			size_t mac = lp_digest_size(suite->mac), few = info->key_material, len;
+			struct lp_protect p[2] = { { 0 } };
+			static struct sender sender;
+
+			if (!crypto->has_cipher(suite->cipher))
+				continue;
+			ck_assert_int_eq(lp_kdf_key_block(&kdf, master, c, s, raw, 2 * (mac + few)), LP_OK);
+			ck_assert_int_eq(lp_protect_derive(&p[0], &p[1], &cache, &params, master, c, s), LP_OK);
+			for (int dir = 0; dir < 2; dir++) {
+				const lp_span key = { raw + 2 * mac + (size_t)dir * few, few };
+
+				sender = (struct sender){ .suite = suite, .info = info, .version = v, .mac_len = mac };
+				memcpy(sender.mac, raw + (size_t)dir * mac, mac);
+				ck_assert_int_eq(lp_kdf_export_key(&kdf, key, !dir, c, s, sender.key, info->key), LP_OK);
+				ck_assert_int_eq(lp_kdf_export_iv(&kdf, !dir, c, s, sender.iv, info->iv), LP_OK);
+				for (size_t n = 20; n < 23; n++) {
+					help_fill(content, n, 1);
+					len = seal(&sender, LP_CONTENT_DATA, content, n, fragment);
+					ck_assert_uint_gt(len, 0);
+					opens(&p[dir], v, fragment, len, content, n);
+				}
+				lp_protect_clear(&p[dir]);
+			}
+		}
+	lp_ctx_cache_clear(&cache);
 }
 END_TEST
 
@@ -547,13 +633,14 @@ START_TEST(what_cannot_be_set_up)
 	static const struct {
 		uint16_t suite, version;
 	} cases[] = {
-		{ 0x002f, 0x300 }, /* SSL 3.0 has another MAC */
+		{ 0x003c, 0x300 }, /* SSL 3.0 has no SHA-256 */
+		{ 0x009c, 0x300 },
+		{ 0x002f, 0x002 },
 		{ 0x002f, 0x304 },
 		{ 0x009c, 0x302 }, /* AEAD needs TLS 1.2 */
 		{ 0x0000, 0x303 }, /* nothing is protected */
-		{ 0x0003, 0x301 }, /* EXPORT */
 		{ 0x1301, 0x303 },
-		{ 0xe011, 0x303 }, /* a cipher without a name */
+		{ 0xc100, 0x303 }, /* a cipher without a name */
 	};
 	struct lp_ctx_cache cache;
 	struct lp_protect a = { 0 }, b = { 0 };
@@ -674,6 +761,7 @@ Suite *suite_protect(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, records_of_every_suite);
 	tcase_add_test(t, records_tampered_with);
+	tcase_add_test(t, export_keys_are_stretched);
 	tcase_add_test(t, padding_in_detail);
 	tcase_add_test(t, truncated_hmac);
 	tcase_add_test(t, records_passed_by);
