@@ -149,6 +149,7 @@ struct help_key {
 	struct lp_key key;
 	struct lp_rsa *rsa;
 	struct known *known; /* one RSA operation for each input */
+	unsigned left;       /* operations */
 };
 
 struct help_key *help_key_new(const struct lp_crypto_set *crypto, const char *path)
@@ -163,10 +164,16 @@ struct help_key *help_key_new(const struct lp_crypto_set *crypto, const char *pa
 	n = fread(bytes, 1, sizeof bytes, f);
 	fclose(f);
 	k->crypto = *crypto;
+	k->left = UINT32_MAX;
 	HELP_REQUIRE(lp_key_load(&k->key, lp_span_of(bytes, n), (lp_span){ NULL, 0 }, why) ==
 		     LP_OK);
 	HELP_REQUIRE(crypto->rsa->rsa_new(lp_secret_span(&k->key.der), &k->rsa) == LP_OK);
 	return k;
+}
+
+void help_key_limit(struct help_key *k, unsigned operations)
+{
+	k->left = operations;
 }
 
 void help_key_free(struct help_key *k)
@@ -187,20 +194,23 @@ void help_key_free(struct help_key *k)
 static const uint8_t *premaster(struct help_key *k, lp_span input)
 {
 	const struct lp_hash_seed seed = { 1, 2 };
+	static const uint8_t substitute[LP_PREMASTER_SIZE] = { 3, 3, 7 };
 	uint64_t id = lp_hash(&seed, input.p, input.n);
-	uint8_t block[1024], substitute[LP_PREMASTER_SIZE];
+	uint8_t block[1024];
 	struct known *i;
 
 	for (i = k->known; i; i = i->next)
 		if (i->input == id)
 			return i->premaster;
+	if (!k->left || input.n != k->key.bits / 8)
+		return substitute;
+	k->left--;
 	i = calloc(1, sizeof *i);
 	HELP_REQUIRE(i && input.n <= sizeof block);
 	i->input = id;
 	i->next = k->known;
 	k->known = i;
-	memset(substitute, 7, sizeof substitute);
-	if (input.n != k->key.bits / 8 || k->crypto.rsa->rsa_private(k->rsa, input.p, block))
+	if (k->crypto.rsa->rsa_private(k->rsa, input.p, block))
 		memcpy(i->premaster, substitute, sizeof substitute);
 	else
 		lp_premaster_unpad(block, input.n, substitute, i->premaster);
@@ -212,7 +222,7 @@ static const uint8_t *premaster(struct help_key *k, lp_span input)
 static struct help_session *current(struct help_told *t)
 {
 	HELP_REQUIRE(t->open && t->n);
-	return &t->session[t->n - 1];
+	return &t->session[(t->n - 1) % HELP_SESSIONS];
 }
 
 static void say(struct help_told *t, int dir, const char *text, const struct lp_when *when)
@@ -286,14 +296,25 @@ static void on_proven(void *owner, const struct lp_handshake *hs, char *name, si
 	snprintf(name, size, "test-key");
 }
 
+static void session_clear(struct help_session *s)
+{
+	lp_buf_clear(&s->clear[0]);
+	lp_buf_clear(&s->clear[1]);
+	lp_snapshot_unref(s->begun);
+	lp_snapshot_unref(s->ready);
+	lp_snapshot_unref(s->ended);
+	free(s->result);
+}
+
 static void on_begin(void *owner, struct lp_snapshot *facts, const struct lp_when *when)
 {
 	struct help_told *t = owner;
 	struct help_session *s;
 
-	HELP_REQUIRE(!t->open && t->n < HELP_SESSIONS);
+	HELP_REQUIRE(!t->open);
 	t->open = true;
-	s = &t->session[t->n++];
+	s = &t->session[t->n++ % HELP_SESSIONS];
+	session_clear(s);
 	*s = (struct help_session){ .begun = facts };
 	lp_buf_init(&s->clear[0], SIZE_MAX / 2);
 	lp_buf_init(&s->clear[1], SIZE_MAX / 2);
@@ -579,16 +600,8 @@ void help_play(struct help_told *t, const struct help_flow *flow, const struct h
 
 void help_told_clear(struct help_told *t)
 {
-	for (size_t i = 0; i < t->n; i++) {
-		struct help_session *s = &t->session[i];
-
-		lp_buf_clear(&s->clear[0]);
-		lp_buf_clear(&s->clear[1]);
-		lp_snapshot_unref(s->begun);
-		lp_snapshot_unref(s->ready);
-		lp_snapshot_unref(s->ended);
-		free(s->result);
-	}
+	for (size_t i = 0; i < t->n && i < HELP_SESSIONS; i++)
+		session_clear(&t->session[i]);
 	lp_ctx_cache_clear(&t->contexts);
 	lp_buf_clear(&t->order);
 	lp_buf_clear(&t->places);

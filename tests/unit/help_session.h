@@ -45,6 +45,8 @@ void help_trace_clear(struct help_trace *t);
 struct help_key;
 struct help_key *help_key_new(const struct lp_crypto_set *crypto, const char *path);
 void help_key_free(struct help_key *k);
+/* From now on so many RSA operations at most; what else is asked gets a substitute. */
+void help_key_limit(struct help_key *k, unsigned operations);
 
 /* ---- how it is played ---- */
 
@@ -91,7 +93,7 @@ struct help_told {
 	struct lp_stage stage;
 	struct lp_tls_env env;
 	struct lp_ctx_cache contexts;
-	struct help_session session[HELP_SESSIONS];
+	struct help_session session[HELP_SESSIONS]; /* the last of them, number n in [n % …] */
 	size_t n;                 /* sessions begun */
 	uint64_t plain[2];        /* clear bytes outside sessions, by side */
 	struct lp_buf order;      /* events as text */
