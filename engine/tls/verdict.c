@@ -104,76 +104,83 @@
 	  "  openssl x509 -in cert.pem -pubkey -noout | openssl pkey -pubin -outform DER | sha256sum\n") \
 	X(FORWARD_SECRET, "forward-secret", OPAQUE, true,                                       \
 	  "forward-secret key exchange: no server key opens it",                                \
-	  "Have the server prefer suites with RSA key exchange (TLS_RSA_WITH_...) where you "   \
-	  "may: its private key opens those.",                                                  \
+	  "Have one endpoint log its secrets and give limpid the log with -l, or have the server " \
+	  "prefer suites with RSA key exchange (TLS_RSA_WITH_...).",                            \
 	  "The peers chose DHE or ECDHE. Each of them made a key for this one connection\n"     \
 	  "and threw it away; the server's private key only signed. Nothing that a server\n"    \
 	  "keeps in its files opens such a session: that is what forward secrecy is for.\n"     \
 	  "\n"                                                                                  \
-	  "What to do, if you are entitled to read it and your policy allows: let the\n"        \
-	  "server prefer suites that begin with TLS_RSA_WITH on the path that you watch.\n"     \
-	  "Secrets that one of the endpoints logged would open it, too (SSLKEYLOGFILE);\n"      \
-	  "this release of limpid does not read them. Past captures stay closed.\n")            \
+	  "What to do, if you are entitled to read it: let one of the endpoints log its\n"      \
+	  "secrets (browsers, curl and many programs do when the environment variable\n"        \
+	  "SSLKEYLOGFILE names a file) and give that file to limpid with -l; or, where\n"       \
+	  "policy allows, let the server prefer suites that begin with TLS_RSA_WITH on the\n"   \
+	  "path that you watch. Without the secrets of their time past captures stay closed.\n") \
 	X(EXPORT_KEY, "export-key", OPAQUE, true,                                               \
 	  "an EXPORT suite with a temporary RSA key",                                           \
-	  "Turn EXPORT suites off: they protect nothing, and this key was thrown away.",        \
+	  "Turn EXPORT suites off: they protect nothing, and this key was thrown away. A key log " \
+	  "(-l) would open it.",                                                                \
 	  "The peers chose an EXPORT suite of the 1990s, and the server sent a temporary\n"     \
 	  "RSA key of at most 512 or 1024 bits in its ServerKeyExchange. The premaster\n"       \
 	  "secret is encrypted to that key, not to the one of the certificate, and it was\n"    \
 	  "never written to a file.\n"                                                          \
 	  "\n"                                                                                  \
 	  "What to do: disable EXPORT suites on both sides. They can be broken by anybody\n"    \
-	  "with a day of computing time, though not by limpid.\n")                              \
+	  "with a day of computing time, though not by limpid. A log of the endpoint's\n"       \
+	  "secrets (-l) opens such a session like any other.\n")                                \
 	X(STATIC_DH, "static-dh", OPAQUE, true,                                                 \
 	  "static Diffie-Hellman, which needs a key of that kind",                              \
-	  "Have the server prefer suites with RSA key exchange (TLS_RSA_WITH_...) where you "   \
-	  "may.",                                                                               \
+	  "Give limpid a log of the session's secrets with -l, or have the server prefer suites " \
+	  "with RSA key exchange (TLS_RSA_WITH_...).",                                          \
 	  "The key exchange used a fixed Diffie-Hellman key from the server's certificate\n"    \
 	  "(suites with DH_ or ECDH_ in their name, without the E that stands for\n"            \
 	  "ephemeral). The private half of that key would open it, but this release of\n"       \
-	  "limpid uses RSA keys only.\n"                                                        \
+	  "limpid uses RSA keys only. A log of one endpoint's secrets (-l) opens it too.\n"     \
 	  "\n"                                                                                  \
 	  "Such suites are rare. The detail names the suite.\n")                                \
 	X(PSK_UNKNOWN, "psk-unknown", OPAQUE, true,                                             \
 	  "a pre-shared key that is not known",                                                 \
-	  "This release takes no pre-shared keys; a suite with RSA key exchange would open.",   \
+	  "Give limpid a log of the session's secrets with -l; this release takes no pre-shared " \
+	  "keys.",                                                                              \
 	  "The peers proved themselves to each other with a key that both had beforehand,\n"    \
 	  "and that limpid has not. The client names it by an identity. This release of\n"      \
 	  "limpid does not take pre-shared keys.\n"                                             \
 	  "\n"                                                                                  \
-	  "Such suites are found in small devices. Where there is a choice, a suite that\n"     \
-	  "begins with TLS_RSA_WITH opens with the server's private key.\n")                    \
+	  "Such suites are found in small devices. Where one of the peers can log its\n"        \
+	  "secrets (SSLKEYLOGFILE), limpid opens the session with that log (-l). Where there\n" \
+	  "is a choice, a suite that begins with TLS_RSA_WITH opens with the server's private\n" \
+	  "key.\n")                                                                             \
 	X(SESSION_UNKNOWN, "session-unknown", OPAQUE, true,                                     \
 	  "resumes an earlier session by its id",                                               \
-	  "Where you may, turn the server's session cache off: every connection then has a "    \
-	  "key exchange of its own.",                                                           \
+	  "Start the capture before the session that it resumes, or give limpid a log of the "  \
+	  "session's secrets with -l.",                                                         \
 	  "This connection has no key exchange of its own. The peers took up the secret\n"      \
 	  "of an earlier connection, which both have kept under a session id, so the\n"         \
-	  "server's private key took no part in it. This release of limpid does not carry\n"    \
-	  "secrets over from the connections that it decrypted.\n"                              \
+	  "server's private key took no part in it. limpid remembers the secrets of the\n"      \
+	  "connections that it opened; that one it has not seen, not opened, or forgotten.\n"   \
 	  "\n"                                                                                  \
 	  "Evidence: the server answered with the session id that the client sent, and\n"       \
 	  "went on to ChangeCipherSpec without a certificate or key exchange.\n"                \
 	  "\n"                                                                                  \
-	  "What to do: for the time of the analysis, turn resumption off on the server\n"       \
-	  "(nginx: ssl_session_cache off; Apache: SSLSessionCache none), or start the\n"        \
-	  "client afresh, so that it has nothing to resume. Its first connection opens.\n")     \
+	  "What to do: capture from before the first connection of that client; or give\n"      \
+	  "limpid a key log (-l), where the lines CLIENT_RANDOM and RSA Session-ID count; or,\n" \
+	  "for the time of the analysis, turn resumption off on the server (nginx:\n"           \
+	  "ssl_session_cache off; Apache: SSLSessionCache none).\n")                            \
 	X(TICKET_UNKNOWN, "ticket-unknown", OPAQUE, true,                                       \
 	  "resumes an earlier session by a ticket",                                             \
-	  "Where you may, turn session tickets off on the server: every connection then has "   \
-	  "a key exchange of its own.",                                                         \
+	  "Start the capture before the session that it resumes, or give limpid a log of the "  \
+	  "session's secrets with -l.",                                                         \
 	  "This connection has no key exchange of its own. The client presented a session\n"    \
 	  "ticket, which holds the secret of an earlier connection, encrypted by the\n"         \
-	  "server for itself; the server's private key took no part in it. This release\n"      \
-	  "of limpid neither carries secrets over from the connections that it decrypted\n"     \
-	  "nor reads ticket keys.\n"                                                            \
+	  "server for itself; the server's private key took no part in it. limpid remembers\n"  \
+	  "the tickets that it saw being issued in the connections that it opened; this one\n"  \
+	  "is not among them. This release does not read ticket keys.\n"                        \
 	  "\n"                                                                                  \
 	  "Evidence: the client sent a ticket, and the server went on to ChangeCipherSpec\n"    \
 	  "without a certificate or key exchange.\n"                                            \
 	  "\n"                                                                                  \
-	  "What to do: for the time of the analysis, turn tickets off on the server\n"          \
-	  "(nginx: ssl_session_tickets off; Apache: SSLSessionTickets off), or start the\n"     \
-	  "client afresh, so that it has no ticket. Its first connection opens.\n")             \
+	  "What to do: capture from before the first connection of that client; or give\n"      \
+	  "limpid a key log (-l); or, for the time of the analysis, turn tickets off on the\n"  \
+	  "server (nginx: ssl_session_tickets off; Apache: SSLSessionTickets off).\n")          \
 	X(START_NOT_CAPTURED, "start-not-captured", OPAQUE, true,                               \
 	  "the connection was already open when the capture began",                             \
 	  "Start the capture before the connection, or make the client connect again.",         \
@@ -339,10 +346,10 @@
 	  "sent.\n")                                                                            \
 	X(KEY_TOO_LATE, "key-too-late", 0, false,                                               \
 	  "a key for it came when the records were gone",                                       \
-	  "Load keys before traffic arrives.",                                                  \
+	  "Wait longer with --key-wait, or have the endpoint write its key log at once.",       \
 	  "limpid watches live traffic without keeping it. When this session's keys were\n"     \
-	  "asked for they were not there, and it was passed over. A key or secret that\n"       \
-	  "fits has come since; it opens later sessions, not this one.\n")
+	  "asked for they were not there, nor did they come while it waited (--key-wait),\n"    \
+	  "and it was passed over. Its line in the key log has come since.\n")
 
 static const struct lp_verdict_text reasons[LP_REASON_COUNT] = {
 	[LP_REASON_NONE] = { "unknown", 0, true, "no reason was found", "", "" },
