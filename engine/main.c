@@ -297,6 +297,8 @@ static int open_capture(struct run *run)
 	};
 	enum lp_err err;
 
+	for (size_t i = 0; i < c->read.n; i++)
+		lp_capture_scan_secrets(c->read.item[i], &cc);
 	if (c->interface)
 		err = lp_capture_open_device(&run->capture, c->interface, &cc, run->why);
 	else

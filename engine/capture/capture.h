@@ -54,6 +54,11 @@ LP_MUST enum lp_err lp_capture_open_files(struct lp_capture **out, const char *c
 					  size_t n, bool merge,
 					  const struct lp_capture_config *config, char *why);
 
+/* Hands the secrets of a pcapng file to config's callback, wherever they stand in it, so
+ * that they are known before its first packet. Does nothing for what is no regular file
+ * or is compressed; faults show when the file is read. */
+void lp_capture_scan_secrets(const char *path, const struct lp_capture_config *config);
+
 /* The next packets, at most max (>= 1), into p. LP_OK with *n > 0; LP_OK with
  * *n == 0: nothing just now (device, or a pipe that was silent for 250 ms, or a
  * signal, or a long stretch that the filter does not want); LP_EOF: the end;

@@ -1,9 +1,11 @@
 /* capture/pcapng.c through files, each read in five ways with one result. */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "help_capture.h"
+#include "help_tool.h"
 
 static const uint64_t ts0 = 1700000000123456789ULL;
 
@@ -78,6 +80,44 @@ START_TEST(pcapng_secrets_come_before_their_packets)
 	mixed_pcapng(&w, ends);
 	help_read_way(&s, BYTES, w.p, w.n);
 	ck_assert_str_eq(s.secrets, "[0:544c534b:first][3:544c534b:then]");
+	help_pcap_clear(&w);
+}
+END_TEST
+
+static void note_secrets(void *user, uint32_t type, lp_span data)
+{
+	char *out = user;
+
+	ck_assert_uint_eq(type, 0x544c534b);
+	strncat(out, (const char *)data.p, data.n);
+	strcat(out, ";");
+}
+
+START_TEST(pcapng_secrets_are_found_wherever_they_stand)
+{
+	struct help_pcap w = { 0 };
+	char told[64] = "", path[128];
+	const struct lp_capture_config config = { .secrets = note_secrets, .user = told };
+	struct help_dir dir;
+	size_t ends[8];
+
+	mixed_pcapng(&w, ends);
+	for (int i = 0; i < 200; i++) /* more than a batch */
+		help_ng_packet(&w, 0, 1700000000ULL << 20, "dddd", 4, 0);
+	help_ng_secrets(&w, 0x544c534b, "late", 4);
+	help_dir_open(&dir);
+	snprintf(path, sizeof path, "%s/a", dir.path);
+	help_write(&dir, "a", w.p, w.n);
+	lp_capture_scan_secrets(path, &config);
+	ck_assert_str_eq(told, "first;then;late;");
+	/* No capture, no file, no regular file: nothing, and nothing is said. */
+	told[0] = '\0';
+	help_write(&dir, "a", "text", 4);
+	lp_capture_scan_secrets(path, &config);
+	lp_capture_scan_secrets(dir.path, &config);
+	lp_capture_scan_secrets("-", &config);
+	ck_assert_str_eq(told, "");
+	help_dir_close(&dir);
 	help_pcap_clear(&w);
 }
 END_TEST
@@ -289,6 +329,7 @@ Suite *suite_capture_pcapng(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, pcapng_sections_interfaces_and_blocks);
 	tcase_add_test(t, pcapng_secrets_come_before_their_packets);
+	tcase_add_test(t, pcapng_secrets_are_found_wherever_they_stand);
 	tcase_add_test(t, pcapng_clocks);
 	tcase_add_test(t, pcapng_cut_everywhere);
 	tcase_add_test(t, large_packets_and_blocks);
