@@ -220,6 +220,54 @@ t_live() {
 }
 
 # The IDS feed: Suricata finds in limpid's -w capture what it finds in the clear.
+# A key log that grows while limpid listens: a line that is there at once, one that comes
+# a little late, one that comes too late, and one in the file that replaces the first.
+t_keylog() {
+	local pid i diff log=$WORK/keys.log
+
+	link
+	: > "$WORK/expect.jsonl"
+	umask 077
+	nsenter -t "$FAR" --net "$LIMPID" -i veth2 -l "$log" -o "files:$WORK/live" "tcp port 4433" \
+		>"$WORK/live.log" 2>"$WORK/live.err" &
+	pid=$!
+	for i in $(seq 250); do
+		[ "$(far cat /proc/net/packet | wc -l)" -gt 1 ] && [ -e "$WORK/live" ] && break
+		sleep 0.02
+	done
+	server openssl
+	keyed() { # file for the secret, name, seconds for which the connection stays open
+		payload_text 3000 > "$WORK/in"
+		{ cat "$WORK/in"; sleep "$3"; echo CLOSE; } | OPENSSL_CONF=$(openssl_conf on on) nsenter -t "$FAR" --net \
+			openssl s_client -connect 10.9.0.1:4433 -tls1_2 -quiet -ign_eof -cipher ECDHE-RSA-AES128-GCM-SHA256 \
+			-keylogfile "$1" >"$WORK/out" 2>/dev/null
+		echo CLOSE >> "$WORK/in"
+		expect "key log: $2" 1.2 ECDHE-RSA-AES128-GCM-SHA256 on off no "$WORK/in" "$WORK/out"
+	}
+	ended() { for i in $(seq 300); do [ "$(lines "$WORK/live/index.jsonl")" -ge "$1" ] && return; sleep 0.02; done; }
+	keyed "$log" "a line in time" 0
+	ended 1
+	keyed "$WORK/late" "a line 0.8 s late" 0
+	sleep 0.8; cat "$WORK/late" >> "$log"
+	ended 2
+	{ sleep 3; cat "$WORK/later" >> "$log"; } &
+	keyed "$WORK/later" "a line too late" 4
+	jq -c 'if .name | test("too late") then {name, version, suite, ems, verdict: "opaque", reason: "forward-secret",
+		notes: ["key-too-late"]} else .secret = "key-log" end' "$WORK/expect.jsonl" > "$WORK/e" && mv "$WORK/e" "$WORK/expect.jsonl"
+	ended 3
+	mv "$log" "$log.1"
+	keyed "$log" "a new file" 0
+	ended 4
+	kill -INT $pid
+	for i in $(seq 250); do kill -0 $pid 2>/dev/null || break; sleep 0.02; done
+	wait $pid
+	want "interop keylog: ends with status 0" test $? = 0
+	diff=$(compare "$WORK/expect.jsonl" "$WORK/live" 2>&1)
+	[ -z "$diff" ] || { echo "$diff" | head -n 8; head -n 5 "$WORK/live.err"; }
+	want "interop keylog: lines in time open, the others are told apart" test -z "$diff"
+	servers_stop
+}
+
 t_suricata() {
 	local v x host d="$WORK/nginx./html"
 

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/run/lib.sh
 export LIMPID=${LIMPID:-./limpid} HELPERS=${HELPERS:-${BUILD:-build}/interop} LEVEL=short
 
-short="openssl nginx gnutls java live"
+short="openssl nginx gnutls java live keylog"
 all="openssl nginx gnutls java cross download many canary suricata"
 case ${1:-short} in
 short) shift; tests=${*:-$short} ;;
