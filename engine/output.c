@@ -26,6 +26,7 @@ struct output {
 	size_t options_n;
 	bool open;
 	bool failed;
+	bool said;           /* it has logged a line */
 };
 
 struct lp_outputs {
@@ -51,9 +52,10 @@ enum lp_err lp_outputs_new(struct lp_outputs **out, const struct lp_outputs_conf
 
 static void host_log(const struct lp_host *host, const char *line)
 {
-	const struct output *out = (const struct output *)(const void *)host;
+	struct output *out = (struct output *)(uintptr_t)host;
 
 	lp_log("%s: %s", out->plugin->name, line);
+	out->said = true;
 }
 
 /* The comma before the next "key=", or NULL: a file name may hold other commas. */
@@ -207,8 +209,12 @@ enum lp_err lp_outputs_open(struct lp_outputs *o, char *why)
 		if (out->plugin->open && out->plugin->open(&out->self, &out->host, out->arg,
 							   out->options, out->options_n)) {
 			why[0] = '\0'; /* it has said so itself */
+			if (!out->said)
+				snprintf(why, LP_WHY, "%.100s: could not be opened",
+					 out->plugin->name);
 			return LP_E_ARG;
 		}
+		out->said = false;
 		out->open = true;
 	}
 	return LP_OK;
@@ -227,7 +233,9 @@ static void stop_output(struct lp_outputs *o, struct output *out)
 {
 	out->failed = true;
 	o->failed = true;
-	lp_log("output '%s' failed and is stopped; the others go on", out->plugin->name);
+	if (!out->said)
+		lp_log("%s: failed%s", out->plugin->name,
+		       o->config.live ? " and is stopped" : "; the replay stops here");
 }
 
 /* A callback of every output that runs and has it. */
@@ -377,6 +385,8 @@ bool lp_outputs_close(struct lp_outputs *o, const struct lp_summary *summary)
 
 		if (out->open && out->plugin->close &&
 		    out->plugin->close(out->self, summary) && !out->failed) {
+			if (!out->said)
+				lp_log("%s: not everything could be written", out->plugin->name);
 			out->failed = true;
 			o->failed = true;
 		}

@@ -26,7 +26,7 @@ LP_MUST enum lp_err lp_outputs_new(struct lp_outputs **out, const struct lp_outp
  * in why (LP_WHY bytes) if there is no such output. */
 LP_MUST enum lp_err lp_outputs_add(struct lp_outputs *o, const char *spec, char *why);
 
-/* Opens them all, the session lines ("text") first unless named. LP_E_ARG: one
+/* Opens them all, the session lines ("text") last unless named. LP_E_ARG: one
  * refused, and has said why on stderr (why is empty then). */
 LP_MUST enum lp_err lp_outputs_open(struct lp_outputs *o, char *why);
 
@@ -44,7 +44,8 @@ void lp_outputs_tick(struct lp_outputs *o, uint64_t now_ns);
 /* Asks the outputs to reopen their files. */
 void lp_outputs_rotate(struct lp_outputs *o);
 
-/* True once any output failed. */
+/* True once any output was stopped for good. An output that fails says so in one
+ * line on stderr, its own or ours. */
 bool lp_outputs_failed(const struct lp_outputs *o);
 
 /* Sessions numbered so far. */

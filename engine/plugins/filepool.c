@@ -74,8 +74,10 @@ int lp_filepool_make(struct lp_filepool *pool, struct lp_pool_file *f, const cha
 
 	*f = (struct lp_pool_file){ .fd = -1 };
 	snprintf(f->name, sizeof f->name, "%s", name);
-	if (open_file(pool, f, O_CREAT | O_EXCL))
+	if (open_file(pool, f, O_CREAT | O_EXCL)) {
+		f->gone = errno == EEXIST;
 		return -1;
+	}
 	if (fstat(f->fd, &st))
 		return fault(pool, f);
 	f->made = 1;
@@ -88,12 +90,15 @@ static int reopen_file(struct lp_filepool *pool, struct lp_pool_file *f)
 {
 	struct stat st;
 
-	if (open_file(pool, f, O_NONBLOCK))
+	if (open_file(pool, f, O_NONBLOCK)) {
+		f->gone = errno == ENOENT || errno == ELOOP;
 		return -1;
+	}
 	pool->reopened++;
 	if (!fstat(f->fd, &st) && st.st_dev == f->dev && st.st_ino == f->ino)
 		return 0;
 	/* Somebody put another file in its place. */
+	f->gone = 1;
 	errno = ESTALE;
 	return fault(pool, f);
 }

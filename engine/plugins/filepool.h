@@ -21,6 +21,7 @@ struct lp_pool_file {
 	char name[LP_FILEPOOL_NAME];
 	int fd;                 /* -1: not open just now */
 	int made;
+	int gone;               /* what stands under its name is not it */
 	dev_t dev;
 	ino_t ino;
 	uint64_t bytes;         /* written so far */

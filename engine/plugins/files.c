@@ -6,7 +6,11 @@
  * goes to 000007_client.bin (what the client sent) and 000007_server.bin; flows
  * that are not TLS, under --cleartext, to flow-000001_client.bin and so on, counted
  * in the order of their first bytes. index.jsonl has a line for every session. With
- * prelude=on, clear bytes before TLS in the same flow (STARTTLS) come first. */
+ * prelude=on, clear bytes before TLS in the same flow (STARTTLS) come first.
+ *
+ * In a live capture a full disk stops nothing: bytes that cannot be written are
+ * counted, stand in the index as gaps that lost no stream bytes, and it is tried
+ * again every 5 s. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <errno.h>
@@ -23,7 +27,7 @@
 #include "plugins/sink.h"
 
 enum {
-	OPEN_MAX = 256,                     /* files open at a time, the index among them */
+	OPEN_MAX = 256,                     /* at a time, the index and the folder among them */
 	PRELUDE_BUDGET = 64 * 1024 * 1024,  /* bytes of preludes held for all flows */
 };
 
@@ -36,6 +40,11 @@ struct files {
 	struct lp_filepool pool;
 	struct lp_sink index;
 	uint64_t clear_flows;
+	int failed;                 /* something could not be written: the status of close */
+	int stopped;                /* live, after a fault: until retry_ns, 0: not known yet */
+	int outage;                 /* from the first fault to the first write that works */
+	uint64_t retry_ns;
+	uint64_t lost, told;        /* bytes that could not be written; what was said of them */
 	struct lp_states flows, pairs;
 };
 
@@ -47,19 +56,51 @@ struct flow {
 	struct lp_session_files *prelude;   /* bytes for the next session */
 };
 
-static int say(const struct files *f, const char *what, const char *name, int error)
+static int say_then(const struct files *f, const char *what, const char *name, int error,
+		    const char *then)
 {
 	char line[512];
 
-	snprintf(line, sizeof line, "%s %s%s%s: %s", what, f->dir, name ? "/" : "",
-		 name ? name : "", strerror(error));
+	snprintf(line, sizeof line, "%s %s%s%s: %s%s", what, f->dir, name ? "/" : "",
+		 name ? name : "", strerror(error), then);
 	f->host->log(f->host, line);
 	return -1;
 }
 
-static int pool_fault(const struct files *f)
+static int say(const struct files *f, const char *what, const char *name, int error)
 {
-	return say(f, "cannot write", f->pool.name, errno);
+	return say_then(f, what, name, error, "");
+}
+
+static void say_lost(struct files *f, const char *what)
+{
+	char line[512];
+
+	snprintf(line, sizeof line, "%s%s: %llu bytes were lost", f->dir, what,
+		 (unsigned long long)(f->lost - f->told));
+	f->host->log(f->host, line);
+	f->told = f->lost;
+}
+
+/* The pool could not write: the end of a replay, a pause of a live capture. */
+static int pool_fault(struct files *f)
+{
+	f->failed = 1;
+	if (!f->host->live)
+		return say_then(f, "cannot write", f->pool.name, errno, "; the replay stops here");
+	if (!f->outage)
+		say_then(f, "cannot write", f->pool.name, errno, "; tried again every 5 s");
+	f->outage = 1;
+	f->stopped = 1;
+	f->retry_ns = 0;
+	return 0;
+}
+
+static void pool_works(struct files *f)
+{
+	if (f->outage)
+		say_lost(f, " can be written again");
+	f->outage = 0;
 }
 
 static int out_of_memory(const struct files *f)
@@ -97,7 +138,7 @@ static int open_directory(struct files *f)
 	f->dirfd = openat(f->host->dirfd, f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (f->dirfd < 0)
 		return say(f, "cannot use the directory", NULL, errno);
-	lp_filepool_init(&f->pool, f->dirfd, OPEN_MAX - 1);
+	lp_filepool_init(&f->pool, f->dirfd, OPEN_MAX - 2);
 	fd = openat(f->dirfd, "index.jsonl",
 		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_APPEND | O_CLOEXEC, 0600);
 	if (fd < 0 && errno == EEXIST) {
@@ -110,7 +151,7 @@ static int open_directory(struct files *f)
 	}
 	if (fd < 0)
 		return say(f, "cannot write", "index.jsonl", errno);
-	return lp_sink_take(&f->index, f->host, fd, "index.jsonl");
+	return lp_sink_take_at(&f->index, f->host, fd, f->dirfd, "index.jsonl", "line");
 }
 
 static int files_open(void **self, const struct lp_host *host, const char *arg,
@@ -160,22 +201,68 @@ static int make_pair(struct files *f, struct lp_session_files *s, const char *fo
 		     uint64_t number)
 {
 	char stem[32];
-	int status;
 
 	snprintf(stem, sizeof stem, "%s%06llu", format, (unsigned long long)number);
-	status = lp_session_files_make(s, &f->pool, stem);
-	if (status)
+	if (f->stopped)
+		return 0;
+	if (lp_session_files_make(s, &f->pool, stem)) {
+		if (f->host->live && (s->file[LP_C2S].gone || s->file[LP_S2C].gone))
+			return 0;
 		return pool_fault(f);
+	}
 	lp_session_files_forget(s, &f->budget);
 	return 0;
+}
+
+/* Bytes for which there was no room. */
+static int drop(struct files *f, struct lp_session_files *s, enum lp_dir dir, uint64_t n)
+{
+	const struct lp_gap_info gap = { sizeof gap, 0, 0, n, n };
+
+	f->lost += n;
+	return lp_session_files_gap(s, dir, &gap) ? out_of_memory(f) : 0;
+}
+
+/* Another file stands where this one was: no fault of the disk. */
+static int append_nowhere(struct files *f, struct lp_session_files *s, enum lp_dir dir, size_t n)
+{
+	struct lp_pool_file *file = &s->file[dir];
+
+	if (file->gone == 1)
+		say(f, "another file has the name of", file->name, EEXIST);
+	file->gone = 2; /* said */
+	f->failed = 1;
+	return drop(f, s, dir, n);
+}
+
+static int append(struct files *f, struct lp_session_files *s, enum lp_dir dir,
+		  const uint8_t *bytes, size_t n)
+{
+	struct lp_pool_file *file = &s->file[dir];
+	const uint64_t before = file->bytes;
+
+	if (file->gone && f->host->live)
+		return append_nowhere(f, s, dir, n);
+	if (!f->stopped && file->made) {
+		if (!lp_filepool_append(&f->pool, file, bytes, n)) {
+			pool_works(f);
+			return 0;
+		}
+		if (file->gone && f->host->live)
+			return append_nowhere(f, s, dir, n);
+		if (pool_fault(f))
+			return -1;
+	}
+	return drop(f, s, dir, n - (file->bytes - before));
 }
 
 /* The files of a flow that is not TLS, made when it shows its first bytes. */
 static struct lp_session_files *clear_files(struct files *f, struct flow *flow)
 {
-	if (flow->clear)
+	if (flow->clear && flow->clear->file[LP_S2C].made)
 		return flow->clear;
-	flow->number = ++f->clear_flows;
+	if (!flow->number)
+		flow->number = ++f->clear_flows;
 	if (!files_of(f, &flow->clear)) {
 		out_of_memory(f);
 		return NULL;
@@ -198,8 +285,8 @@ static int clear_data(struct files *f, void **slot, enum lp_dir dir, const uint8
 		s = clear_files(f, flow);
 		if (!s)
 			return -1;
-		if (lp_filepool_append(&f->pool, &s->file[dir], bytes, n))
-			return pool_fault(f);
+		if (append(f, s, dir, bytes, n))
+			return -1;
 	}
 	if (f->prelude && (!files_of(f, &flow->prelude) ||
 			   lp_session_files_keep(flow->prelude, dir, bytes, n, &f->budget)))
@@ -246,9 +333,9 @@ static int files_data(void *self, void **flow, void **session, const struct lp_f
 	s = session_files(f, session);
 	if (!s)
 		return out_of_memory(f);
-	if (!s->file[dir].made && make_pair(f, s, "", tls->number))
+	if (!s->file[LP_S2C].made && make_pair(f, s, "", tls->number))
 		return -1;
-	return lp_filepool_append(&f->pool, &s->file[dir], bytes, n) ? pool_fault(f) : 0;
+	return append(f, s, dir, bytes, n);
 }
 
 static int clear_gap(struct files *f, void **slot, enum lp_dir dir,
@@ -304,7 +391,8 @@ static int write_index(struct files *f, json_t *object, const struct lp_session_
 	if (!line)
 		return out_of_memory(f);
 	bad = lp_sink_write(&f->index, line, strlen(line)) ||
-	      lp_sink_write(&f->index, "\n", 1) || lp_sink_flush(&f->index);
+	      lp_sink_write(&f->index, "\n", 1) || lp_sink_end(&f->index) ||
+	      lp_sink_flush(&f->index);
 	free(line);
 	return bad ? -1 : 0;
 }
@@ -335,7 +423,7 @@ static int files_session_end(void *self, void **flow, void **session,
 		s = session_files(f, &slot);
 		if (!s)
 			return out_of_memory(f);
-		if (!s->file[LP_C2S].made)
+		if (!s->file[LP_S2C].made)
 			status = make_pair(f, s, "", tls->number);
 	}
 	if (!status)
@@ -369,6 +457,17 @@ static int files_flow_end(void *self, void **slot, const struct lp_flow_info *in
 	return status;
 }
 
+static int files_tick(void *self, uint64_t now_ns)
+{
+	struct files *f = self;
+
+	if (f->stopped && !f->retry_ns)
+		f->retry_ns = now_ns + LP_SINK_RETRY_NS;
+	else if (f->stopped && now_ns >= f->retry_ns)
+		f->stopped = 0; /* the next bytes will show */
+	return lp_sink_tick(&f->index, now_ns);
+}
+
 static int files_close(void *self, const struct lp_summary *summary)
 {
 	struct files *f = self;
@@ -376,11 +475,16 @@ static int files_close(void *self, const struct lp_summary *summary)
 
 	(void)summary;
 	while (f->pairs.first)
-		lp_session_files_free((struct lp_session_files *)f->pairs.first, &f->pool);
+		if (lp_session_files_free((struct lp_session_files *)f->pairs.first, &f->pool)) {
+			say(f, "cannot write", f->pool.name, errno);
+			f->failed = 1;
+		}
+	if (f->lost > f->told)
+		say_lost(f, "");
 	while (f->flows.first)
 		lp_states_free(f->flows.first);
 	lp_filepool_clear(&f->pool);
-	status = lp_sink_close(&f->index);
+	status = lp_sink_close(&f->index) || f->failed ? -1 : 0;
 	close(f->dirfd);
 	free(f->dir);
 	free(f);
@@ -398,5 +502,6 @@ const struct lp_plugin lp_plugin_files = {
 	.gap = files_gap,
 	.session_end = files_session_end,
 	.flow_end = files_flow_end,
+	.tick = files_tick,
 	.close = files_close,
 };

@@ -37,7 +37,7 @@ static int json_open(void **self, const struct lp_host *host, const char *arg,
 		return -1;
 	}
 	j->host = host;
-	if (lp_sink_open(&j->sink, host, arg)) {
+	if (lp_sink_open(&j->sink, host, arg, "line")) {
 		free(j);
 		return -1;
 	}
@@ -72,8 +72,7 @@ static int json_tick(void *self, uint64_t now_ns)
 {
 	struct json *j = self;
 
-	(void)now_ns;
-	return j->host->live ? lp_sink_flush(&j->sink) : 0;
+	return lp_sink_tick(&j->sink, now_ns);
 }
 
 static int json_rotate(void *self)

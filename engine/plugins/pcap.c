@@ -8,7 +8,8 @@
  * peer acknowledges too; one above GAP_MAX ends the conversation with a RST and the
  * next bytes begin another. port=N maps the server's port, for rules that are bound
  * to one. A packet is as old as the packet that carried its bytes, but time never
- * goes back. */
+ * goes back. Where packets could not be written (see lp_sink), a conversation that
+ * goes on begins again with a handshake, as it does in the new file of a rotation. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,7 @@ struct flow {
 	struct lp_state state;
 	int open;                /* the handshake is written, the end is not */
 	uint32_t runs;           /* conversations begun under these addresses and ports */
+	uint64_t breaks;         /* of the sink, when the conversation began */
 	uint32_t next[2];        /* sequence number each side sends next */
 	uint64_t before[2];      /* clear bytes lost before the conversation began */
 };
@@ -86,7 +88,7 @@ static int write_file_header(struct pcap *p)
 	memcpy(header, &magic, 4);
 	memcpy(header + 4, version, 4);
 	memcpy(header + 8, rest, 16);
-	return lp_sink_write(&p->sink, header, sizeof header);
+	return lp_sink_header(&p->sink, header, sizeof header);
 }
 
 static int pcap_open(void **self, const struct lp_host *host, const char *arg,
@@ -104,12 +106,12 @@ static int pcap_open(void **self, const struct lp_host *host, const char *arg,
 		return -1;
 	}
 	p->host = host;
-	if (read_options(p, options, options_n) || lp_sink_open(&p->sink, host, arg)) {
+	if (read_options(p, options, options_n) || lp_sink_open(&p->sink, host, arg, "packet")) {
 		free(p);
 		return -1;
 	}
 	/* A reader at the end of a pipe waits for the header. */
-	if (write_file_header(p) || lp_sink_flush(&p->sink)) {
+	if (write_file_header(p)) {
 		lp_sink_close(&p->sink);
 		free(p);
 		return -1;
@@ -160,9 +162,10 @@ static int write_packet(struct pcap *p, struct flow *flow, const struct lp_flow_
 	};
 
 	flow->next[from] += (uint32_t)n + (flags & (LP_FRAME_SYN | LP_FRAME_FIN) ? 1 : 0);
-	if (lp_sink_write(&p->sink, header, sizeof header))
+	if (lp_sink_write(&p->sink, header, sizeof header) ||
+	    lp_sink_write(&p->sink, out, length))
 		return -1;
-	return lp_sink_write(&p->sink, out, length);
+	return lp_sink_end(&p->sink);
 }
 
 /* The start of a sequence: the same in every replay, another in every run. */
@@ -185,6 +188,9 @@ static int jump(struct pcap *p, struct flow *flow, const struct lp_flow_info *in
 
 static int begin(struct pcap *p, struct flow *flow, const struct lp_flow_info *info)
 {
+	const uint64_t lost = p->sink.lost;
+
+	flow->breaks = p->sink.breaks;
 	for (int d = 0; d < 2; d++)
 		flow->next[d] = first_sequence(info, flow, (enum lp_dir)d);
 	flow->runs++;
@@ -194,13 +200,22 @@ static int begin(struct pcap *p, struct flow *flow, const struct lp_flow_info *i
 	    write_packet(p, flow, info, LP_C2S, LP_FRAME_ACK, NULL, 0))
 		return -1;
 	for (int d = 0; d < 2; d++) {
-		uint64_t lost = flow->before[d];
+		uint64_t before = flow->before[d];
 
 		flow->before[d] = 0;
-		if (lost && lost <= GAP_MAX && jump(p, flow, info, (enum lp_dir)d, lost))
+		if (before && before <= GAP_MAX && jump(p, flow, info, (enum lp_dir)d, before))
 			return -1;
 	}
+	/* Live, a reader may be too slow for it: the next bytes begin again. */
+	flow->open = p->sink.lost == lost;
 	return 0;
+}
+
+/* Whether its conversation goes on in the file: after a fault of the sink nobody
+ * knows how much of it is there. */
+static int going_on(const struct pcap *p, const struct flow *flow)
+{
+	return flow->open && flow->breaks == p->sink.breaks;
 }
 
 static struct flow *flow_of(struct pcap *p, void **slot)
@@ -228,8 +243,14 @@ static int pcap_data(void *self, void **slot, void **session, const struct lp_fl
 	if (!flow)
 		return -1;
 	stamp_time(p, at);
-	if (!flow->open && begin(p, flow, info))
+	flow->open = going_on(p, flow);
+	if (!flow->open && !p->sink.stopped && begin(p, flow, info))
 		return -1;
+	if (!flow->open) {
+		flow->before[dir] += n;
+		lp_sink_skip(&p->sink, 2 * ((n + mss - 1) / mss));
+		return 0;
+	}
 	while (n) {
 		size_t take = n < mss ? n : mss;
 
@@ -255,7 +276,8 @@ static int pcap_gap(void *self, void **slot, void **session, const struct lp_flo
 	flow = flow_of(p, slot);
 	if (!flow)
 		return -1;
-	if (!flow->open) {
+	if (!going_on(p, flow)) {
+		flow->open = 0;
 		flow->before[dir] += gap->clear_max;
 		return 0;
 	}
@@ -292,7 +314,7 @@ static int pcap_flow_end(void *self, void **slot, const struct lp_flow_info *inf
 	struct flow *flow = *slot;
 	int status = 0;
 
-	if (flow && flow->open) {
+	if (flow && going_on(p, flow)) {
 		stamp_time(p, at);
 		status = finish(p, flow, info, end);
 	}
@@ -305,8 +327,14 @@ static int pcap_tick(void *self, uint64_t now_ns)
 {
 	struct pcap *p = self;
 
-	(void)now_ns;
-	return p->host->live ? lp_sink_flush(&p->sink) : 0;
+	return lp_sink_tick(&p->sink, now_ns);
+}
+
+static int pcap_rotate(void *self)
+{
+	struct pcap *p = self;
+
+	return lp_sink_reopen(&p->sink);
 }
 
 static int pcap_close(void *self, const struct lp_summary *summary)
@@ -331,5 +359,6 @@ const struct lp_plugin lp_plugin_pcap = {
 	.gap = pcap_gap,
 	.flow_end = pcap_flow_end,
 	.tick = pcap_tick,
+	.rotate = pcap_rotate,
 	.close = pcap_close,
 };

@@ -1,5 +1,6 @@
 #include "plugins/session_files.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -39,6 +40,15 @@ static int add_gap(struct lp_session_files *s, const struct lp_file_gap *gap)
 	struct lp_file_gap *g;
 
 	s->lost[gap->dir] += gap->lost;
+	if (s->gaps_n) {
+		/* Bytes that could not be written, one call after the other. */
+		g = &s->gaps[s->gaps_n - 1];
+		if (!g->lost && !gap->lost && g->dir == gap->dir && g->offset == gap->offset) {
+			g->clear_min += gap->clear_min;
+			g->clear_max += gap->clear_max;
+			return 0;
+		}
+	}
 	for (size_t i = s->gaps_n; s->gaps_n >= LP_GAPS_MAX && i > 0; i--) {
 		g = &s->gaps[i - 1];
 		if (g->dir != gap->dir)
@@ -103,10 +113,17 @@ static int write_prelude(struct lp_session_files *s, struct lp_filepool *pool, e
 				   .clear_min = s->prelude_cut[dir],
 				   .clear_max = s->prelude_cut[dir] };
 
-	s->prelude_bytes[dir] = p.n;
-	if (cut.lost && add_gap(s, &cut))
+	struct lp_file_gap unwritten = { .dir = dir };
+	int status = lp_filepool_append(pool, &s->file[dir], p.p, p.n);
+	int error = errno;
+
+	s->prelude_bytes[dir] = s->file[dir].bytes;
+	unwritten.offset = s->file[dir].bytes;
+	unwritten.clear_min = unwritten.clear_max = p.n - s->file[dir].bytes;
+	if ((unwritten.clear_max && add_gap(s, &unwritten)) || (cut.lost && add_gap(s, &cut)))
 		return -1;
-	return lp_filepool_append(pool, &s->file[dir], p.p, p.n);
+	errno = error;
+	return status;
 }
 
 int lp_session_files_make(struct lp_session_files *s, struct lp_filepool *pool, const char *stem)
@@ -114,6 +131,8 @@ int lp_session_files_make(struct lp_session_files *s, struct lp_filepool *pool, 
 	char name[LP_FILEPOOL_NAME];
 
 	for (int d = 0; d < 2; d++) {
+		if (s->file[d].made || s->file[d].gone)
+			continue; /* an earlier call came as far as this */
 		snprintf(name, sizeof name, "%s_%s.bin", stem, side_name[d]);
 		if (lp_filepool_make(pool, &s->file[d], name))
 			return -1;

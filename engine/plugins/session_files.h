@@ -18,7 +18,7 @@ enum { LP_GAPS_MAX = 1000, LP_PRELUDE_MAX = 256 * 1024 };
 struct lp_file_gap {
 	enum lp_dir dir;
 	uint64_t offset;     /* bytes in the file before it */
-	uint64_t lost;       /* stream bytes */
+	uint64_t lost;       /* stream bytes; 0: captured, but the disk did not take them */
 	uint64_t clear_min, clear_max;
 };
 
@@ -37,7 +37,8 @@ struct lp_session_files {
 struct lp_session_files *lp_session_files_new(struct lp_states *list);
 
 /* Makes both files ("STEM_client.bin", "STEM_server.bin") and writes the prelude
- * into them. 0, or -1 as lp_filepool. */
+ * into them; a file that an earlier call made is left alone. 0, or -1 as
+ * lp_filepool. */
 LP_MUST int lp_session_files_make(struct lp_session_files *s, struct lp_filepool *pool,
 				  const char *stem);
 

@@ -3,134 +3,155 @@
 #include "plugins/sink.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-static int complain(struct lp_sink *s, const char *what, int error)
-{
-	char line[512];
+/* A pipe that is ready takes this much without waiting (PIPE_BUF of POSIX.1 is at
+ * least 512; on Linux a free slot of a pipe is a page). */
+enum { PIPE_CHUNK = 4096 };
 
-	if (!s->failed) {
-		snprintf(line, sizeof line, "%s %s: %s", what, s->name ? s->name : "output",
-			 strerror(error));
-		s->host->log(s->host, line);
+/* Every byte before `whole` is written. */
+static void shift(struct lp_sink *s)
+{
+	if (s->at) {
+		memmove(s->buffer, s->buffer + s->at, s->n - s->at);
+		for (size_t i = s->ends_at; i < s->ends_n; i++)
+			s->ends[i - s->ends_at] = s->ends[i] - (uint32_t)s->at;
+		s->ends_n -= s->ends_at;
+		s->ends_at = 0;
+		s->n -= s->at;
+		s->whole -= s->at;
+		s->at = 0;
 	}
-	s->failed = 1;
-	return -1;
-}
+	if (!s->n && s->size > LP_SINK_BUFFER) {
+		char *less = realloc(s->buffer, LP_SINK_BUFFER);
 
-static int begin(struct lp_sink *s, const struct lp_host *host, const char *name)
-{
-	*s = (struct lp_sink){ .host = host, .dirfd = -1, .fd = -1 };
-	s->name = strdup(name);
-	s->buffer = malloc(LP_SINK_BUFFER);
-	if (!s->name || !s->buffer)
-		return complain(s, "cannot open", ENOMEM);
-	return 0;
-}
-
-static int settle(struct lp_sink *s, int fd)
-{
-	s->fd = fd;
-	s->each_line = s->host->live || isatty(fd);
-	return 0;
-}
-
-static int abandon(struct lp_sink *s)
-{
-	lp_sink_close(s);
-	return -1;
-}
-
-int lp_sink_take(struct lp_sink *s, const struct lp_host *host, int fd, const char *name)
-{
-	if (begin(s, host, name)) {
-		if (fd > STDERR_FILENO)
-			close(fd);
-		return abandon(s);
-	}
-	return settle(s, fd);
-}
-
-static int open_folder(struct lp_sink *s)
-{
-	const char *slash = strrchr(s->name, '/');
-	char *folder;
-
-	s->base = strdup(slash ? slash + 1 : s->name);
-	folder = slash ? strndup(s->name, (size_t)(slash - s->name) + 1) : strdup(".");
-	if (s->base && folder)
-		s->dirfd = openat(s->host->dirfd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	else
-		errno = ENOMEM;
-	free(folder);
-	return s->dirfd < 0 ? -1 : 0;
-}
-
-int lp_sink_open(struct lp_sink *s, const struct lp_host *host, const char *path)
-{
-	const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY;
-	int fd;
-
-	if (!strcmp(path, "-"))
-		return lp_sink_take(s, host, STDOUT_FILENO, "standard output");
-	if (begin(s, host, path))
-		return abandon(s);
-	if (open_folder(s) || (fd = openat(s->dirfd, s->base, flags, 0600)) < 0) {
-		complain(s, "cannot write", errno);
-		return abandon(s);
-	}
-	return settle(s, fd);
-}
-
-static int write_out(struct lp_sink *s, const char *p, size_t n)
-{
-	while (n) {
-		ssize_t w = write(s->fd, p, n);
-
-		if (w < 0 && errno == EAGAIN) {
-			/* Somebody made the pipe non-blocking; it is ours to wait for. */
-			struct pollfd wait = { .fd = s->fd, .events = POLLOUT };
-
-			(void)poll(&wait, 1, -1);
-			continue;
+		if (less) {
+			s->buffer = less;
+			s->size = LP_SINK_BUFFER;
 		}
-		if (w < 0 && errno == EINTR)
-			continue;
-		if (w < 0)
-			return complain(s, "cannot write", errno);
-		p += w;
-		n -= (size_t)w;
 	}
-	return 0;
+}
+
+void lp_sink_forget(struct lp_sink *s)
+{
+	s->at = s->n = s->whole = 0;
+	s->ends_at = s->ends_n = 0;
+	s->part = 0;
+}
+
+static void advance(struct lp_sink *s, size_t n)
+{
+	s->at += n;
+	s->part += n;
+	while (s->ends_at < s->ends_n && s->ends[s->ends_at] <= s->at)
+		s->part = s->at - s->ends[s->ends_at++];
+}
+
+static int ready(const struct lp_sink *s)
+{
+	struct pollfd fd = { .fd = s->fd, .events = POLLOUT };
+
+	return poll(&fd, 1, 0) > 0;
 }
 
 int lp_sink_flush(struct lp_sink *s)
 {
-	size_t n = s->n;
-
-	s->n = 0;
-	if (s->failed)
+	if (s->dead)
 		return -1;
-	return write_out(s, s->buffer, n);
+	while (s->at < s->whole) {
+		size_t n = s->whole - s->at;
+		ssize_t w;
+
+		if (s->queue) {
+			n = n < PIPE_CHUNK ? n : PIPE_CHUNK;
+			if (!ready(s))
+				return 0;
+		}
+		w = write(s->fd, s->buffer + s->at, n);
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w < 0 && errno == EAGAIN) {
+			/* Somebody made the pipe non-blocking; it is ours to wait for. */
+			struct pollfd wait = { .fd = s->fd, .events = POLLOUT };
+
+			if (s->queue)
+				return 0;
+			(void)poll(&wait, 1, -1);
+			continue;
+		}
+		if (w < 0)
+			return lp_sink_fault(s, errno);
+		advance(s, (size_t)w);
+		if (s->outage && !s->part)
+			lp_sink_works(s);
+	}
+	shift(s);
+	return 0;
+}
+
+/* The piece that goes on has no place. */
+static int skip_piece(struct lp_sink *s, const char *why)
+{
+	char line[512];
+
+	s->n = s->whole;
+	s->skipping = 1;
+	if (!s->slow) {
+		snprintf(line, sizeof line, "%s %s: %ss are dropped", s->name, why, s->unit);
+		s->host->log(s->host, line);
+	}
+	s->slow = 1;
+	return 0;
+}
+
+static int grow(struct lp_sink *s, size_t need)
+{
+	size_t want = s->size;
+	char *more;
+
+	while (want - s->n < need && want <= UINT32_MAX / 2)
+		want *= 2;
+	if (s->host->live && want > LP_SINK_QUEUE)
+		return skip_piece(s, "is read too slowly");
+	more = want - s->n < need ? NULL : realloc(s->buffer, want);
+	if (!more)
+		return s->host->live ? skip_piece(s, "is left behind, memory is short")
+				     : lp_sink_fault(s, ENOMEM);
+	s->buffer = more;
+	s->size = want;
+	return 0;
+}
+
+static int make_room(struct lp_sink *s, size_t need)
+{
+	if (lp_sink_flush(s))
+		return -1;
+	if (s->stopped) {
+		s->skipping = 1;
+		return 0;
+	}
+	/* Only when that frees a good part: a slow reader takes little at a time. */
+	if (s->n - s->at <= 3 * s->at)
+		shift(s);
+	return need <= s->size - s->n ? 0 : grow(s, need);
 }
 
 int lp_sink_write(struct lp_sink *s, const void *p, size_t n)
 {
-	if (n > LP_SINK_BUFFER - s->n && lp_sink_flush(s))
+	if (s->dead)
 		return -1;
-	if (s->failed)
+	if (s->stopped)
+		s->skipping = 1;
+	if (!s->skipping && n > s->size - s->n && make_room(s, n))
 		return -1;
-	if (n > LP_SINK_BUFFER)
-		return write_out(s, p, n);
-	if (n)
-		memcpy(s->buffer + s->n, p, n);
+	if (s->skipping || !n)
+		return 0;
+	memcpy(s->buffer + s->n, p, n);
 	s->n += n;
 	return 0;
 }
@@ -145,7 +166,7 @@ int lp_sink_print(struct lp_sink *s, const char *format, ...)
 	n = vsnprintf(line, sizeof line, format, args);
 	va_end(args);
 	if (n < 0)
-		return complain(s, "cannot format for", errno);
+		return lp_sink_fault(s, errno);
 	if ((size_t)n >= sizeof line) {
 		n = sizeof line - 1;
 		line[n - 1] = '\n';
@@ -153,41 +174,49 @@ int lp_sink_print(struct lp_sink *s, const char *format, ...)
 	return lp_sink_write(s, line, (size_t)n);
 }
 
-int lp_sink_line(struct lp_sink *s)
+static int note_end(struct lp_sink *s)
 {
-	return s->each_line ? lp_sink_flush(s) : 0;
-}
+	size_t size = s->ends_size ? 2 * s->ends_size : 64;
+	uint32_t *more;
 
-int lp_sink_reopen(struct lp_sink *s)
-{
-	const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-	struct stat st;
-	int fd;
-
-	if (lp_sink_flush(s))
-		return -1;
-	if (!s->base || fstat(s->fd, &st) || !S_ISREG(st.st_mode))
-		return 0;
-	fd = openat(s->dirfd, s->base, flags, 0600);
-	if (fd < 0)
-		return complain(s, "cannot reopen", errno);
-	close(s->fd);
-	s->fd = fd;
+	if (s->ends_n == s->ends_size) {
+		more = realloc(s->ends, size * sizeof *more);
+		if (!more)
+			return -1;
+		s->ends = more;
+		s->ends_size = size;
+	}
+	s->ends[s->ends_n++] = (uint32_t)s->n;
 	return 0;
 }
 
-int lp_sink_close(struct lp_sink *s)
+int lp_sink_end(struct lp_sink *s)
 {
-	if (s->fd >= 0)
-		lp_sink_flush(s);
-	if (s->fd > STDERR_FILENO && close(s->fd))
-		complain(s, "cannot write", errno);
-	if (s->dirfd >= 0)
-		close(s->dirfd);
-	free(s->name);
-	free(s->base);
-	free(s->buffer);
-	s->fd = s->dirfd = -1;
-	s->name = s->base = s->buffer = NULL;
-	return s->failed ? -1 : 0;
+	if (s->dead)
+		return -1;
+	if (!s->skipping && s->n > s->whole && note_end(s)) {
+		if (!s->host->live)
+			return lp_sink_fault(s, ENOMEM);
+		(void)skip_piece(s, "is left behind, memory is short");
+	}
+	if (s->skipping) {
+		s->skipping = 0;
+		s->n = s->whole;
+		s->lost++;
+		return 0;
+	}
+	s->whole = s->n;
+	return 0;
+}
+
+int lp_sink_line(struct lp_sink *s)
+{
+	if (lp_sink_end(s))
+		return -1;
+	return s->each_line ? lp_sink_flush(s) : 0;
+}
+
+void lp_sink_skip(struct lp_sink *s, uint64_t pieces)
+{
+	s->lost += pieces;
 }

@@ -52,9 +52,9 @@ static int text_open(void **self, const struct lp_host *host, const char *arg,
 	}
 	t->host = host;
 	t->lines = arg || !host->quiet;
-	if (arg ? lp_sink_open(&t->sink, host, arg)
+	if (arg ? lp_sink_open(&t->sink, host, arg, "piece")
 		: lp_sink_take(&t->sink, host, host->stdout_taken ? STDERR_FILENO : STDOUT_FILENO,
-			       host->stdout_taken ? "standard error" : "standard output")) {
+			       host->stdout_taken ? "standard error" : "standard output", "piece")) {
 		free(t);
 		return -1;
 	}
@@ -338,8 +338,7 @@ static int text_tick(void *self, uint64_t now_ns)
 {
 	struct text *t = self;
 
-	(void)now_ns;
-	return t->host->live ? lp_sink_flush(&t->sink) : 0;
+	return lp_sink_tick(&t->sink, now_ns);
 }
 
 static int text_rotate(void *self)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -127,6 +128,30 @@ char *help_plugin_run(const struct help_plugin *h, const char *command, int *sta
 	return text;
 }
 
+/* The limit holds during callbacks only: the test library writes files of its own. */
+static void disk(const struct help_plugin *h, int limited)
+{
+	struct rlimit l;
+
+	if (!h->full_at)
+		return;
+	getrlimit(RLIMIT_FSIZE, &l);
+	l.rlim_cur = limited ? h->full_at : RLIM_INFINITY;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &l), 0);
+}
+
+/* A callback, 0 if there is none. */
+#define CALL(h, member, ...)                                                     \
+	(disk(h, 1),                                                             \
+	 (h)->status = (h)->plugin->member                                       \
+			? (h)->plugin->member((h)->self, __VA_ARGS__) : 0,       \
+	 disk(h, 0), (h)->status)
+
+int help_plugin_tick(struct help_plugin *h, uint64_t now_ns)
+{
+	return CALL(h, tick, now_ns);
+}
+
 /* A moment passes between two calls. */
 static const struct lp_stamp *step(struct help_plugin *h)
 {
@@ -157,15 +182,15 @@ int help_flow_begin(struct help_flow *f, struct help_plugin *h, int family, unsi
 	i->client_text = f->client;
 	i->server_text = f->server;
 	snprintf(i->community_id, sizeof i->community_id, "1:community%u", n);
-	return h->plugin->flow_begin ? h->plugin->flow_begin(h->self, &f->slot, i, &h->at) : 0;
+	return CALL(h, flow_begin, &f->slot, i, &h->at);
 }
 
 int help_flow_clear(struct help_flow *f, enum lp_dir dir, const void *p, size_t n)
 {
 	struct help_plugin *h = f->h;
 
-	return h->plugin->data ? h->plugin->data(h->self, &f->slot, NULL, &f->info, NULL, dir,
-						 LP_DATA_CLEAR, p, n, step(h)) : 0;
+	return CALL(h, data, &f->slot, NULL, &f->info, NULL, dir,
+						 LP_DATA_CLEAR, p, n, step(h));
 }
 
 int help_flow_gap(struct help_flow *f, enum lp_dir dir, uint64_t n)
@@ -173,8 +198,8 @@ int help_flow_gap(struct help_flow *f, enum lp_dir dir, uint64_t n)
 	struct help_plugin *h = f->h;
 	struct lp_gap_info gap = { sizeof gap, n, 0, n, n };
 
-	return h->plugin->gap ? h->plugin->gap(h->self, &f->slot, NULL, &f->info, NULL, dir,
-					       &gap, step(h)) : 0;
+	return CALL(h, gap, &f->slot, NULL, &f->info, NULL, dir,
+					       &gap, step(h));
 }
 
 int help_flow_end(struct help_flow *f, enum lp_end client, enum lp_end server)
@@ -182,8 +207,7 @@ int help_flow_end(struct help_flow *f, enum lp_end client, enum lp_end server)
 	const enum lp_end end[2] = { client, server };
 	struct help_plugin *h = f->h;
 
-	return h->plugin->flow_end
-		? h->plugin->flow_end(h->self, &f->slot, &f->info, end, step(h)) : 0;
+	return CALL(h, flow_end, &f->slot, &f->info, end, step(h));
 }
 
 int help_session_begin(struct help_session *s, struct help_flow *f)
@@ -205,9 +229,7 @@ int help_session_begin(struct help_session *s, struct help_flow *f)
 	s->tls.resumed = LP_RESUMED_NO;
 	s->tls.client_cert = 0;
 	s->result.size = sizeof s->result;
-	return h->plugin->session_begin
-		? h->plugin->session_begin(h->self, &f->slot, &s->slot, &f->info, &s->tls, step(h))
-		: 0;
+	return CALL(h, session_begin, &f->slot, &s->slot, &f->info, &s->tls, step(h));
 }
 
 int help_session_ready(struct help_session *s)
@@ -215,10 +237,8 @@ int help_session_ready(struct help_session *s)
 	struct help_plugin *h = s->flow->h;
 
 	s->tls.epoch++;
-	return h->plugin->session_ready
-		? h->plugin->session_ready(h->self, &s->flow->slot, &s->slot, &s->flow->info,
-					   &s->tls, step(h))
-		: 0;
+	return CALL(h, session_ready, &s->flow->slot, &s->slot, &s->flow->info,
+					   &s->tls, step(h));
 }
 
 int help_session_data(struct help_session *s, enum lp_dir dir, const void *p, size_t n)
@@ -229,10 +249,8 @@ int help_session_data(struct help_session *s, enum lp_dir dir, const void *p, si
 	s->result.total[dir].records++;
 	s->result.total[dir].opened += n + 24;
 	s->result.total[dir].stream += n + 24;
-	return h->plugin->data
-		? h->plugin->data(h->self, &s->flow->slot, &s->slot, &s->flow->info, &s->tls, dir,
-				  LP_DATA_DECRYPTED, p, n, step(h))
-		: 0;
+	return CALL(h, data, &s->flow->slot, &s->slot, &s->flow->info, &s->tls, dir,
+				  LP_DATA_DECRYPTED, p, n, step(h));
 }
 
 int help_session_text(struct help_session *s, enum lp_dir dir, const char *text)
@@ -248,10 +266,8 @@ int help_session_gap(struct help_session *s, enum lp_dir dir, uint64_t stream,
 
 	s->result.total[dir].lost += stream;
 	s->result.total[dir].stream += stream;
-	return h->plugin->gap
-		? h->plugin->gap(h->self, &s->flow->slot, &s->slot, &s->flow->info, &s->tls, dir,
-				 &gap, step(h))
-		: 0;
+	return CALL(h, gap, &s->flow->slot, &s->slot, &s->flow->info, &s->tls, dir,
+				 &gap, step(h));
 }
 
 int help_session_end(struct help_session *s, enum lp_verdict verdict, const char *reason)
@@ -264,8 +280,6 @@ int help_session_end(struct help_session *s, enum lp_verdict verdict, const char
 		s->result.end[LP_C2S] = LP_END_CLOSE_NOTIFY;
 	if (!s->result.end[LP_S2C])
 		s->result.end[LP_S2C] = LP_END_FIN;
-	return h->plugin->session_end
-		? h->plugin->session_end(h->self, &s->flow->slot, &s->slot, &s->flow->info, &s->tls,
-					 &s->result, step(h))
-		: 0;
+	return CALL(h, session_end, &s->flow->slot, &s->slot, &s->flow->info, &s->tls,
+					 &s->result, step(h));
 }

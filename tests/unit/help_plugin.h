@@ -14,6 +14,8 @@ struct help_plugin {
 	char dir[64];            /* host.dirfd is open on it */
 	uint64_t sessions;
 	struct lp_stamp at;      /* of the next call; each call moves it 1 ms on */
+	int status;              /* of the last call */
+	uint64_t full_at;        /* a full disk: the size no file grows above; 0: none */
 };
 
 struct help_flow {
@@ -33,6 +35,7 @@ struct help_session {
 void help_plugin_init(struct help_plugin *h, const struct lp_plugin *plugin);
 /* options: "key=value,key=value" or NULL. What the plugin's open() gave. */
 int help_plugin_open(struct help_plugin *h, const char *arg, const char *options);
+int help_plugin_tick(struct help_plugin *h, uint64_t now_ns);
 int help_plugin_close(struct help_plugin *h, const struct lp_summary *summary);
 void help_plugin_clear(struct help_plugin *h);
 
