@@ -226,8 +226,11 @@ int lp_engine_finish(struct lp_engine *e)
 	}
 	summary.counters = counters;
 	summary.counters_n = lp_totals(e, counters, &summary);
-	if (!lp_outputs_close(e->outputs, r < 0 ? NULL : &summary))
-		return -1; /* the output has said why */
+	if (!lp_outputs_close(e->outputs, r < 0 ? NULL : &summary)) {
+		if (r >= 0)
+			snprintf(e->why, sizeof e->why, "an output failed");
+		return -1;
+	}
 	return r < 0 ? -1 : 0;
 }
 

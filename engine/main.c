@@ -457,7 +457,8 @@ static void finish(struct run *run)
 	lp_capture_stats(run->capture, &stats);
 	lp_engine_captured(run->engine, stats.kernel_drop, stats.if_drop, stats.filtered);
 	if (lp_engine_finish(run->engine)) {
-		if (run->status == STATUS_OK && *lp_engine_why(run->engine))
+		/* An output that failed has said so itself. */
+		if (run->status == STATUS_OK && !lp_engine_failed(run->engine))
 			lp_log("%s", lp_engine_why(run->engine));
 		run->status = STATUS_ERROR;
 	}
