@@ -173,20 +173,25 @@ static bool has_text(const struct lp_outputs *o)
 	return false;
 }
 
-static bool writes_stdout(const struct lp_outputs *o)
+/* How many write to standard output, beside the session lines. */
+static unsigned on_stdout(const struct lp_outputs *o)
 {
+	unsigned n = 0;
+
 	for (size_t i = 0; i < o->n; i++)
-		if (o->list[i]->plugin != &lp_plugin_text && o->list[i]->arg &&
-		    !strcmp(o->list[i]->arg, "-"))
-			return true;
-	return false;
+		n += o->list[i]->arg && !strcmp(o->list[i]->arg, "-");
+	return n;
 }
 
 enum lp_err lp_outputs_open(struct lp_outputs *o, char *why)
 {
-	bool taken = writes_stdout(o);
+	unsigned taken = on_stdout(o);
 	enum lp_err err;
 
+	if (taken > 1) {
+		snprintf(why, LP_WHY, "only one output can write to standard output");
+		return LP_E_ARG;
+	}
 	if (!has_text(o)) {
 		err = lp_outputs_add(o, "text", why);
 		if (err)
@@ -200,7 +205,7 @@ enum lp_err lp_outputs_open(struct lp_outputs *o, char *why)
 			.log = host_log,
 			.live = o->config.live,
 			.quiet = o->config.quiet,
-			.stdout_taken = taken,
+			.stdout_taken = taken > 0,
 			.print_data = o->config.print_data,
 			.cleartext = o->config.cleartext,
 			.dirfd = o->dirfd,

@@ -70,7 +70,8 @@ part() {
 	tests) build tests ;;
 	unit) unit "$BUILD" CK_FORK=yes ;;
 	replay) replay "$BUILD" ;;
-	golden) LIMPID="$BUILD/limpid" tests/golden/run.sh $T && LIMPID="$BUILD/limpid" tests/golden/badinput.sh ;;
+	golden) LIMPID="$BUILD/limpid" tests/golden/run.sh $T && LIMPID="$BUILD/limpid" tests/golden/badinput.sh &&
+		LIMPID="$BUILD/limpid" tests/golden/outputs.sh ;;
 	interop) LIMPID="$BUILD/limpid" tests/interop/run.sh short $T ;;
 	matrix) build tests && LIMPID="$BUILD/limpid" tests/interop/run.sh all ;;
 	asan)
@@ -78,7 +79,8 @@ part() {
 		unit "$BUILD/asan" CK_FORK=no
 		replay "$BUILD/asan"
 		LIMPID="$BUILD/asan/limpid" tests/golden/run.sh
-		LIMPID="$BUILD/asan/limpid" tests/golden/badinput.sh ;;
+		LIMPID="$BUILD/asan/limpid" tests/golden/badinput.sh
+		LIMPID="$BUILD/asan/limpid" tests/golden/outputs.sh ;;
 	clang)
 		build tests BUILD="$BUILD/clang" CC=clang SAN=0 FUZZ=0 || return
 		unit "$BUILD/clang" CK_FORK=yes
