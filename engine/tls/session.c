@@ -534,7 +534,9 @@ void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
 		tls->dead_bytes[dir] += n;
 	if (tls->state != LP_TLS_RUNNING || tls->dead[dir])
 		return;
-	if (lp_protect_ready(&tls->now[dir]) && !tls->hs) {
+	/* A HelloRequest alone begins no handshake: the client may ignore it. */
+	if (lp_protect_ready(&tls->now[dir]) && !lp_messages_partial(&tls->messages[dir]) &&
+	    (!tls->hs || lp_handshake_idle(tls->hs))) {
 		lp_tls_seek_begin(tls, dir, off, n);
 		return;
 	}
@@ -547,6 +549,20 @@ void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
 		    "%llu bytes of the handshake from the %s, at byte %llu, were not captured%s",
 		    (unsigned long long)n, dir_name(dir), (unsigned long long)off,
 		    f->ems > 0 ? ", and Extended Master Secret needs every byte of it" : "");
+}
+
+void lp_tls_last_words(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t n)
+{
+	enum lp_dir dir = lp_tls_dir(tls, side);
+	struct lp_cursor c = lp_cursor_of(p, n);
+	uint8_t type = lp_cursor_u8(&c);
+	lp_span body;
+
+	lp_cursor_skip(&c, 2);
+	body = lp_cursor_vec16(&c);
+	if (type == LP_CONTENT_ALERT && !lp_cursor_ok(&c) && tls->state == LP_TLS_RUNNING &&
+	    !is_sealed(tls, dir) && !lp_records_held(&tls->records[dir]))
+		alert(tls, dir, body.p, body.n, false);
 }
 
 void lp_tls_not_captured(struct lp_tls *tls, const struct lp_when *when)

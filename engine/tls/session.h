@@ -123,6 +123,10 @@ void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
 /* Gives up at once (a cap was reached): opaque from here on. */
 void lp_tls_give_up(struct lp_tls *tls, enum lp_reason reason, const char *detail);
 
+/* Before the end, the first bytes of a side that still wait for a turn that will not
+ * come: an alert among them says why. They are not taken. */
+void lp_tls_last_words(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t n);
+
 /* The flow is over: end[] by side, held[] the bytes and lost[] the length of the gaps by
  * side that never had their turn, conflict whether overlapping copies differed. Tells
  * the verdict. */

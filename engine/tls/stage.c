@@ -394,6 +394,11 @@ static bool finish(struct lp_stage *s)
 	if (s->tls) {
 		const uint64_t lost[2] = { held_gaps(s, LP_A2B), held_gaps(s, LP_B2A) };
 
+		for (int side = 0; side < 2; side++)
+			if (s->head[side] && !s->head[side]->gap)
+				lp_tls_last_words(s->tls, (enum lp_side)side,
+						  s->head[side]->bytes + s->head[side]->taken,
+						  (size_t)s->head[side]->n - s->head[side]->taken);
 		when = told(s, &s->close_when);
 		lp_tls_finish(s->tls, s->end, s->held, lost, s->conflict, &when);
 	}

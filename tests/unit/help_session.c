@@ -266,7 +266,7 @@ static enum lp_reply on_ask(void *owner, const struct lp_question *q, struct lp_
 		no->reason = LP_REASON_HANDSHAKE_LOST;
 	else
 		no->reason = LP_REASON_NONE;
-	if (no->reason == LP_REASON_NONE && !key)
+	if (no->reason == LP_REASON_NONE && !key && !t->play->master)
 		no->reason = LP_REASON_NO_KEY;
 	if (no->reason != LP_REASON_NONE)
 		return LP_REPLY_NEVER;
@@ -274,7 +274,9 @@ static enum lp_reply on_ask(void *owner, const struct lp_question *q, struct lp_
 	memcpy(seed, hs->client_random, 32);
 	memcpy(seed + 32, hs->server_random, 32);
 	t->has_secret = !t->play->none && (!extended || hs->session_hash_size);
-	if (t->has_secret)
+	if (t->has_secret && t->play->master)
+		memcpy(t->secret, t->play->master, sizeof t->secret);
+	else if (t->has_secret)
 		HELP_REQUIRE(!lp_kdf_master(&kdf,
 					    lp_span_of(premaster(key, lp_span_of(hs->exchange.p,
 										 hs->exchange.n)),

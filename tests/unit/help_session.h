@@ -61,6 +61,7 @@ enum { HELP_HOLES = 4, HELP_KEYS = 4, HELP_SESSIONS = 8 };
 struct help_play {
 	const struct lp_crypto_set *crypto;
 	struct help_key *key[HELP_KEYS]; /* candidates, NULL ends */
+	const uint8_t *master;  /* if set: answers with this, no key is needed */
 	size_t piece;           /* at most so many bytes in a call; 0 as they came */
 	bool cut;               /* one more cut, of cut_side at cut_off */
 	enum lp_side cut_side;
