@@ -83,6 +83,34 @@ if begin java; then
 	end -k keys/server.pem
 fi
 
+# ---- the other ciphers, SSL 3.0 and EXPORT
+if begin ciphers; then
+	for s in $(suites_openssl); do session openssl openssl "${s%%:*}" "${s#*:}" on on no 150 || exit 1; done
+	for s in $(suites_gnutls); do session gnutls gnutls "${s%%:*}" "${s#*:}" on on no 150 || exit 1; done
+	end -k keys/server.pem
+	: > tests/golden/ciphers/auto-only # mbedTLS has no ARIA, OpenSSL no Camellia-GCM
+fi
+if begin ssl3; then # JSSE; no session has an extension
+	java_sessions off no 200 $(suites_java | tr ' ' '\n' | grep '^3.0:') || exit 1
+	java_sessions off yes 200 3.0:AES128-SHA || exit 1
+	end -k keys/server.pem
+fi
+if begin rc4-des; then # the same in TLS 1.0 to 1.2
+	java_sessions on no 200 $(suites_java | tr ' ' '\n' | grep -v '^3.0:') || exit 1
+	end -k keys/server.pem
+fi
+if begin export; then # EXPORT with a certificate key of 512 bits, then with one of 2048 and a temporary key
+	stop java.
+	SERVER_KEY=export java_sessions on no 200 $(suites_export) || exit 1
+	cp "$WORK/expect.jsonl" "$WORK/opened.jsonl"
+	stop java.
+	java_sessions on no 200 $(suites_export) || exit 1
+	tail -n 4 "$WORK/expect.jsonl" > "$WORK/closed.jsonl"
+	jq -c '{name, version, suite, verdict: "opaque", reason: "export-key"}' "$WORK/closed.jsonl" |
+		cat "$WORK/opened.jsonl" - > "$WORK/expect.jsonl"
+	end -k keys/export.pem -k keys/server.pem
+fi
+
 # ---- HTTP: nginx and curl
 web() { # curl arguments...
 	curl -sk --trace "$WORK/trace" -o "$WORK/page" "$@" || exit 1

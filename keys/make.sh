@@ -7,6 +7,8 @@ cd "$(dirname "$0")"
 openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out server.pem
 openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out other.pem
 openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out client.pem
+# So short that EXPORT suites use the certificate's own key.
+openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:512 -out export.pem
 
 cert() { # key, CN, file, extended usage
 	openssl req -x509 -new -key "$1" -subj "/C=DE/O=limpid samples/CN=$2" -days 7300 -sha256 -out "$3" \
@@ -15,6 +17,7 @@ cert() { # key, CN, file, extended usage
 }
 cert server.pem server.example server.crt serverAuth
 cert other.pem other.example other.crt serverAuth
+cert export.pem export.example export.crt serverAuth
 cert client.pem client.example client.crt clientAuth
 
 # The server's key as it comes in the wild.

@@ -10,6 +10,7 @@ declare -A PIDS PORT
 
 iana() { # OpenSSL's name of a suite -> the registry's
 	case $1 in
+	TLS_*) echo "$1" ;;
 	AES128-SHA) echo TLS_RSA_WITH_AES_128_CBC_SHA ;;
 	AES256-SHA) echo TLS_RSA_WITH_AES_256_CBC_SHA ;;
 	AES128-SHA256) echo TLS_RSA_WITH_AES_128_CBC_SHA256 ;;
@@ -23,7 +24,31 @@ suites_of() { # those of a version (1.0, 1.1, 1.2) with RSA key exchange
 	echo AES128-SHA AES256-SHA
 	[ "$1" != 1.2 ] || echo AES128-SHA256 AES256-SHA256 AES128-GCM-SHA256 AES256-GCM-SHA384
 }
-is_cbc() { case $1 in *GCM* | *CCM* | *CHACHA*) return 1 ;; esac; }
+# VERSION:SUITE, the lowest version that has it; RSA key exchange, no AES-CBC and AES-GCM.
+suites_openssl() {
+	echo 1.0:CAMELLIA128-SHA 1.0:CAMELLIA256-SHA 1.2:CAMELLIA128-SHA256 1.2:CAMELLIA256-SHA256 \
+		1.2:ARIA128-GCM-SHA256 1.2:ARIA256-GCM-SHA384 1.2:AES128-CCM 1.2:AES256-CCM 1.2:AES128-CCM8 1.2:AES256-CCM8 \
+		1.0:NULL-MD5 1.0:NULL-SHA 1.2:NULL-SHA256
+}
+suites_gnutls() {
+	echo 1.0:TLS_RSA_WITH_3DES_EDE_CBC_SHA 1.0:TLS_RSA_WITH_RC4_128_SHA 1.0:TLS_RSA_WITH_RC4_128_MD5 \
+		1.2:TLS_RSA_WITH_CAMELLIA_128_GCM_SHA256 1.2:TLS_RSA_WITH_CAMELLIA_256_GCM_SHA384 1.2:AES128-CCM 1.2:AES256-CCM8
+}
+suites_java() {
+	local s
+
+	for s in RC4_128_MD5 RC4_128_SHA 3DES_EDE_CBC_SHA AES_128_CBC_SHA AES_256_CBC_SHA NULL_MD5 NULL_SHA DES_CBC_SHA; do
+		echo "3.0:TLS_RSA_WITH_$s 1.1:TLS_RSA_WITH_$s"
+	done
+	echo 1.0:TLS_RSA_WITH_DES_CBC_SHA 1.2:TLS_RSA_WITH_NULL_SHA256 1.2:TLS_RSA_WITH_RC4_128_MD5
+}
+suites_export() { # with a certificate key of 512 bits, so that it is the one in use
+	local v
+
+	for v in 3.0 1.0; do echo $v:TLS_RSA_EXPORT_WITH_RC4_40_MD5 $v:TLS_RSA_EXPORT_WITH_DES40_CBC_SHA; done
+}
+versions_from() { case $1 in 1.0) echo 1.0 1.1 1.2 ;; *) echo "$1" ;; esac; }
+is_cbc() { case $1 in *GCM* | *CCM* | *CHACHA* | *NULL* | *RC4*) return 1 ;; esac; }
 
 # OpenSSL 3 needs its security level lowered for TLS 1.0 and 1.1, and has no other
 # switch for EMS and EtM.
@@ -98,7 +123,7 @@ server() {
 	case $kind in
 	openssl) # sends back each line reversed, until the line CLOSE
 		OPENSSL_CONF=$(openssl_conf on on) openssl s_server -accept "$port" -cert "$KEYS/server.crt" \
-			-key "$KEYS/server.pem" -rev -quiet -cipher 'ALL:@SECLEVEL=0' -no_tls1_3 ${req:+-verify 3} \
+			-key "$KEYS/server.pem" -rev -quiet -cipher 'ALL:eNULL:@SECLEVEL=0' -no_tls1_3 ${req:+-verify 3} \
 			>"$WORK/$name.log" 2>&1 & ;;
 	nginx)
 		nginx_conf "$name" "$port" "$req"
@@ -107,11 +132,11 @@ server() {
 	gnutls) # an echo
 		gnutls-serv -q --echo -p "$port" --x509certfile "$KEYS/server.crt" --x509keyfile "$KEYS/server.pem" \
 			$([ -n "$req" ] || echo -a) --priority \
-			"NORMAL:-VERS-ALL:+VERS-TLS1.0:+VERS-TLS1.1:+VERS-TLS1.2:-KX-ALL:+RSA:+AES-128-CBC:+AES-256-CBC:+SHA256:+SHA1" \
+			"NORMAL:-VERS-ALL:+VERS-TLS1.0:+VERS-TLS1.1:+VERS-TLS1.2:-KX-ALL:+RSA:+CIPHER-ALL:+3DES-CBC:+ARCFOUR-128:+CAMELLIA-256-GCM:+CAMELLIA-128-GCM:+CAMELLIA-256-CBC:+CAMELLIA-128-CBC:+AES-128-CCM-8:+AES-256-CCM-8:+NULL:+MAC-ALL:+SHA256:+SHA1:+MD5" \
 			>"$WORK/$name.log" 2>&1 & ;;
 	java) # takes a length and as many bytes, sends them back changed, closes
 		java_keys
-		java tests/interop/Peer.java server "$port" "$WORK/server.p12" "${req:-none}" >"$WORK/$name.log" 2>&1 & ;;
+		java tests/interop/Peer.java server "$port" "$WORK/${SERVER_KEY:-server}.p12" "${req:-none}" >"$WORK/$name.log" 2>&1 & ;;
 	esac
 	PIDS[$name]=$!
 	listening "$port" || { cat "$WORK/$name.log" >&2; return 1; }
@@ -158,7 +183,7 @@ nginx_conf() { # name, port, request
 	C
 }
 java_keys() {
-	[ -e "$WORK/server.p12" ] || for k in server client; do
+	[ -e "$WORK/server.p12" ] || for k in server client export; do
 		openssl pkcs12 -export -in "$KEYS/$k.crt" -inkey "$KEYS/$k.pem" -passout pass:changeit -out "$WORK/$k.p12"
 	done
 }
@@ -178,6 +203,20 @@ feed() { # file, out, size
 	done
 }
 
+# TLS_RSA_WITH_CAMELLIA_128_CBC_SHA -> +CAMELLIA-128-CBC:+SHA1
+gnutls_cipher() {
+	local c=${1#*_WITH_} mac
+
+	case $c in
+	*CCM | *CCM_8) mac=AEAD ;;
+	*GCM*) mac=AEAD c=${c%_*} ;;
+	*_SHA) mac=SHA1 c=${c%_*} ;;
+	*) mac=${c##*_} c=${c%_*} ;;
+	esac
+	case $c in RC4_128) c=ARCFOUR-128 ;; 3DES_EDE_CBC) c=3DES-CBC ;; esac
+	echo "+${c//_/-}:+$mac"
+}
+
 gnutls_priority() { # version, suite, ems, etm
 	local p="NONE:+VERS-TLS$1:+RSA:+COMP-NULL:+SIGN-ALL:%COMPAT"
 
@@ -189,6 +228,7 @@ gnutls_priority() { # version, suite, ems, etm
 	AES256-SHA256) p=$p:+AES-256-CBC:+SHA256 ;;
 	AES128-GCM-SHA256) p=$p:+AES-128-GCM:+AEAD ;;
 	AES256-GCM-SHA384) p=$p:+AES-256-GCM:+AEAD ;;
+	*) p=$p:$(gnutls_cipher "$(iana "$2")") ;;
 	esac
 	[ "$3" = on ] || p=$p:%NO_SESSION_HASH
 	[ "$4" = on ] || p=$p:%NO_ETM
@@ -258,7 +298,7 @@ expect() {
 	local etm=$5
 
 	is_cbc "$3" || etm=off
-	jq -nc --arg name "$1" --arg version "$([ "$2" = 1.0 ] && echo TLSv1 || echo "TLS $2")" --arg suite "$(iana "$3")" --argjson ems "$(onoff "$4")" \
+	jq -nc --arg name "$1" --arg version "$(case $2 in 3.0) echo SSLv3 ;; 1.0) echo TLSv1 ;; *) echo "TLS $2" ;; esac)" --arg suite "$(iana "$3")" --argjson ems "$(onoff "$4")" \
 		--argjson etm "$(onoff "$etm")" --argjson cert "$([ "$6" = yes ] && echo true || echo false)" \
 		--argjson cn "$(stat -c %s "$7")" --argjson sn "$(stat -c %s "$8")" \
 		--arg ch "$(sha256sum < "$7" | cut -c1-64)" --arg sh "$(sha256sum < "$8" | cut -c1-64)" \
@@ -270,7 +310,7 @@ onoff() { [ "$1" = on ] && echo true || echo false; }
 
 # java_sessions EMS CERT SIZE VERSION:SUITE...: a Java client against the Java server.
 java_sessions() {
-	local ems=$1 cert=$2 size=$3 req= store=none list= i=0 v d="$WORK/java"
+	local ems=$1 cert=$2 size=$3 req= store=none list= i=0 e v d="$WORK/java"
 
 	shift 3
 	[ "$cert" = no ] || req=request
@@ -278,16 +318,34 @@ java_sessions() {
 	java_keys
 	[ "$cert" != yes ] || store=$WORK/client.p12
 	rm -rf "$d"; mkdir -p "$d"
-	for v; do list="$list $(java_version "${v%%:*}"):$(iana "${v#*:}")"; done
+	for v; do list="$list $(java_version "${v%%:*}"):$(java_suite "${v#*:}")"; done
 	java -Djdk.tls.useExtendedMasterSecret="$(onoff "$ems")" -Dpeer.size="$size" tests/interop/Peer.java client \
 		"${PORT[java.$req]}" "$store" "$d" $list >"$WORK/client.log" 2>&1 ||
 		{ echo "peers: java client failed" >&2; tail -n 5 "$WORK/client.log" >&2; return 1; }
 	for v; do
-		expect "java-java TLS${v%%:*} ${v#*:} ems=$ems cert=$cert" "${v%%:*}" "${v#*:}" "$ems" off "$cert" "$d/$i.in" "$d/$i.out"
+		case $v in *3.0:*) e=off ;; *) e=$ems ;; esac # SSL 3.0 has no extensions
+		expect "java-java ${v%%:*} ${v#*:} ems=$ems cert=$cert" "$(java_expect "${v%%:*}")" "${v#*:}" $e off "$cert" "$d/$i.in" "$d/$i.out"
 		i=$((i + 1))
 	done
 }
-java_version() { case $1 in 1.0) echo TLSv1 ;; *) echo "TLSv$1" ;; esac; }
+# 2/1.0 is TLS 1.0 in the form of an SSL 2.0 hello.
+java_version() {
+	case $1 in
+	2/*) echo "SSLv2Hello+$(java_version "${1#*/}")" ;;
+	3.0) echo SSLv3 ;;
+	1.0) echo TLSv1 ;;
+	*) echo "TLSv$1" ;;
+	esac
+}
+java_expect() { echo "${1#*/}"; }
+# JSSE knows by their first name what is older than TLS.
+java_suite() {
+	local s
+
+	s=$(iana "$1")
+	case $s in TLS_RSA_WITH_NULL_SHA256) ;; *RC4* | *DES* | *NULL*) s=SSL_${s#TLS_} ;; esac
+	echo "$s"
+}
 
 # What curl put on the wire, from its --trace file.
 curl_sent() {
