@@ -119,7 +119,9 @@ static void unfinished(struct lp_tls *tls, const enum lp_end end[2])
 	const struct lp_dir_totals *s = &tls->total[LP_S2C];
 	char text[LP_RESULT_TEXT];
 
-	if (tls->alert >= 0) {
+	if (tls->hole && tls->alert < 0) {
+		set_reason(tls, LP_REASON_HANDSHAKE_LOST, tls->hole_detail);
+	} else if (tls->alert >= 0) {
 		snprintf(text, sizeof text, "the %s refused with alert %s (%d)",
 			 tls->alert_dir == LP_C2S ? "client" : "server", alert_name(tls->alert),
 			 tls->alert);

@@ -328,3 +328,89 @@ void lp_tls_seek_end(struct lp_tls *tls, enum lp_dir dir)
 	tls->seek[dir] = NULL;
 	tls->env->cb->gap(tls->owner, dir, &gap, &tls->when);
 }
+
+/* ---- holes in the handshake ---- */
+
+/* How much of the message that a spoilt record begins or goes on with stands in the
+ * records behind it: as far as its length was captured. */
+static uint64_t message_left(const struct lp_tls *tls, enum lp_dir dir)
+{
+	const struct lp_messages *m = &tls->messages[dir];
+	struct lp_cursor c = lp_cursor_span(lp_buf_span(&tls->records[dir].held));
+	uint8_t type = lp_cursor_u8(&c);
+	uint64_t whole, next = 0;
+
+	lp_cursor_skip(&c, 2); /* version */
+	whole = lp_cursor_u16(&c);
+	if (lp_cursor_ok(&c) || type != LP_CONTENT_HANDSHAKE)
+		return 0;
+	if (lp_messages_partial(m)) {
+		if (!lp_messages_size(m))
+			return 0;
+		next = lp_messages_size(m) - lp_buf_len(&m->held);
+		lp_cursor_skip(&c, (size_t)next);
+	}
+	while (lp_cursor_left(&c) >= LP_MESSAGE_HEADER) {
+		uint32_t n;
+
+		lp_cursor_skip(&c, 1);
+		n = lp_cursor_u24(&c);
+		next += LP_MESSAGE_HEADER + (uint64_t)n;
+		lp_cursor_skip(&c, n);
+	}
+	return next > whole ? next - whole : 0;
+}
+
+/* The record that the hole lies in is spoilt; the next header stands where its
+ * length says, if the hole does not reach that far. */
+static bool within_record(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
+{
+	struct lp_records *r = &tls->records[dir];
+	uint64_t wanted = lp_records_wanted(r);
+
+	if (!wanted && !lp_records_held(r)) {
+		/* At a record's boundary: what was lost may have been whole records. */
+		(void)lp_records_resync(r, off + n);
+		return true;
+	}
+	if (n > wanted)
+		return false;
+	tls->skip_message[dir] = message_left(tls, dir);
+	lp_tls_account(tls, dir, LP_IN_LOST, lp_records_resync(r, off + wanted));
+	tls->skip[dir] = wanted - n;
+	return true;
+}
+
+void lp_tls_hole(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
+{
+	const struct lp_facts *f = lp_tls_facts(tls);
+	const char *who = dir == LP_C2S ? "client" : "server";
+	bool hellos = f->client_version && f->version;
+
+	snprintf(tls->hole_detail, sizeof tls->hole_detail,
+		 "%llu bytes of the handshake from the %s, at byte %llu, were not captured",
+		 (unsigned long long)n, who, (unsigned long long)off);
+	tls->hole = true;
+	if (f->ems > 0) {
+		lp_tls_fail(tls, LP_REASON_HANDSHAKE_LOST_EMS,
+			    "%s, and Extended Master Secret needs every byte of it",
+			    tls->hole_detail);
+		return;
+	}
+	if (!hellos || !tls->hs || !within_record(tls, dir, off, n)) {
+		lp_tls_fail(tls, LP_REASON_HANDSHAKE_LOST, "%s", tls->hole_detail);
+		return;
+	}
+	lp_messages_clear(&tls->messages[dir]);
+	lp_messages_init(&tls->messages[dir]);
+	lp_handshake_gap(tls->hs, dir);
+}
+
+size_t lp_tls_skip(struct lp_tls *tls, enum lp_dir dir, size_t n)
+{
+	size_t took = tls->skip[dir] < n ? (size_t)tls->skip[dir] : n;
+
+	tls->skip[dir] -= took;
+	lp_tls_account(tls, dir, LP_IN_LOST, took);
+	return took;
+}

@@ -83,6 +83,9 @@ bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side)
 	 * told only after it. Later a HelloRequest binds nobody. */
 	if (lp_handshake_idle(hs))
 		return !tls->completed && dir == LP_S2C;
+	/* Under keys that are not there yet: behind a hole nobody's turn is known. */
+	if (hs->sealed[dir] && !lp_protect_ready(&tls->next[dir]))
+		return true;
 	turn = lp_handshake_turn(hs);
 	if (turn == LP_TURN_EITHER || turn == (int)dir || tls->dead[dir])
 		return false;
@@ -154,7 +157,12 @@ void lp_tls_fail(struct lp_tls *tls, enum lp_reason reason, const char *format, 
 {
 	va_list args;
 
-	if (tls->reason == LP_REASON_NONE) {
+	if (tls->reason == LP_REASON_NONE && tls->hole && !tls->proven &&
+	    (reason == LP_REASON_MALFORMED || reason == LP_REASON_LIMIT)) {
+		/* What makes no sense behind a hole is the hole's fault. */
+		tls->reason = LP_REASON_HANDSHAKE_LOST;
+		snprintf(tls->detail, sizeof tls->detail, "%s", tls->hole_detail);
+	} else if (tls->reason == LP_REASON_NONE) {
 		tls->reason = reason;
 		va_start(args, format);
 		(void)vsnprintf(tls->detail, sizeof tls->detail, format, args);
@@ -236,6 +244,13 @@ static void handshake_bytes(struct lp_tls *tls, enum lp_dir dir, lp_span fragmen
 	struct lp_message msg;
 	enum lp_err err;
 
+	if (tls->skip_message[dir]) {
+		size_t skip = tls->skip_message[dir] < fragment.n ? (size_t)tls->skip_message[dir]
+								  : fragment.n;
+
+		tls->skip_message[dir] -= skip;
+		fragment = lp_span_of(fragment.p + skip, fragment.n - skip);
+	}
 	lp_messages_push(m, fragment);
 	while (tls->state == LP_TLS_RUNNING) {
 		err = lp_messages_next(m, &msg);
@@ -483,6 +498,8 @@ size_t lp_tls_feed(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size
 
 	tls->when = *when;
 	tls->stream_end[dir] = off + n;
+	if (tls->skip[dir] && tls->state == LP_TLS_RUNNING)
+		left -= lp_tls_skip(tls, dir, left);
 	while (left && tls->seek[dir] && tls->state == LP_TLS_RUNNING)
 		left = seek(tls, side, dir, p + (n - left), left);
 	if (tls->state == LP_TLS_OPAQUE || tls->dead[dir]) {
@@ -524,7 +541,6 @@ void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
 		const struct lp_when *when)
 {
 	enum lp_dir dir = lp_tls_dir(tls, side);
-	const struct lp_facts *f;
 
 	tls->when = *when;
 	tls->fed[dir] += n;
@@ -544,11 +560,7 @@ void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
 		lost_in_handshake(tls, dir, off, n);
 		return;
 	}
-	f = lp_tls_facts(tls);
-	lp_tls_fail(tls, f->ems > 0 ? LP_REASON_HANDSHAKE_LOST_EMS : LP_REASON_HANDSHAKE_LOST,
-		    "%llu bytes of the handshake from the %s, at byte %llu, were not captured%s",
-		    (unsigned long long)n, dir_name(dir), (unsigned long long)off,
-		    f->ems > 0 ? ", and Extended Master Secret needs every byte of it" : "");
+	lp_tls_hole(tls, dir, off, n);
 }
 
 void lp_tls_last_words(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t n)

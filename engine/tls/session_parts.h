@@ -22,6 +22,8 @@ struct lp_trial {
 	uint8_t bytes[];
 };
 
+enum { LP_SEEK_TEXT = 160 };
+
 /* The latest of what was opened of a direction: where the way back starts. */
 struct lp_way {
 	uint64_t end;            /* stream offset behind the last record, at a hole */
@@ -75,6 +77,10 @@ struct lp_tls {
 	struct lp_way way[2];
 	struct lp_seek *seek[2];       /* NULL: no hole at present */
 	uint64_t seek_spent;
+	uint64_t skip[2];              /* bytes of a record that a hole in the handshake spoilt */
+	uint64_t skip_message[2];      /* … and of the message that it was part of */
+	bool hole;                     /* part of the handshake under way is missing: detail */
+	char hole_detail[LP_SEEK_TEXT];
 	bool iv_unsure[2];             /* the record before did not authenticate (TLS 1.0, EtM) */
 	uint64_t stream_end[2];        /* offset behind the last byte taken */
 	uint64_t dead_bytes[2];        /* stream bytes since the direction died */
@@ -132,6 +138,13 @@ bool lp_tls_chained(const struct lp_protect *p);
 /* A record was opened: remember what the way back would need. */
 void lp_tls_opened(struct lp_tls *tls, enum lp_dir dir, const struct lp_protect *p,
 		   lp_span fragment);
+
+/* A hole in a handshake whose keys are not there: legacy key derivation survives
+ * one that costs neither hello nor the ClientKeyExchange. */
+void lp_tls_hole(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n);
+
+/* The rest of the record that the hole spoilt, at most n bytes; how many it took. */
+size_t lp_tls_skip(struct lp_tls *tls, enum lp_dir dir, size_t n);
 
 /* A hole of n bytes at off; the direction seeks from now on. */
 void lp_tls_seek_begin(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n);
