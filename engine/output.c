@@ -18,6 +18,7 @@ enum { OPTIONS_MAX = 32 };
 struct output {
 	struct lp_host host; /* first, so that log() finds its output */
 	const struct lp_plugin *plugin;
+	struct lp_plugin loaded; /* of a shared object, as far as it goes */
 	void *self;
 	void *dl;            /* of a shared object */
 	char *spec;          /* cut in place; arg and options point into it */
@@ -47,6 +48,8 @@ enum lp_err lp_outputs_new(struct lp_outputs **out, const struct lp_outputs_conf
 		return LP_E_NOMEM;
 	o->config = *config;
 	o->dirfd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (o->dirfd < 0)
+		o->dirfd = AT_FDCWD;
 	return LP_OK;
 }
 
@@ -96,8 +99,13 @@ static enum lp_err cut_spec(struct output *out, char **name)
 	return LP_OK;
 }
 
+/* struct lp_plugin as it was when ABI 1 began. */
+static const size_t SIZE_ABI_1 = offsetof(struct lp_plugin, close) + sizeof(int (*)(void));
+
 static enum lp_err load(struct output *out, const char *name, char *why)
 {
+	const struct lp_plugin *entry;
+
 	if (!strchr(name, '/')) {
 		out->plugin = lp_plugin_builtin(name);
 		if (!out->plugin) {
@@ -112,17 +120,24 @@ static enum lp_err load(struct output *out, const char *name, char *why)
 		snprintf(why, LP_WHY, "%.400s", dlerror());
 		return LP_E_NOENT;
 	}
-	out->plugin = dlsym(out->dl, "lp_plugin_entry");
-	if (!out->plugin) {
+	entry = dlsym(out->dl, "lp_plugin_entry");
+	if (!entry) {
 		snprintf(why, LP_WHY, "%.300s: not a limpid plugin (no lp_plugin_entry)", name);
 		return LP_E_FORMAT;
 	}
-	if (out->plugin->abi != LP_PLUGIN_ABI || out->plugin->size < sizeof *out->plugin ||
-	    !out->plugin->name) {
+	if (entry->abi != LP_PLUGIN_ABI) {
 		snprintf(why, LP_WHY, "%.300s: made for plugin ABI %u, this limpid has %u", name,
-			 out->plugin->abi, LP_PLUGIN_ABI);
+			 entry->abi, LP_PLUGIN_ABI);
 		return LP_E_UNSUPPORTED;
 	}
+	if (entry->size < SIZE_ABI_1 || !entry->name) {
+		snprintf(why, LP_WHY, "%.300s: its lp_plugin_entry is not filled in", name);
+		return LP_E_FORMAT;
+	}
+	/* Made with an older header it ends earlier, with a newer one later than ours. */
+	memcpy(&out->loaded, entry,
+	       entry->size < sizeof out->loaded ? entry->size : sizeof out->loaded);
+	out->plugin = &out->loaded;
 	return LP_OK;
 }
 
@@ -328,7 +343,8 @@ void lp_outputs_event(void *outputs, struct lp_event *e)
 		EACH(o, i, session_ready, &f->plugin[i], &s->plugin[i], &f->info, &s->info, &at);
 		break;
 	case LP_EVENT_DATA:
-		deliver_data(o, e, &at);
+		if (e->n)
+			deliver_data(o, e, &at);
 		break;
 	case LP_EVENT_GAP:
 		EACH(o, i, gap, &f->plugin[i], s ? &s->plugin[i] : &none, &f->info,

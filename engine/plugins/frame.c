@@ -29,6 +29,22 @@ static uint8_t *put_bytes(uint8_t *p, const uint8_t *from, size_t n)
 /* The ones' complement sum of RFC 1071, not folded: 64 bits hold any frame's. */
 static uint64_t sum(uint64_t s, const uint8_t *p, size_t n)
 {
+	uint64_t words = 0;
+	uint32_t w[2];
+	uint16_t folded;
+	uint8_t pair[2];
+
+	/* In the machine's byte order, which section 2(B) allows until the end. */
+	for (; n >= sizeof w; p += sizeof w, n -= sizeof w) {
+		memcpy(w, p, sizeof w);
+		words += w[0];
+		words += w[1];
+	}
+	while (words >> 16)
+		words = (words & 0xffff) + (words >> 16);
+	folded = (uint16_t)words;
+	memcpy(pair, &folded, sizeof pair);
+	s += (uint64_t)pair[0] << 8 | pair[1];
 	for (; n > 1; p += 2, n -= 2)
 		s += (uint64_t)p[0] << 8 | p[1];
 	return n ? s + ((uint64_t)p[0] << 8) : s;

@@ -101,16 +101,19 @@ static int print_bytes(struct text *t, const uint8_t *bytes, size_t n)
 	char line[4096];
 	size_t at = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		uint8_t c = bytes[i];
+	for (size_t i = 0; i < n;) {
+		size_t stop = n - i < sizeof line - 1 ? n : i + sizeof line - 1;
 
-		if (c == '\r' && i + 1 < n && bytes[i + 1] == '\n')
-			continue;
-		line[at++] = (c >= 0x20 && c < 0x7f) || c == '\n' || c == '\t' ? (char)c : '.';
-		if (at == sizeof line) {
-			if (lp_sink_write(&t->sink, line, at))
-				return -1;
-			at = 0;
+		if (at && lp_sink_write(&t->sink, line, at))
+			return -1;
+		for (at = 0; i < stop; i++) {
+			uint8_t c = bytes[i];
+			/* One bit or the other, no jump: binary data would mispredict it. */
+			int shown = (c - 0x20U < 0x5f) | (c == '\n') | (c == '\t');
+
+			line[at++] = shown ? (char)c : '.';
+			if (c == '\r' && i + 1 < n && bytes[i + 1] == '\n')
+				at--;
 		}
 	}
 	if (n && bytes[n - 1] != '\n') {

@@ -5,25 +5,37 @@
  *     const struct lp_plugin lp_plugin_entry = { LP_PLUGIN_ABI, sizeof(struct lp_plugin), … };
  *
  * and is loaded with `-o ./name.so[:ARG][,key=value…]`. The built-in outputs are
- * written against this same header.
+ * written against this same header; examples/sample is one to start from.
  *
  * Rules
  *  - All callbacks of all outputs come from one thread, in the order of the packets
  *    that released them: replaying a file twice gives the same calls.
  *  - Any callback may be NULL. Everything passed is borrowed until the callback
- *    returns, unless a longer life is stated.
+ *    returns, unless a longer life is stated. No pointer is NULL unless it is said
+ *    that it may be.
  *  - Structs begin with their size and only ever grow at the end: test `size`
- *    before using a member that is newer than LP_PLUGIN_ABI 1.
+ *    before using a member that is newer than LP_PLUGIN_ABI 1. lp_stamp,
+ *    lp_dir_totals, lp_counter and lp_option have none, for they never change.
  *  - Order in one flow: flow_begin, [clear data], session_begin, session_ready for
  *    each epoch, data and gaps, session_end, [clear data or the next session],
- *    flow_end. session_end also comes for sessions that stayed opaque.
+ *    flow_end. session_end also comes for sessions that stayed opaque. When the
+ *    capture ends, all that is open ends; only a fault of limpid's can leave ends out.
  *  - Only bytes whose MAC or tag verified are ever handed out as DECRYPTED.
- *  - open() that fails ends limpid with status 1. Another callback that fails stops
- *    this output only: it gets no more calls but close().
+ *  - open() that fails ends limpid with status 1, without a close(). Another callback
+ *    that fails stops this output only: it gets no more calls but close(), so it must
+ *    know what it keeps for flows and sessions without being told their ends. The
+ *    exit status is 1 then, and a replay ends at once. A plugin that would rather try
+ *    again later returns 0, and -1 from close().
+ *  - A callback that waits holds up everything, in a live capture until packets are
+ *    lost. SIGPIPE is ignored; leave signals alone, block them in threads of your own.
+ *  - Files and sockets are opened in open(); after it limpid may have given up its
+ *    rights. The shared object is unloaded after close().
  *  - Times are nanoseconds since 1970 (UTC), lengths are bytes, addresses are in
  *    network byte order, ports and all other integers in host byte order.
  *  - Text that came from the network has been escaped: it is valid UTF-8 without
- *    control characters. */
+ *    control characters. What data() hands out is as it was sent.
+ *
+ * In C++ the entry is `extern "C"` by its declaration at the end of this header. */
 #ifndef LIMPID_PLUGIN_H
 #define LIMPID_PLUGIN_H
 
@@ -36,15 +48,20 @@ extern "C" {
 
 #define LP_PLUGIN_ABI 1u
 
-/* Direction of bytes. Before it is known who is the client (clear data of a flow
- * that is not TLS), C2S is from the side that opened the connection. */
+/* Direction of bytes, and index of what there is for each. The client is who sent the
+ * ClientHello; in a flow without TLS, who opened the connection, or, if that was not
+ * captured, who was seen first. */
 enum lp_dir { LP_C2S = 0, LP_S2C = 1 };
 
-/* What lp_plugin.wants asks for, besides metadata. */
+/* What lp_plugin.wants asks data() for. Everything else comes to all: sessions that
+ * stayed opaque too, so there is no wish for them, and what they could not say stands
+ * in lp_session_result. Whether a flow will turn to TLS is not known from its first
+ * bytes: either of the last two gives all clear data, and only under --cleartext
+ * (lp_host.cleartext) is there any. */
 enum lp_wants {
-	LP_WANT_DATA = 1,      /* decrypted application data, and gaps in it */
+	LP_WANT_DATA = 1,      /* decrypted application data */
 	LP_WANT_PRELUDE = 2,   /* clear bytes before TLS in the same flow (STARTTLS, proxies) */
-	LP_WANT_CLEARTEXT = 4, /* flows that are not TLS; makes sense with --cleartext only */
+	LP_WANT_CLEARTEXT = 4, /* clear bytes of flows that are not TLS */
 };
 
 enum lp_data_kind { LP_DATA_CLEAR = 1, LP_DATA_DECRYPTED = 2 };
@@ -63,17 +80,17 @@ enum lp_verdict { LP_DECRYPTED = 1, LP_PARTIAL = 2, LP_OPAQUE = 3 };
 
 enum lp_resumed { LP_RESUMED_NO = 0, LP_RESUMED_ID = 1, LP_RESUMED_TICKET = 2 };
 
-/* When something happened. (packet, index) is its place: the number of the packet
- * that released it and a count within that packet; never decreases from call to
- * call. carried_ns is the time of the packet that carried the bytes. */
+/* When something happened. (packet, index) is its place, which in a replay never
+ * decreases from call to call. */
 struct lp_stamp {
-	uint64_t packet;
-	uint64_t index;
-	uint64_t ts_ns;
-	uint64_t carried_ns;
+	uint64_t packet;         /* number of the packet that released it, from 1 */
+	uint64_t index;          /* counts within that packet */
+	uint64_t ts_ns;          /* time of that packet */
+	uint64_t carried_ns;     /* time of the packet that carried the bytes; 0: none did */
 };
 
-/* One TCP connection. Lives from flow_begin to the return of flow_end. */
+/* One TCP connection. Lives from flow_begin to the return of flow_end, at the same
+ * address. Connections that differ in their VLAN only are different flows. */
 struct lp_flow_info {
 	size_t size;
 	uint64_t flow_id;        /* 51 bits; the same in every replay */
@@ -101,9 +118,10 @@ struct lp_cert_info {
 	const char *sha256;      /* 64 hexadecimal digits */
 };
 
-/* One TLS connection. Lives from session_begin to the return of session_end;
- * members are filled in as they become known, and describe the last completed
- * handshake. Unknown = NULL, 0 or -1 as stated. */
+/* One TLS connection. Lives from session_begin to the return of session_end, at the
+ * same address; what its members point to, until the callback returns. They are
+ * filled in as they become known, and describe the last completed handshake. Unknown
+ * is NULL for every text and list, 0 or -1 for numbers as stated. */
 struct lp_session_info {
 	size_t size;
 	uint64_t number;             /* counts sessions in order of session_begin, from 1 */
@@ -148,16 +166,17 @@ struct lp_session_result {
 	size_t size;
 	enum lp_verdict verdict;
 	const char *reason;          /* stable code: "complete", "no-key", … */
-	const char *detail;          /* a sentence: what happened */
-	const char *advice;          /* a sentence: what the operator can do; may be "" */
-	const char *const *notes;    /* NULL-terminated: "truncated", "transcript-differs", … */
+	const char *detail;          /* what happened, without a full stop; may be NULL or "" */
+	const char *advice;          /* a sentence: what the operator can do; may be NULL or "" */
+	const char *const *notes;    /* NULL-terminated: "truncated", …; may be NULL */
 	enum lp_end end[2];          /* by enum lp_dir */
 	struct lp_dir_totals total[2];
 };
 
 /* A hole: stream_bytes of the wire, from the end of the last opened record to the
  * start of the next. The clear bytes in it number clear_min to clear_max. records
- * is how many records were lost, 0 if unknown. */
+ * is how many records were lost, 0 if unknown. In clear data all three figures of
+ * bytes are the same. */
 struct lp_gap_info {
 	size_t size;
 	uint64_t stream_bytes;
@@ -186,36 +205,40 @@ struct lp_summary {
 
 struct lp_option {
 	const char *key;
-	const char *value;       /* "" if none was given */
+	const char *value;       /* may be "" */
 };
 
-/* What limpid offers to a plugin; valid from open() to close(). */
+/* What limpid offers to a plugin; valid from the call of open() to the return of
+ * close(), as are the arguments of open(). */
 struct lp_host {
 	size_t size;
-	/* One line on stderr, prefixed with the plugin's name. */
+	/* One line on stderr, prefixed with the plugin's name; line has no \n. To be
+	 * called in callbacks only. */
 	void (*log)(const struct lp_host *host, const char *line);
 	int live;                /* 1: a device is sniffed, 0: a capture is replayed */
 	int quiet;               /* 1: -q was given */
 	int stdout_taken;        /* 1: an output writes to standard output, so messages go to stderr */
 	int print_data;          /* 1: -d was given */
 	int cleartext;           /* 1: --cleartext was given */
-	int dirfd;               /* working directory at start; open files relative to it */
+	int dirfd;               /* working directory at start, for openat(2) */
 	/* A few words on what a reason code, a note or a counter "drop.REASON" means,
 	 * NULL if it is unknown; lives as long as the process. May itself be NULL. */
 	const char *(*meaning)(const char *code);
 };
 
 /* Callbacks return 0, or -1 for a fault that stops this output. `self` is what
- * open() stored; `flow` and `session` point to a pointer that is the plugin's own,
- * NULL at the beginning. */
+ * open() stored, NULL if there is no open(). `flow` and `session` point to a pointer
+ * that is the plugin's own for that flow or session, NULL at the beginning; what it
+ * points to, the plugin frees. Where tls is NULL, there is no session, and what is
+ * stored in *session is forgotten. */
 struct lp_plugin {
 	uint32_t abi;            /* LP_PLUGIN_ABI */
 	uint32_t size;           /* sizeof(struct lp_plugin) */
 	const char *name;
 	uint32_t wants;          /* enum lp_wants, or-ed */
 
-	/* arg: what stood after the colon, or NULL. Says what is wrong through
-	 * host->log before it returns -1. */
+	/* arg: what stood after the colon, or NULL; options may be NULL if there are none.
+	 * Says what is wrong through host->log, in one line, before it returns -1. */
 	int (*open)(void **self, const struct lp_host *host, const char *arg,
 		    const struct lp_option *options, size_t options_n);
 
@@ -228,11 +251,13 @@ struct lp_plugin {
 	int (*session_ready)(void *self, void **flow, void **session,
 			     const struct lp_flow_info *info, const struct lp_session_info *tls,
 			     const struct lp_stamp *at);
-	/* tls is NULL for clear data. A prelude of a flow in which TLS follows comes
-	 * before session_begin, with kind LP_DATA_CLEAR. */
+	/* n is never 0. tls is NULL for clear data. A prelude of a flow in which TLS follows
+	 * comes before session_begin, with kind LP_DATA_CLEAR. A piece is what one record
+	 * held, or one segment: bytes of the application may be cut anywhere. */
 	int (*data)(void *self, void **flow, void **session, const struct lp_flow_info *info,
 		    const struct lp_session_info *tls, enum lp_dir dir, enum lp_data_kind kind,
 		    const uint8_t *bytes, size_t n, const struct lp_stamp *at);
+	/* A hole in what data() gives. tls is NULL in clear data. */
 	int (*gap)(void *self, void **flow, void **session, const struct lp_flow_info *info,
 		   const struct lp_session_info *tls, enum lp_dir dir,
 		   const struct lp_gap_info *gap, const struct lp_stamp *at);
@@ -243,12 +268,17 @@ struct lp_plugin {
 	int (*flow_end)(void *self, void **flow, const struct lp_flow_info *info,
 			const enum lp_end end[2], const struct lp_stamp *at);
 
-	int (*tick)(void *self, uint64_t now_ns);  /* about once a second of packet time */
+	/* About once a second of packet time; in a live capture without packets too. now_ns
+	 * is on the clock of lp_stamp and never goes back. */
+	int (*tick)(void *self, uint64_t now_ns);
 	int (*rotate)(void *self);                 /* reopen files (SIGHUP) */
 	/* The last call; summary is NULL if the run did not end in order. Returns -1
 	 * if something could not be written. */
 	int (*close)(void *self, const struct lp_summary *summary);
 };
+
+/* What a plugin defines. */
+extern const struct lp_plugin lp_plugin_entry;
 
 #ifdef __cplusplus
 }

@@ -92,18 +92,20 @@ one_line "json on a full disk" 'full: No space left'
 want "outputs: the other one is whole" cmp "$tmp/1.json" "$tmp/good.json"
 
 # Shared objects of another ABI, and one that fails without a word.
-so() { # NAME, ABI, OPEN
+so() { # NAME, ABI, OPEN, SIZE
 	printf '#include <limpid/plugin.h>
 static int o(void **s, const struct lp_host *h, const char *a, const struct lp_option *p, size_t n)
 { (void)s, (void)h, (void)a, (void)p, (void)n; return %s; }
 static int b(void *s, void **f, const struct lp_flow_info *i, const struct lp_stamp *a)
 { (void)s, (void)f, (void)i, (void)a; return -1; }
 const struct lp_plugin lp_plugin_entry =
-{ .abi = %s, .size = sizeof(struct lp_plugin), .name = "%s", .open = o, .flow_begin = b };\n' \
-		"$3" "$2" "$1" | ${CC:-cc} -std=c11 -Iinclude -shared -fPIC -o "$tmp/$1.so" -xc -
+{ .abi = %s, .size = %s, .name = "%s", .open = o, .flow_begin = b };\n' \
+		"$3" "$2" "${4:-sizeof(struct lp_plugin)}" "$1" | ${CC:-cc} -std=c11 -Iinclude -shared -fPIC -o "$tmp/$1.so" -xc -
 }
 so newer 'LP_PLUGIN_ABI + 1' 0 && run $http -q -o "$tmp/newer.so"
 one_line "a plugin of another ABI" 'newer.so: made for plugin ABI 2'
+so short LP_PLUGIN_ABI 0 16 && run $http -q -o "$tmp/short.so"
+one_line "a plugin without callbacks" 'short.so: its lp_plugin_entry is not filled in'
 so refuses LP_PLUGIN_ABI -1 && run $http -q -o "$tmp/refuses.so"
 one_line "a plugin that does not open, without a word" 'refuses: could not be opened'
 so stops LP_PLUGIN_ABI 0 && run $http -q -o "$tmp/stops.so"

@@ -66,6 +66,27 @@ START_TEST(header_stands_alone_in_c_and_cxx)
 }
 END_TEST
 
+/* A const is private to its file in C++, and its name is not that of C, unless the
+ * header says otherwise. */
+START_TEST(entry_of_a_plugin_in_cxx)
+{
+	struct help_plugin h;
+	int status;
+
+	if (system("command -v ${CXX:-c++} >/dev/null")) {
+		fprintf(stderr, "test_plugin_sample: no C++ compiler, the entry is not tried\n");
+		return;
+	}
+	help_plugin_init(&h, NULL);
+	free(help_plugin_run(&h, "printf '#include <limpid/plugin.h>\\nconst struct lp_plugin "
+				 "lp_plugin_entry = { LP_PLUGIN_ABI, sizeof(struct lp_plugin), "
+				 "\"cxx\" };\n' | ${CXX:-c++} -Iinclude -shared -fPIC -o %s/cxx.so "
+				 "-xc++ - && nm -D %s/cxx.so | grep -q ' lp_plugin_entry$'", &status));
+	ck_assert_int_eq(status, 0);
+	help_plugin_clear(&h);
+}
+END_TEST
+
 Suite *suite_plugin_sample(void);
 
 Suite *suite_plugin_sample(void)
@@ -76,6 +97,7 @@ Suite *suite_plugin_sample(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, sample_is_built_loaded_and_counts);
 	tcase_add_loop_test(t, header_stands_alone_in_c_and_cxx, 0, 2);
+	tcase_add_test(t, entry_of_a_plugin_in_cxx);
 	suite_add_tcase(suite, t);
 	return suite;
 }
