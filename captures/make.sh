@@ -238,12 +238,22 @@ if begin key-log; then
 	logged 1.2 DHE-RSA-AES256-SHA on -no_ticket -sess_in "$WORK/session"
 	edit '.secret = "key-log" | .resumed = "no"'
 	edit 'if .name | test("-no_ticket -sess_in") then .resumed = "id" elif .name | test("-sess_in") then .resumed = "ticket" else . end
-		| .name |= sub(" *-sess_(in|out) .*"; "")'
+		| .name |= (sub(" *-sess_(in|out) .*"; "") | sub(" +$"; "")) | if .resumed != "no" then .name += ", resumed" else . end'
 	cp "$WORK/keys" captures/key-log.keys
 	end -l captures/key-log.keys
 	editcap -F pcapng --inject-secrets tls,captures/key-log.keys captures/key-log.pcap captures/key-log.pcapng
 	edit '.secret = "key-log (DSB)"'
 	golden key-log-dsb captures/key-log.pcapng
+	# The same secrets in older words: the premaster secret of the one with RSA key exchange,
+	# by its encrypted form; one line for the last session and the one it resumes.
+	{
+		printf '# as a program under Windows would write it\r\n\r\n'
+		grep ^CLIENT_RANDOM "$WORK/keys" | sed -e 7d -e '10,11d' -e 's/$/\r/'
+		grep ^RSA "$WORK/keys"
+		openssl sess_id -in "$WORK/session" -noout -text | awk '/Session-ID:/ { id = $2 } /Master-Key:/ { print "RSA Session-ID:" id " Master-Key:" $2 }'
+	} > captures/key-log-forms.keys
+	edit '.secret = "key-log"'
+	golden key-log-forms captures/key-log.pcap -l captures/key-log-forms.keys
 fi
 
 # ---- handshake messages split over records, and small application records

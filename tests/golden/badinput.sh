@@ -58,6 +58,10 @@ bad "an output that cannot be written" 1 'none/x\.pcap' $http $key -w "$tmp/none
 bad "json that cannot be written" 1 'none/x\.json' $http $key -o "json:$tmp/none/x.json"
 bad "files that cannot be written" 1 'none/x' $http $key -o "files:$tmp/none/x"
 bad "files over a former run's" 1 'index\.jsonl|files' $http $key -o "files:$tmp/files"
+bad "a key log that is not there" 1 'none\.log.*No such file' $http -l "$tmp/none.log"
+bad "a key log that is a directory" 1 'directory' $http -l "$tmp"
+bad "a key log that is something else" 0 'server\.pem: [0-9]* of its lines are not lines of a key log' $http $key -l "$tmp/server.pem"
+bad "a time to wait that is none" 1 "key-wait.*'soon'" $http -l "$tmp/server.pem" --key-wait soon
 bad "an unknown crypto provider" 1 'nonsense' $http $key --crypto nonsense
 bad "an unknown checksum mode" 1 'nonsense' $http $key --checksums nonsense
 bad "a filter that does not compile" 1 '' $http $key 'tcp prot 443'
