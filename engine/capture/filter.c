@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { LINKS = 6 };
+enum { LINKS = 8 };
 
 /* NULL and LOOP are not here: their four bytes are taken off and the rest is
  * IPV4 or IPV6, because libpcap cannot tell the byte order of NULL in a file
@@ -21,6 +21,7 @@ static const struct {
 	{ LP_LINK_ETHERNET, DLT_EN10MB }, { LP_LINK_RAW, DLT_RAW },
 	{ LP_LINK_LINUX_SLL, DLT_LINUX_SLL }, { LP_LINK_LINUX_SLL2, DLT_LINUX_SLL2 },
 	{ LP_LINK_IPV4, DLT_IPV4 }, { LP_LINK_IPV6, DLT_IPV6 },
+	{ LP_LINK_IEEE802_11, DLT_IEEE802_11 }, { LP_LINK_RADIOTAP, DLT_IEEE802_11_RADIO },
 };
 
 struct lp_filter {
