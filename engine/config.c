@@ -9,7 +9,7 @@
 
 #include "secrets/keylog.h"
 
-enum kind { FLAG, TEXT, LIST, NUMBER, BYTES };
+enum kind { FLAG, TEXT, LIST, NUMBER, BYTES, PORTS };
 
 struct option {
 	const char *name;
@@ -44,6 +44,8 @@ static const struct option options[] = {
 	{ "helper", TEXT, AT(helper), 0, 0, NULL },
 	{ "user", TEXT, AT(user), 0, 0, NULL },
 	{ "merge", FLAG, AT(merge), 0, 0, NULL },
+	{ "ignore-domain", FLAG, AT(ignore_domain), 0, 0, NULL },
+	{ "vxlan-port", PORTS, AT(vxlan_port), 1, 65535, NULL },
 	{ "print-data", FLAG, AT(print_data), 0, 0, NULL },
 	{ "quiet", FLAG, AT(quiet), 0, 0, NULL },
 	{ "cleartext", FLAG, AT(cleartext), 0, 0, NULL },
@@ -61,6 +63,9 @@ static const struct option options[] = {
 	{ "max-out-of-order-total", BYTES, AT(max_ooo), 65536, UINT64_MAX / 2, NULL },
 	{ "max-held", BYTES, AT(max_held_session), 65536, UINT64_MAX / 2, NULL },
 	{ "max-held-total", BYTES, AT(max_held), 65536, UINT64_MAX / 2, NULL },
+	{ "max-fragments", BYTES, AT(max_fragments), 65536, UINT64_MAX / 2, NULL },
+	{ "max-fragments-host", BYTES, AT(max_fragments_host), 65536, UINT64_MAX / 2, NULL },
+	{ "fragment-timeout", NUMBER, AT(fragment_s), 1, 3600, NULL },
 	{ "idle", NUMBER, AT(idle_s), 1, 864000, NULL },
 	{ "idle-keys", NUMBER, AT(keys_idle_s), 1, 864000, NULL },
 	{ "idle-handshake", NUMBER, AT(handshake_s), 1, 864000, NULL },
@@ -80,6 +85,9 @@ struct lp_config *lp_config_new(void)
 	c->max_ooo = 256U << 20;
 	c->max_held_session = 1U << 20;
 	c->max_held = 256U << 20;
+	c->max_fragments = 16U << 20;
+	c->max_fragments_host = 1U << 20;
+	c->fragment_s = 30;
 	c->idle_s = 300;
 	c->keys_idle_s = 3600;
 	c->handshake_s = 60;
@@ -161,6 +169,20 @@ static int set_number(const struct option *o, uint64_t *at, const char *value, c
 	return 0;
 }
 
+static int add_port(const struct option *o, struct lp_ports *ports, const char *value, char *why)
+{
+	uint64_t port;
+
+	if (set_number(o, &port, value, why))
+		return -1;
+	if (ports->n == LP_CONFIG_PORTS) {
+		snprintf(why, LP_WHY, "--%s: at most %d", o->name, LP_CONFIG_PORTS);
+		return -1;
+	}
+	ports->port[ports->n++] = (uint16_t)port;
+	return 0;
+}
+
 int lp_config_set(struct lp_config *c, const char *name, const char *value, char *why)
 {
 	const struct option *o = NULL;
@@ -182,6 +204,8 @@ int lp_config_set(struct lp_config *c, const char *name, const char *value, char
 	case NUMBER:
 	case BYTES:
 		return set_number(o, at, value, why);
+	case PORTS:
+		return add_port(o, at, value, why);
 	case LIST:
 		if (!set_list(at, value))
 			return 0;

@@ -15,6 +15,13 @@ struct lp_list {
 
 #define LP_KEY_WAIT_AUTO UINT64_MAX
 
+enum { LP_CONFIG_PORTS = 6 };
+
+struct lp_ports {
+	uint16_t port[LP_CONFIG_PORTS];
+	size_t n;
+};
+
 struct lp_config {
 	struct lp_list read;      /* capture files */
 	struct lp_list key;       /* private key files and directories */
@@ -26,7 +33,9 @@ struct lp_config {
 	char *checksums, *overlap, *tcp, *crypto;
 	char *helper;             /* program that becomes the warden; NULL = ourselves */
 	char *user;               /* -Z: user to become when live */
+	struct lp_ports vxlan_port; /* beside the usual ones */
 	bool merge;
+	bool ignore_domain;
 	bool print_data;
 	bool quiet;
 	bool cleartext;
@@ -37,6 +46,7 @@ struct lp_config {
 	uint64_t key_wait_s;      /* LP_KEY_WAIT_AUTO: as it fits what is read */
 	uint64_t max_key_log;     /* secrets */
 	uint64_t max_flows, max_ooo_side, max_ooo, max_held_session, max_held;
+	uint64_t max_fragments, max_fragments_host, fragment_s;
 	uint64_t idle_s, keys_idle_s, handshake_s;
 };
 

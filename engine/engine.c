@@ -34,6 +34,13 @@ static void read_limits(struct lp_engine *e, const struct lp_config *c)
 	lp_decode_config_default(&e->decode_config);
 	e->decode_config.checksums = r->checksums;
 	e->decode_config.seed = e->seed;
+	e->decode_config.ignore_domain = c->ignore_domain;
+	e->decode_config.defrag.overlap = r->overlap;
+	e->decode_config.defrag.max = c->max_fragments;
+	e->decode_config.defrag.max_host = c->max_fragments_host;
+	e->decode_config.defrag.timeout_ns = c->fragment_s * 1000000000ULL;
+	for (size_t i = 0; i < c->vxlan_port.n; i++)
+		e->decode_config.vxlan_port[LP_VXLAN_PORTS - 1 - i] = c->vxlan_port.port[i];
 	e->reasm_ops = &lp_tcp_native;
 #ifdef LP_WITH_NIDS
 	if (is(c->tcp, "nids"))

@@ -46,6 +46,7 @@ static const char usage[] =
 	"  -s BYTES      snap length of a device        -B KIB  its kernel buffer\n"
 	"  -Z USER       become USER once a device is open\n"
 	"  --merge       read the files side by side, by time\n"
+	"  --ignore-domain    one flow whatever its VLANs and tunnels are\n"
 	"  --cleartext   streams that are not TLS go to the outputs too\n"
 	"  --checksums auto|on|off    --overlap linux|bsd    --tcp native|nids\n"
 	"  --crypto auto|mbedtls|openssl    --strict-key-modes    --no-promiscuous\n"
@@ -67,6 +68,7 @@ static const struct option long_options[] = {
 	{ "set", required_argument, NULL, OPT_SET },
 	{ "no-promiscuous", no_argument, NULL, OPT_NO_PROMISCUOUS },
 	{ "merge", no_argument, NULL, OPT_CONFIG },
+	{ "ignore-domain", no_argument, NULL, OPT_CONFIG },
 	{ "cleartext", no_argument, NULL, OPT_CONFIG },
 	{ "strict-key-modes", no_argument, NULL, OPT_CONFIG },
 	{ "checksums", required_argument, NULL, OPT_CONFIG },

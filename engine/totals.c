@@ -53,12 +53,16 @@ static uint64_t add_decode(struct list *l, const struct lp_worker *w)
 
 	lp_decode_stats(w->decode, &s);
 	for (int i = LP_DROP_NONE + 1; i < LP_DROPS; i++) {
+		if (i == LP_DROP_JOINED) /* no drop: what they made was decoded */
+			continue;
 		add(l, decode_name[i], s.drop[i]);
 		dropped += s.drop[i];
 	}
+	add(l, "decode.fragment_joined", s.drop[LP_DROP_JOINED]);
+	add(l, "decode.datagrams", s.datagrams);
 	add(l, "decode.ip_csum_offload", s.ip_csum_offload);
 	add(l, "decode.cut", s.cut);
-	assert(s.read == s.drop[LP_DROP_NONE] + dropped);
+	assert(s.read == s.drop[LP_DROP_NONE] + s.drop[LP_DROP_JOINED] + dropped);
 	return dropped;
 }
 
@@ -90,11 +94,13 @@ static uint64_t add_tcp(struct list *l, const struct lp_worker *w)
 
 static bool cap_reached(const struct lp_worker *w)
 {
+	struct lp_decode_stats decode;
 	struct lp_reasm_stats s;
 
+	lp_decode_stats(w->decode, &decode);
 	w->engine->reasm_ops->stats(w->reasm, &s);
-	return s.evicted || s.cap_side || s.cap_total || s.memcap || w->env.cap_held ||
-	       lp_keylog_stats(lp_keylogs_store(w->engine->keylogs))->evicted;
+	return decode.drop[LP_DROP_FRAGMENT_LIMIT] || s.evicted || s.cap_side || s.cap_total ||
+	       s.memcap || w->env.cap_held || lp_keylog_stats(lp_keylogs_store(w->engine->keylogs))->evicted;
 }
 
 size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MAX],

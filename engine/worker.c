@@ -471,6 +471,7 @@ static void flush(struct lp_worker *w)
 		return;
 	err = w->engine->reasm_ops->segments(w->reasm, w->segments, w->segments_n);
 	w->segments_n = 0;
+	lp_decode_release(w->decode);
 	if (err)
 		w->env.fault = err;
 }

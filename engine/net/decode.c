@@ -1,12 +1,14 @@
-/* The link layer, and the decoder itself. What IP carries: decode_ip.c. */
+/* The link layer, and the decoder itself. See net/layer.h. */
 #include "net/decode.h"
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "net/layer.h"
+#include "net/tunnel.h"
 
-enum { MAX_TAGS = LP_DOMAIN_IDS };
+enum { MAX_TAGS = 8 };
 
 enum {
 	TYPE_IPV4 = 0x0800,
@@ -59,24 +61,36 @@ static enum lp_drop take_tags(struct lp_decode *d, struct lp_layer *l, uint16_t 
 		if (lp_cursor_ok(&l->c))
 			return lp_layer_ended(l);
 		/* VLAN 0 is a priority and no VLAN (802.1Q section 9.6). */
-		if (id && !d->ignore_vlans)
-			l->ids.id[l->ids.n++] = id;
+		if (id)
+			lp_layer_id(d, l, LP_DOMAIN_VLAN, id);
 	}
 	return LP_DROP_NONE;
 }
 
-static enum lp_drop decode_ethertype(struct lp_decode *d, struct lp_layer *l, uint16_t type,
-				     struct lp_segment *s)
+bool lp_decode_knows(uint16_t type)
 {
-	enum lp_drop drop = take_tags(d, l, &type);
-
-	if (!drop && type <= MAX_LENGTH) {
-		drop = take_llc(l, &type);
-		if (!drop)
-			drop = take_tags(d, l, &type);
+	switch (type) {
+	case TYPE_IPV4:
+	case TYPE_IPV6:
+	case TYPE_ARP:
+	case TYPE_RARP:
+	case TYPE_VLAN:
+	case TYPE_PROVIDER:
+	case TYPE_QINQ:
+	case TYPE_MPLS:
+	case TYPE_MPLS_UP:
+	case TYPE_PPPOE:
+	case TYPE_PPPOE_DISCOVERY:
+	case TYPE_PBB:
+		return true;
+	default:
+		return false;
 	}
-	if (drop)
-		return drop;
+}
+
+static enum lp_drop decode_type(struct lp_decode *d, struct lp_layer *l, uint16_t type,
+				struct lp_segment *s)
+{
 	switch (type) {
 	case TYPE_IPV4:
 		return lp_decode_ipv4(d, l, s);
@@ -87,15 +101,49 @@ static enum lp_drop decode_ethertype(struct lp_decode *d, struct lp_layer *l, ui
 		return LP_DROP_ARP;
 	case TYPE_MPLS:
 	case TYPE_MPLS_UP:
-		return LP_DROP_MPLS;
+		return lp_tunnel_mpls(d, l, s);
 	case TYPE_PPPOE:
+		return lp_tunnel_pppoe(d, l, s);
 	case TYPE_PPPOE_DISCOVERY:
 		return LP_DROP_PPPOE;
 	case TYPE_PBB:
-		return LP_DROP_PBB;
+		return lp_tunnel_pbb(d, l, s);
 	default:
 		return LP_DROP_NOT_IP;
 	}
+}
+
+enum lp_drop lp_decode_llc(struct lp_decode *d, struct lp_layer *l, struct lp_segment *s)
+{
+	uint16_t type;
+	enum lp_drop drop = take_llc(l, &type);
+
+	if (!drop)
+		drop = take_tags(d, l, &type);
+	return drop ? drop : decode_type(d, l, type, s);
+}
+
+enum lp_drop lp_decode_ethertype(struct lp_decode *d, struct lp_layer *l, uint16_t type,
+				 struct lp_segment *s)
+{
+	enum lp_drop drop;
+
+	if (type == TYPE_IPV4) /* nearly all there is: before everything else */
+		return lp_decode_ipv4(d, l, s);
+	drop = take_tags(d, l, &type);
+	if (drop)
+		return drop;
+	return type <= MAX_LENGTH ? lp_decode_llc(d, l, s) : decode_type(d, l, type, s);
+}
+
+enum lp_drop lp_decode_ethernet(struct lp_decode *d, struct lp_layer *l, struct lp_segment *s)
+{
+	struct lp_cursor h = lp_layer_fixed(l, 14);
+
+	if (!h.n)
+		return lp_layer_ended(l);
+	lp_cursor_skip(&h, 12);
+	return lp_decode_ethertype(d, l, lp_cursor_u16(&h), s);
 }
 
 /* LINKTYPE_LINUX_SLL and SLL2 put numbers of their own, below all EtherTypes, where
@@ -109,7 +157,7 @@ static enum lp_drop decode_cooked(struct lp_decode *d, struct lp_layer *l, uint1
 		return LP_DROP_LLC;
 	if (type < MIN_TYPE && type != SLL_8022)
 		return LP_DROP_NOT_IP;
-	return decode_ethertype(d, l, type, s);
+	return lp_decode_ethertype(d, l, type, s);
 }
 
 static enum lp_drop decode_sll(struct lp_decode *d, struct lp_layer *l, struct lp_segment *s)
@@ -137,7 +185,7 @@ static enum lp_drop decode_sll2(struct lp_decode *d, struct lp_layer *l, struct 
 	return decode_cooked(d, l, type, lp_cursor_u16(&h), s);
 }
 
-static enum lp_drop decode_raw(struct lp_decode *d, struct lp_layer *l, struct lp_segment *s)
+enum lp_drop lp_decode_ip(struct lp_decode *d, struct lp_layer *l, struct lp_segment *s)
 {
 	struct lp_cursor look = l->c;
 	uint8_t first = lp_cursor_u8(&look);
@@ -177,20 +225,14 @@ static enum lp_drop decode_link(struct lp_decode *d, struct lp_layer *l, uint32_
 				struct lp_segment *s)
 {
 	switch (link) {
-	case LP_LINK_ETHERNET: {
-		struct lp_cursor h = lp_layer_fixed(l, 14);
-
-		if (!h.n)
-			return lp_layer_ended(l);
-		lp_cursor_skip(&h, 12);
-		return decode_ethertype(d, l, lp_cursor_u16(&h), s);
-	}
+	case LP_LINK_ETHERNET:
+		return lp_decode_ethernet(d, l, s);
 	case LP_LINK_LINUX_SLL:
 		return decode_sll(d, l, s);
 	case LP_LINK_LINUX_SLL2:
 		return decode_sll2(d, l, s);
 	case LP_LINK_RAW:
-		return decode_raw(d, l, s);
+		return lp_decode_ip(d, l, s);
 	case LP_LINK_IPV4:
 		return lp_decode_ipv4(d, l, s);
 	case LP_LINK_IPV6:
@@ -198,6 +240,10 @@ static enum lp_drop decode_link(struct lp_decode *d, struct lp_layer *l, uint32_
 	case LP_LINK_NULL:
 	case LP_LINK_LOOP:
 		return decode_null(d, l, s);
+	case LP_LINK_IEEE802_11:
+		return lp_decode_wlan(d, l, false, s);
+	case LP_LINK_RADIOTAP:
+		return lp_decode_radiotap(d, l, s);
 	default:
 		return LP_DROP_LINK;
 	}
@@ -216,13 +262,15 @@ static void count_segment(struct lp_decode *d, const struct lp_layer *l,
 enum lp_drop lp_decode_packet(struct lp_decode *d, const struct lp_packet *p,
 			      struct lp_segment *s)
 {
+	const struct lp_whole *before = d->defrag.whole;
 	struct lp_layer l;
 	enum lp_drop drop;
 
 	l.c = lp_cursor_of(p->data, p->caplen);
 	l.cut = p->len > p->caplen ? p->len - p->caplen : 0;
-	l.no_length = false;
+	l.ts_ns = p->ts_ns;
 	l.tags = 0;
+	l.depth = 0;
 	l.ids.n = 0;
 	drop = decode_link(d, &l, p->link, s);
 	if (!drop) {
@@ -234,6 +282,8 @@ enum lp_drop lp_decode_packet(struct lp_decode *d, const struct lp_packet *p,
 		else
 			count_segment(d, &l, s);
 	}
+	if (drop)
+		lp_defrag_release(&d->defrag, before); /* nothing refers to what it made whole */
 	d->stats.read++;
 	d->stats.drop[drop]++;
 	return drop;
@@ -244,7 +294,10 @@ void lp_decode_config_default(struct lp_decode_config *config)
 	*config = (struct lp_decode_config){
 		.checksums = LP_CHECKSUMS_AUTO,
 		.max_domains = LP_DOMAIN_MAX,
+		/* That of RFC 7348, and what Linux took before there was one. */
+		.vxlan_port = { 4789, 8472 },
 	};
+	lp_defrag_config_default(&config->defrag);
 }
 
 enum lp_err lp_decode_new(struct lp_decode **out, const struct lp_decode_config *config)
@@ -256,7 +309,9 @@ enum lp_err lp_decode_new(struct lp_decode **out, const struct lp_decode_config 
 	if (!d)
 		return LP_E_NOMEM;
 	d->checksums = config->checksums;
-	d->ignore_vlans = config->ignore_vlans;
+	d->ignore_domain = config->ignore_domain;
+	memcpy(d->vxlan_port, config->vxlan_port, sizeof d->vxlan_port);
+	lp_defrag_init(&d->defrag, &config->defrag, &config->seed, d->stats.drop);
 	err = lp_domain_init(&d->domains, config->max_domains, &config->seed);
 	if (err)
 		free(d);
@@ -270,13 +325,21 @@ void lp_decode_free(struct lp_decode *d)
 	if (!d)
 		return;
 	lp_domain_clear(&d->domains);
+	lp_defrag_clear(&d->defrag);
 	free(d);
+}
+
+void lp_decode_release(struct lp_decode *d)
+{
+	lp_defrag_release(&d->defrag, NULL);
 }
 
 void lp_decode_stats(const struct lp_decode *d, struct lp_decode_stats *out)
 {
 	*out = d->stats;
 	out->domains = d->domains.n;
+	out->datagrams = d->defrag.made;
+	out->fragment_bytes = d->defrag.bytes;
 }
 
 static const struct {

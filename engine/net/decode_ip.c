@@ -1,6 +1,7 @@
 /* IPv4, IPv6 and TCP. See net/layer.h. */
 #include "net/checksum.h"
 #include "net/layer.h"
+#include "net/tunnel.h"
 
 enum {
 	MAX_EXT = 8,
@@ -82,11 +83,21 @@ static enum lp_drop decode_tcp(struct lp_decode *d, struct lp_layer *l, struct l
 static enum lp_drop decode_transport(struct lp_decode *d, struct lp_layer *l,
 				     struct lp_segment *s)
 {
+	enum lp_drop drop;
+
 	switch (l->proto) {
 	case PROTO_TCP:
 		return decode_tcp(d, l, s);
 	case PROTO_UDP:
-		return LP_DROP_UDP;
+		return lp_tunnel_udp(d, l, s);
+	case PROTO_GRE:
+		return lp_tunnel_gre(d, l, s);
+	case PROTO_IPV4: /* RFC 2003, RFC 2473 */
+		drop = lp_layer_enter(l);
+		return drop ? drop : lp_decode_ipv4(d, l, s);
+	case PROTO_IPV6: /* RFC 4213, RFC 2473 */
+		drop = lp_layer_enter(l);
+		return drop ? drop : lp_decode_ipv6(d, l, s);
 	case PROTO_ICMP:
 		return LP_DROP_ICMP;
 	case PROTO_ICMP6:
@@ -95,11 +106,6 @@ static enum lp_drop decode_transport(struct lp_decode *d, struct lp_layer *l,
 		return LP_DROP_IGMP;
 	case PROTO_SCTP:
 		return LP_DROP_SCTP;
-	case PROTO_GRE:
-		return LP_DROP_GRE;
-	case PROTO_IPV4:
-	case PROTO_IPV6:
-		return LP_DROP_IPIP;
 	case PROTO_ESP:
 		return LP_DROP_ESP;
 	case PROTO_NONE:
@@ -110,6 +116,41 @@ static enum lp_drop decode_transport(struct lp_decode *d, struct lp_layer *l,
 }
 
 /* ---- IP ---- */
+
+/* A fragment, l->c its part of the payload: LP_DROP_NONE if that is now the whole datagram's. */
+static enum lp_drop take_part(struct lp_decode *d, struct lp_layer *l, uint32_t id,
+			      uint32_t offset, bool more)
+{
+	struct lp_fragment f = {
+		.src = l->src,
+		.dst = l->dst,
+		.family = l->family,
+		.proto = l->proto,
+		.more = more,
+		.id = id,
+		.offset = offset,
+		.data = lp_cursor_rest(&l->c),
+		.ts_ns = l->ts_ns,
+	};
+	enum lp_drop drop;
+	lp_span whole;
+
+	if (l->cut)
+		return LP_DROP_FRAGMENT_CUT;
+	if (l->ids.n && lp_domain_intern(&d->domains, &l->ids, &f.domain))
+		return LP_DROP_DOMAIN_LIMIT;
+	drop = lp_defrag_push(&d->defrag, &f, &whole, &l->proto);
+	if (!drop)
+		l->c = lp_cursor_span(whole);
+	return drop;
+}
+
+/* Whether a fragment of IPv4 can be of a TCP segment. */
+static bool may_carry(uint8_t proto)
+{
+	return proto == PROTO_TCP || proto == PROTO_UDP || proto == PROTO_GRE ||
+	       proto == PROTO_IPV4 || proto == PROTO_IPV6 || proto == PROTO_AH;
+}
 
 /* The IP header stated no length: what follows it on the wire is the packet. */
 static enum lp_drop take_no_length(struct lp_layer *l, size_t header)
@@ -123,10 +164,11 @@ static enum lp_drop take_no_length(struct lp_layer *l, size_t header)
 }
 
 /* RFC 4302 section 2.2: the length is in words of 4 bytes, less 2. */
-static enum lp_drop take_ah(struct lp_layer *l)
+static enum lp_drop take_ah(struct lp_decode *d, struct lp_layer *l)
 {
 	uint8_t len;
 
+	(void)d;
 	l->proto = lp_cursor_u8(&l->c);
 	len = lp_cursor_u8(&l->c);
 	lp_cursor_skip(&l->c, (len + 2u) * 4 - 2);
@@ -146,12 +188,23 @@ static bool ipv4_csum_passes(struct lp_decode *d, const uint8_t *header, size_t 
 	return true;
 }
 
+/* RFC 791 section 3.2. What is not whole and cannot hold TCP is not kept. */
+static enum lp_drop take_ipv4_fragment(struct lp_decode *d, struct lp_layer *l, uint16_t id,
+				       uint16_t field)
+{
+	if (l->no_length)
+		return LP_DROP_FRAGMENT_BAD;
+	if (!may_carry(l->proto))
+		return LP_DROP_NONE;
+	return take_part(d, l, id, (field & 0x1fff) * 8U, field & 0x2000);
+}
+
 /* RFC 791 section 3.1. */
 enum lp_drop lp_decode_ipv4(struct lp_decode *d, struct lp_layer *l, struct lp_segment *s)
 {
 	const uint8_t *start = lp_cursor_rest(&l->c).p;
 	struct lp_cursor h = lp_layer_fixed(l, 20);
-	uint16_t total, fragment, csum;
+	uint16_t total, id, fragment, csum;
 	enum lp_drop drop;
 	uint8_t first;
 	size_t len;
@@ -161,7 +214,7 @@ enum lp_drop lp_decode_ipv4(struct lp_decode *d, struct lp_layer *l, struct lp_s
 	first = lp_cursor_u8(&h);
 	lp_cursor_skip(&h, 1);
 	total = lp_cursor_u16(&h);
-	lp_cursor_skip(&h, 2);
+	id = lp_cursor_u16(&h);
 	fragment = lp_cursor_u16(&h);
 	lp_cursor_skip(&h, 1);
 	l->proto = lp_cursor_u8(&h);
@@ -177,9 +230,7 @@ enum lp_drop lp_decode_ipv4(struct lp_decode *d, struct lp_layer *l, struct lp_s
 		return lp_layer_ended(l);
 	if (!ipv4_csum_passes(d, start, len, csum))
 		return LP_DROP_IP_CSUM;
-	/* "More fragments", or an offset. */
-	if (fragment & 0x3fff)
-		return LP_DROP_FRAGMENT;
+	l->no_length = false;
 	if (total) {
 		lp_layer_narrow(l, total - len);
 	} else {
@@ -187,8 +238,14 @@ enum lp_drop lp_decode_ipv4(struct lp_decode *d, struct lp_layer *l, struct lp_s
 		if (drop)
 			return drop;
 	}
+	/* "More fragments", or an offset. */
+	if (fragment & 0x3fff) {
+		drop = take_ipv4_fragment(d, l, id, fragment);
+		if (drop)
+			return drop;
+	}
 	if (l->proto == PROTO_AH) {
-		drop = take_ah(l);
+		drop = take_ah(d, l);
 		if (drop)
 			return drop;
 	}
@@ -244,12 +301,13 @@ static enum lp_drop take_ipv6_length(struct lp_layer *l, uint16_t payload)
 
 /* RFC 8200 section 4.4. With segments left, the address in the header is the next
  * stop; the flow, and the pseudo header (section 8.1), have the last one. */
-static enum lp_drop take_routing(struct lp_layer *l)
+static enum lp_drop take_routing(struct lp_decode *d, struct lp_layer *l)
 {
 	struct lp_cursor body;
 	uint8_t len, type, left;
 	lp_span list;
 
+	(void)d;
 	l->proto = lp_cursor_u8(&l->c);
 	len = lp_cursor_u8(&l->c);
 	body = lp_cursor_span(lp_cursor_bytes(&l->c, len * 8u + 6));
@@ -277,21 +335,28 @@ static enum lp_drop take_routing(struct lp_layer *l)
 }
 
 /* RFC 8200 section 4.5. RFC 6946: a packet that is its own only fragment is whole. */
-static enum lp_drop take_fragment(struct lp_layer *l)
+static enum lp_drop take_fragment(struct lp_decode *d, struct lp_layer *l)
 {
 	struct lp_cursor h = lp_layer_fixed(l, 8);
+	uint16_t field;
 
 	if (!h.n)
 		return lp_layer_ended(l);
 	l->proto = lp_cursor_u8(&h);
 	lp_cursor_skip(&h, 1);
-	return lp_cursor_u16(&h) & 0xfff9 ? LP_DROP_FRAGMENT : LP_DROP_NONE;
+	field = lp_cursor_u16(&h);
+	if (!(field & 0xfff9))
+		return LP_DROP_NONE;
+	if (l->no_length)
+		return LP_DROP_FRAGMENT_BAD;
+	return take_part(d, l, lp_cursor_u32(&h), field & 0xfff8, field & 1);
 }
 
-static enum lp_drop take_dstopts(struct lp_layer *l)
+static enum lp_drop take_dstopts(struct lp_decode *d, struct lp_layer *l)
 {
 	uint8_t len;
 
+	(void)d;
 	l->proto = lp_cursor_u8(&l->c);
 	len = lp_cursor_u8(&l->c);
 	lp_cursor_skip(&l->c, len * 8u + 6);
@@ -300,10 +365,10 @@ static enum lp_drop take_dstopts(struct lp_layer *l)
 
 /* RFC 8200 section 4.1; hop-by-hop options have been taken, and nowhere else may
  * they stand. */
-static enum lp_drop take_extensions(struct lp_layer *l)
+static enum lp_drop take_extensions(struct lp_decode *d, struct lp_layer *l)
 {
 	for (int i = 0;; i++) {
-		enum lp_drop (*take)(struct lp_layer *) = NULL;
+		enum lp_drop (*take)(struct lp_decode *, struct lp_layer *) = NULL;
 		enum lp_drop drop;
 
 		switch (l->proto) {
@@ -326,7 +391,7 @@ static enum lp_drop take_extensions(struct lp_layer *l)
 		}
 		if (i == MAX_EXT)
 			return LP_DROP_EXT_LIMIT;
-		drop = take(l);
+		drop = take(d, l);
 		if (drop)
 			return drop;
 	}
@@ -348,10 +413,11 @@ enum lp_drop lp_decode_ipv6(struct lp_decode *d, struct lp_layer *l, struct lp_s
 	l->src = lp_cursor_bytes(&h, 16).p;
 	l->dst = lp_cursor_bytes(&h, 16).p;
 	l->family = 6;
+	l->no_length = false;
 	if (!payload && l->proto == PROTO_NONE)
 		return LP_DROP_EMPTY;
 	drop = take_ipv6_length(l, payload);
 	if (!drop)
-		drop = take_extensions(l);
+		drop = take_extensions(d, l);
 	return drop ? drop : decode_transport(d, l, s);
 }

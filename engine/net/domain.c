@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VLAN_BITS = 12 };
+enum { VLAN_BITS = 12, KIND_SHIFT = 24 };
 
 enum lp_err lp_domain_init(struct lp_domains *t, uint32_t max, const struct lp_hash_seed *seed)
 {
@@ -30,31 +30,44 @@ void lp_domain_clear(struct lp_domains *t)
 	*t = (struct lp_domains){ 0 };
 }
 
+/* The number, if it needs no table. VLAN 0 is no VLAN and never stands here: one tag
+ * and two cannot meet. */
+static bool packed(const struct lp_domain_ids *ids, uint32_t *domain)
+{
+	uint64_t kind = ids->n ? ids->id[0] >> 32 : 0;
+	uint32_t value = ids->n ? (uint32_t)ids->id[0] : 0;
+
+	if (ids->n == 2 && !kind && ids->id[1] >> VLAN_BITS == 0)
+		*domain = value << VLAN_BITS | (uint32_t)ids->id[1];
+	else if (ids->n <= 1 && value >> KIND_SHIFT == 0)
+		*domain = (uint32_t)kind << KIND_SHIFT | value;
+	else
+		return false;
+	return true;
+}
+
 enum lp_err lp_domain_intern(struct lp_domains *t, const struct lp_domain_ids *ids,
 			     uint32_t *domain)
 {
-	struct lp_domain_ids key = { .n = ids->n };
+	size_t n = ids->n * sizeof *ids->id;
 	uint32_t at;
 
 	assert(ids->n <= LP_DOMAIN_IDS);
-	if (ids->n <= 2) {
-		/* VLAN 0 is no VLAN and never stands here: one tag and two cannot meet. */
-		*domain = ids->n == 0   ? 0
-			  : ids->n == 1 ? ids->id[0]
-					: ids->id[0] << VLAN_BITS | ids->id[1];
+	if (packed(ids, domain))
 		return LP_OK;
-	}
-	memcpy(key.id, ids->id, ids->n * sizeof *ids->id);
-	at = (uint32_t)lp_hash(&t->seed, &key, sizeof key) & t->mask;
+	at = (uint32_t)lp_hash(&t->seed, ids->id, n) & t->mask;
 	for (; t->slot[at]; at = (at + 1) & t->mask) {
-		if (!memcmp(&t->entry[t->slot[at] - 1], &key, sizeof key)) {
+		const struct lp_domain_ids *e = &t->entry[t->slot[at] - 1];
+
+		if (e->n == ids->n && !memcmp(e->id, ids->id, n)) {
 			*domain = LP_DOMAIN_FIRST + t->slot[at] - 1;
 			return LP_OK;
 		}
 	}
 	if (t->n == t->max)
 		return LP_E_LIMIT;
-	t->entry[t->n] = key;
+	t->entry[t->n].n = ids->n;
+	memcpy(t->entry[t->n].id, ids->id, n);
 	*domain = LP_DOMAIN_FIRST + t->n;
 	t->slot[at] = ++t->n;
 	return LP_OK;

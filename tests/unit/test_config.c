@@ -27,6 +27,18 @@ START_TEST(options_are_checked)
 	ck_assert_int_eq(lp_config_set(c, "max-held", "-5", why), -1);
 	ck_assert_int_eq(lp_config_set(c, "max-held", "99999999999999999999", why), -1);
 	ck_assert_int_eq(lp_config_set(c, "max-flows", "3", why), -1);
+	ck_assert_int_eq(lp_config_set(c, "ignore-domain", NULL, why), 0);
+	ck_assert(c->ignore_domain);
+	ck_assert_uint_eq(c->max_fragments, 16U << 20);
+	ck_assert_uint_eq(c->max_fragments_host, 1U << 20);
+	ck_assert_uint_eq(c->fragment_s, 30);
+	for (int i = 0; i < LP_CONFIG_PORTS; i++)
+		ck_assert_int_eq(lp_config_set(c, "vxlan-port", "65535", why), 0);
+	ck_assert_uint_eq(c->vxlan_port.n, LP_CONFIG_PORTS);
+	ck_assert_uint_eq(c->vxlan_port.port[LP_CONFIG_PORTS - 1], 65535);
+	ck_assert_int_eq(lp_config_set(c, "vxlan-port", "1", why), -1);
+	ck_assert_int_eq(lp_config_set(c, "vxlan-port", "65536", why), -1);
+	ck_assert_int_eq(lp_config_set(c, "vxlan-port", "0", why), -1);
 	ck_assert_int_eq(lp_config_set(c, "keys", "x", why), -1);
 	ck_assert_str_eq(why, "no option is called 'keys'");
 	ck_assert_int_eq(lp_config_set(c, "cleartext", NULL, why), 0);
