@@ -71,7 +71,7 @@ part() {
 	unit) unit "$BUILD" CK_FORK=yes ;;
 	replay) replay "$BUILD" ;;
 	golden) LIMPID="$BUILD/limpid" tests/golden/run.sh $T && LIMPID="$BUILD/limpid" tests/golden/badinput.sh &&
-		LIMPID="$BUILD/limpid" tests/golden/outputs.sh ;;
+		LIMPID="$BUILD/limpid" tests/golden/outputs.sh && LIMPID="$BUILD/limpid" tests/golden/wire.sh ;;
 	interop) LIMPID="$BUILD/limpid" tests/interop/run.sh short $T ;;
 	matrix) build tests && LIMPID="$BUILD/limpid" tests/interop/run.sh all ;;
 	asan)
@@ -80,7 +80,8 @@ part() {
 		replay "$BUILD/asan"
 		LIMPID="$BUILD/asan/limpid" tests/golden/run.sh
 		LIMPID="$BUILD/asan/limpid" tests/golden/badinput.sh
-		LIMPID="$BUILD/asan/limpid" tests/golden/outputs.sh ;;
+		LIMPID="$BUILD/asan/limpid" tests/golden/outputs.sh
+		LIMPID="$BUILD/asan/limpid" tests/golden/wire.sh ;;
 	clang)
 		build tests BUILD="$BUILD/clang" CC=clang SAN=0 FUZZ=0 || return
 		unit "$BUILD/clang" CK_FORK=yes
