@@ -287,6 +287,18 @@ static const struct row *find_row(const struct lp_handshake *hs, enum lp_dir dir
 	return NULL;
 }
 
+/* After a gap in this direction the other may have run ahead: what comes late teaches
+ * what it can and changes nothing else. A hello is never late: it would change keys. */
+static const struct row *find_late(const struct lp_handshake *hs, enum lp_dir dir,
+				   enum column col)
+{
+	for (size_t state = ST_SERVER_HELLO; hs->torn[dir] && col != COL_NONE && state < hs->state;
+	     state++)
+		if (table[state].row[dir][col].next)
+			return &table[state].row[dir][col];
+	return NULL;
+}
+
 /* What a change of state says by itself. */
 static void enter(struct lp_handshake *hs, uint8_t next)
 {
@@ -343,8 +355,11 @@ static enum lp_err clear_message(struct lp_handshake *hs, enum lp_dir dir,
 	const struct row *row = find_row(hs, dir, column_of(msg->type));
 	enum lp_err err;
 
-	if (!row)
-		return end(hs, LP_E_ORDER, unexpected(msg->type));
+	if (!row) {
+		row = find_late(hs, dir, column_of(msg->type));
+		err = !row ? LP_E_ORDER : row->learn ? row->learn(hs, msg) : LP_OK;
+		return err ? end(hs, err, unexpected(msg->type)) : LP_OK;
+	}
 	err = record(hs, dir, msg->whole);
 	if (!err && row->learn)
 		err = row->learn(hs, msg);
@@ -440,19 +455,20 @@ enum lp_err lp_handshake_ccs(struct lp_handshake *hs, enum lp_dir dir)
 	/* RFC 8446 appendix D.4: a ChangeCipherSpec of TLS 1.3 means nothing. */
 	if (hs->state == ST_TLS13)
 		return LP_OK;
-	if (hs->sealed[dir] || !row)
+	if (hs->sealed[dir] || (!row && !(hs->torn[dir] && hs->state == ST_KEYED)))
 		return end(hs, LP_E_ORDER, "unexpected ChangeCipherSpec");
 	hs->sealed[dir] = true;
-	enter(hs, row->next);
+	if (row) /* else it is late, too */
+		enter(hs, row->next);
 	return LP_OK;
 }
 
 void lp_handshake_gap(struct lp_handshake *hs, enum lp_dir dir)
 {
-	(void)dir;
 	if (hs->state == ST_DEAD || hs->state == ST_TLS13)
 		return;
 	hs->loose = true;
+	hs->torn[dir] = true;
 	lp_transcript_break(&hs->transcript);
 	lp_buf_clear(&hs->later);
 }

@@ -193,6 +193,7 @@ struct lp_finished {
 struct lp_handshake {
 	uint8_t state;          /* enum state of handshake.c */
 	bool loose;             /* after a gap: a later state's message is let through */
+	bool torn[2];           /* … the gap was in this direction: so is a late one of it */
 	bool sealed[2];         /* the direction's ChangeCipherSpec was seen, by enum lp_dir */
 	bool hello_requested;   /* a HelloRequest was seen */
 	enum lp_reason reason;  /* of the first fault; LP_REASON_NONE */

@@ -315,7 +315,7 @@ static void change_cipher_spec(struct lp_tls *tls, enum lp_dir dir, const uint8_
 			    tls->hs->why ? tls->hs->why : "not expected here");
 		return;
 	}
-	if (lp_handshake_keyed(tls->hs))
+	if (lp_handshake_keyed(tls->hs) && !lp_protect_ready(&tls->next[dir]))
 		lp_tls_ask(tls);
 }
 

@@ -398,6 +398,138 @@ START_TEST(a_changed_certificate)
 }
 END_TEST
 
+/* ---- handshakes with a hole that opens all the same ---- */
+
+/* Feeds the flow with a hole of n bytes at off of a side. late: the hole is told after
+ * the next call of the other side, as TCP does when an acknowledgement gives it away,
+ * and what stood behind it with it. */
+static void feed_with_hole(struct help_told *t, const struct help_flow *f, int side, uint64_t off,
+			   uint64_t n, bool late)
+{
+	const struct lp_when *when = NULL;
+	uint64_t pending = 0, from = 0;
+	bool told = false;
+
+	for (size_t i = 0; i < f->n; i++) {
+		const struct help_call *c = &f->call[i];
+		uint64_t end = c->off + c->n, at = c->off;
+
+		when = &c->when;
+		if ((int)c->side != side || told) {
+			help_data(t, c->side, f->bytes[c->side] + at, c->n, at, when);
+			if (from && !told) {
+				told = true;
+				help_gap(t, (enum lp_side)side, off, n, when);
+				if (pending > from)
+					help_data(t, (enum lp_side)side, f->bytes[side] + from,
+						  pending - from, from, when);
+			}
+			continue;
+		}
+		if (at < off)
+			help_data(t, c->side, f->bytes[side] + at, (end < off ? end : off) - at, at,
+				  when);
+		if (end < off + n)
+			continue;
+		from = off + n;
+		pending = end;
+		if (late)
+			continue;
+		told = true;
+		help_gap(t, c->side, off, n, when);
+		if (end > from)
+			help_data(t, c->side, f->bytes[side] + from, end - from, from, when);
+	}
+	help_close(t, f->end, f->conflict, &f->close_when);
+}
+
+static void opens_torn(const struct help_flow *f, const struct help_session *whole, int side,
+		       uint64_t off, uint64_t n)
+{
+	const struct help_play play = { .crypto = &crypto, .key = { server } };
+
+	for (int late = 0; late < 2; late++) {
+		struct help_told t;
+		const struct help_session *s = &t.session[0];
+
+		help_begin(&t, &play);
+		feed_with_hole(&t, f, side, off, n, late);
+		ck_assert_uint_eq(t.n, 1);
+		ck_assert_msg(s->result->pub.verdict == LP_DECRYPTED, "%llu+%llu of %d, %d: %s",
+			      (unsigned long long)off, (unsigned long long)n, side, late,
+			      s->result->pub.detail);
+		ck_assert(help_has_note(s, "finished-unchecked"));
+		ck_assert(!help_has_note(s, "transcript-differs"));
+		ck_assert_uint_ge(s->result->pub.total[side].lost, n);
+		for (int dir = 0; dir < 2; dir++) {
+			lp_span a = lp_buf_span(&whole->clear[dir]), b = lp_buf_span(&s->clear[dir]);
+
+			ck_assert_uint_eq(a.n, b.n);
+			ck_assert_mem_eq(a.p, b.p, a.n);
+		}
+		help_told_clear(&t);
+	}
+}
+
+static size_t body_size(const uint8_t *m)
+{
+	return (size_t)m[1] << 16 | (size_t)m[2] << 8 | m[3];
+}
+
+/* A part of the server's certificate is missing: without Extended Master Secret its
+ * key opens the session all the same; with it, the verdict says what was lost. */
+START_TEST(a_hole_in_the_certificate)
+{
+	static const struct {
+		const char *capture;
+		size_t flow;
+	} rows[] = {
+		{ "story-tls11-noems.pcap", 0 }, { "story-tls12-noems.pcap", 0 },
+		{ "small-records.pcap", 1 },	 { "gnutls-tls12.pcap", 4 },
+		{ "java.pcap", 30 },		 { "story-tls12-ems.pcap", 0 },
+	};
+	const struct help_play play = { .crypto = &crypto, .key = { server } };
+	struct help_told whole;
+	struct help_flow *f;
+	int64_t at;
+	size_t n;
+
+	help_trace_read(&trace, rows[_i].capture);
+	f = trace.flow[rows[_i].flow];
+	help_play(&whole, f, &play);
+	at = find_message(f, 1, LP_MSG_CERTIFICATE);
+	ck_assert_int_gt(at, 0);
+	n = body_size(f->bytes[1] + at);
+	if (whole.session[0].ended->info.ems > 0) {
+		struct help_told t;
+
+		help_begin(&t, &play);
+		feed_with_hole(&t, f, 1, (uint64_t)at + 10, 100, false);
+		ck_assert_str_eq(t.session[0].result->pub.reason, "handshake-lost-ems");
+		help_told_clear(&t);
+	} else {
+		for (size_t in = 4; in + 40 < n; in += 97)
+			opens_torn(f, &whole.session[0], 1, (uint64_t)at + in, 40);
+	}
+	help_told_clear(&whole);
+}
+END_TEST
+
+/* What comes behind ClientKeyExchange matters to no key. */
+START_TEST(a_hole_in_the_certificate_verify)
+{
+	const struct help_play play = { .crypto = &crypto, .key = { server } };
+	struct help_told whole;
+	int64_t at;
+
+	play_story(&whole, _i, &play);
+	at = find_message(trace.flow[0], 0, LP_MSG_CERTIFICATE_VERIFY);
+	for (int64_t in = 4; at > 0 && in < 200; in += 31)
+		opens_torn(trace.flow[0], &whole.session[0], 0, (uint64_t)(at + in), 50);
+	help_told_clear(&whole);
+}
+END_TEST
+
 /* ---- damage: never a wrong byte ---- */
 
 /* Any byte of the stream may differ: what comes out is a part of what was sent. */
@@ -463,6 +595,8 @@ Suite *suite_session(void)
 	tcase_add_loop_test(keys, the_other_derivation_is_tried, 0, STORIES);
 	tcase_add_loop_test(keys, a_transcript_that_differs_is_noted, 0, STORIES);
 	tcase_add_loop_test(keys, a_changed_certificate, 0, STORIES);
+	tcase_add_loop_test(keys, a_hole_in_the_certificate, 0, 6);
+	tcase_add_loop_test(keys, a_hole_in_the_certificate_verify, 0, STORIES);
 	tcase_add_loop_test(keys, a_byte_that_differs, 0, STORIES);
 	suite_add_tcase(s, all);
 	suite_add_tcase(s, keys);
