@@ -28,11 +28,22 @@ build() { # make's arguments; a compiler's warning counts as a failure
 	pass "build: make $*"
 }
 
-unit() { # BUILD, environment...
+unit() { # BUILD, VARIABLE=value: the suites, dealt out to the processors
+	local n i suites
+
+	n=$(nproc)
+	[ "$n" -le 4 ] || n=4
+	for i in $(seq "$n"); do
+		suites=$(ls tests/unit/test_*.c | sed 's|.*/test_||; s|\.c$||' | awk -v n="$n" -v i="$i" 'NR % n == i - 1')
+		slice "$@" $suites &
+	done
+	wait
+}
+slice() { # BUILD, VARIABLE=value, suites
 	local dir=$1 out n f e
 	shift
 
-	out=$(env "$@" "$dir/unit" 2>&1)
+	out=$(env CK_TIMEOUT_MULTIPLIER=10 "$1" "$dir/unit" "${@:2}" 2>&1)
 	n=$(echo "$out" | sed -n 's/.*Checks: \([0-9]*\), Failures.*/\1/p')
 	f=$(echo "$out" | sed -n 's/.*Failures: \([0-9]*\), Errors.*/\1/p')
 	e=$(echo "$out" | sed -n 's/.*Errors: \([0-9]*\).*/\1/p')
@@ -41,8 +52,8 @@ unit() { # BUILD, environment...
 		fail "unit: did not run to its end"
 		return
 	fi
-	echo "  $n unit tests"
 	[ $((f + e)) = 0 ] || echo "$out" | tail -n 60
+	echo "  $((n - f - e)) of $n unit tests passed"
 	passes $((n - f - e))
 	fails $((f + e))
 }
