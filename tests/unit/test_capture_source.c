@@ -274,7 +274,7 @@ START_TEST(filter_on_every_link_type)
 	help_ng_interface(&w, LP_LINK_IPV4, 0, 6, 0);
 	help_ng_interface(&w, LP_LINK_NULL, 0, 6, 0);
 	help_ng_interface(&w, LP_LINK_LOOP, 0, 6, 0);
-	help_ng_interface(&w, 105, 0, 6, 0); /* 802.11: limpid says that it cannot decode it */
+	help_ng_interface(&w, 147, 0, 6, 0); /* USER0: limpid says that it cannot decode it */
 	for (uint16_t port = 6; port <= 7; port++) {
 		ethernet(p, port);
 		help_ng_packet(&w, 0, 0, p, 42, 0);
@@ -303,7 +303,7 @@ START_TEST(filter_on_every_link_type)
 	read_files(&s, &f, false, "port 7", LP_BATCH);
 	ck_assert_uint_eq(s.n, 10);
 	ck_assert_uint_eq(s.stats.filtered, 10);
-	ck_assert_uint_eq(s.number[0], 10); /* 802.11 passes */
+	ck_assert_uint_eq(s.number[0], 10); /* USER0 passes */
 	ck_assert_uint_eq(s.number[1], 11);
 	ck_assert_uint_eq(s.number[8], 18);
 	ck_assert_uint_eq(s.number[9], 20);
