@@ -109,9 +109,9 @@ static int print_bytes(struct text *t, const uint8_t *bytes, size_t n)
 		for (at = 0; i < stop; i++) {
 			uint8_t c = bytes[i];
 			/* One bit or the other, no jump: binary data would mispredict it. */
-			int shown = (c - 0x20U < 0x5f) | (c == '\n') | (c == '\t');
+			int shown = (c - 0x20U < 0x5fU) | (c == '\n') | (c == '\t');
 
-			line[at++] = shown ? (char)c : '.';
+			line[at++] = (char)('.' ^ (('.' ^ c) & -shown));
 			if (c == '\r' && i + 1 < n && bytes[i + 1] == '\n')
 				at--;
 		}
