@@ -13,12 +13,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct lp_cursor c = lp_cursor_of(data, size);
 	struct lp_defrag_config config;
 	uint64_t drop[LP_DROPS] = { 0 }, n = 0, sum = 0;
-	uint8_t *payload = calloc(1, 65536), src[16] = { 0 };
-	const uint8_t dst[16] = { 9 };
+	uint8_t src[16] = { 0 };
+	static const uint8_t dst[16] = { 9 }, payload[65536];
 	struct lp_defrag t;
 
-	if (!payload)
-		return 0;
 	lp_defrag_config_default(&config);
 	config.overlap = lp_cursor_u8(&c) & 1 ? LP_OVERLAP_BSD : LP_OVERLAP_LINUX;
 	config.max = 100000;
@@ -53,6 +51,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (sum != n)
 		abort();
 	lp_defrag_clear(&t);
-	free(payload);
 	return 0;
 }
