@@ -188,8 +188,8 @@ java_keys() {
 	done
 }
 
-# payload N: random lines, N bytes or a little more.
-payload_text() { head -c "$(($1 * 3 / 4))" /dev/urandom | base64 -w "${2:-72}"; }
+# payload N: random lines, N bytes or a little more, and never none.
+payload_text() { head -c "$(($1 * 3 / 4 + 1))" /dev/urandom | base64 -w "${2:-72}"; }
 
 # Feeds FILE to stdin of a client until OUT is SIZE bytes long: an echo does not say
 # when it has done, and a client that sees the end of its input hangs up.
