@@ -99,6 +99,10 @@ if begin rc4-des; then # the same in TLS 1.0 to 1.2
 	java_sessions on no 200 $(suites_java | tr ' ' '\n' | grep -v '^3.0:') || exit 1
 	end -k keys/server.pem
 fi
+if begin ssl2-hello; then # the ClientHello has the form of SSL 2.0
+	java_sessions off no 200 2/3.0:TLS_RSA_WITH_RC4_128_SHA 2/1.0:TLS_RSA_WITH_3DES_EDE_CBC_SHA 2/1.2:AES128-SHA || exit 1
+	end -k keys/server.pem
+fi
 if begin export; then # EXPORT with a certificate key of 512 bits, then with one of 2048 and a temporary key
 	stop java.
 	SERVER_KEY=export java_sessions on no 200 $(suites_export) || exit 1

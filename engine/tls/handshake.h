@@ -80,6 +80,7 @@ struct lp_message {
 	uint8_t type;
 	lp_span body;
 	lp_span whole; /* with the 4-byte header, as the transcript wants it */
+	bool v2;       /* a ClientHello in the form of SSL 2.0: its header is the type alone */
 };
 
 /* ---- messages out of records ---- */

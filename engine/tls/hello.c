@@ -319,6 +319,68 @@ enum lp_err lp_client_hello_read(struct lp_client_hello *out, lp_span body, cons
 	return read_extensions(out, NULL, out->extensions, &out->seen, why);
 }
 
+/* Kinds of cipher are three bytes there; those of TLS begin with a zero. */
+static bool v2_suites(struct lp_v2_hello *v2, lp_span kinds, lp_span *out)
+{
+	struct lp_cursor c = lp_cursor_span(kinds);
+	size_t n = 0;
+
+	while (lp_cursor_left(&c)) {
+		uint8_t kind = lp_cursor_u8(&c);
+		lp_span number = lp_cursor_bytes(&c, 2);
+
+		if (!number.n)
+			return false;
+		if (kind)
+			continue;
+		if (n == sizeof v2->suites)
+			return false;
+		memcpy(v2->suites + n, number.p, 2);
+		n += 2;
+	}
+	*out = lp_span_of(v2->suites, n);
+	return n > 0;
+}
+
+enum lp_err lp_client_hello_read_v2(struct lp_client_hello *out, struct lp_v2_hello *v2,
+				    lp_span body, const char **why)
+{
+	static const uint8_t no_compression[1];
+	enum { CHALLENGE_MIN = 16 };
+	struct lp_cursor c = lp_cursor_span(body);
+	size_t kinds_n, id_n, challenge_n;
+	lp_span kinds, challenge;
+	enum lp_err err;
+
+	memset(out, 0, sizeof *out);
+	memset(v2, 0, sizeof *v2);
+	out->version = lp_cursor_u16(&c);
+	kinds_n = lp_cursor_u16(&c);
+	id_n = lp_cursor_u16(&c);
+	challenge_n = lp_cursor_u16(&c);
+	kinds = lp_cursor_bytes(&c, kinds_n);
+	out->session_id = lp_cursor_bytes(&c, id_n);
+	challenge = lp_cursor_bytes(&c, challenge_n);
+	err = lp_cursor_end(&c);
+	if (err) {
+		*why = "ClientHello of SSL 2.0: its parts do not fill it";
+		return err;
+	}
+	if (out->version >> 8 != 3) {
+		*why = "ClientHello of an unknown version";
+		return LP_E_FORMAT;
+	}
+	if (challenge.n < CHALLENGE_MIN || challenge.n > RANDOM_SIZE ||
+	    out->session_id.n > SESSION_ID_MAX || !v2_suites(v2, kinds, &out->suites)) {
+		*why = "ClientHello of SSL 2.0 with a malformed challenge or list of ciphers";
+		return LP_E_FORMAT;
+	}
+	memcpy(v2->random + RANDOM_SIZE - challenge.n, challenge.p, challenge.n);
+	out->random = lp_span_of(v2->random, RANDOM_SIZE);
+	out->compressions = lp_span_of(no_compression, 1);
+	return LP_OK;
+}
+
 enum lp_err lp_server_hello_read(struct lp_server_hello *out, lp_span body, const char **why)
 {
 	struct lp_cursor c = lp_cursor_span(body);

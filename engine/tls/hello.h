@@ -99,6 +99,17 @@ struct lp_server_hello {
 	bool retry;             /* a HelloRetryRequest (RFC 8446 section 4.1.3) */
 };
 
+/* What a hello of SSL 2.0 (RFC 5246 appendix E.2) says in the words of TLS. */
+enum { LP_V2_SUITES = 512 };
+struct lp_v2_hello {
+	uint8_t random[32];                /* the challenge, zeros before it */
+	uint8_t suites[2 * LP_V2_SUITES];  /* those that TLS knows */
+};
+
+/* body: the message without its type. Spans of out point into v2 as well. */
+LP_MUST enum lp_err lp_client_hello_read_v2(struct lp_client_hello *out, struct lp_v2_hello *v2,
+					    lp_span body, const char **why);
+
 /* body: the message without its 4-byte header. */
 LP_MUST enum lp_err lp_client_hello_read(struct lp_client_hello *out, lp_span body,
 					 const char **why);

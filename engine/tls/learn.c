@@ -26,8 +26,13 @@ enum lp_err lp_learn_client_hello(struct lp_handshake *hs, const struct lp_messa
 {
 	struct lp_facts *f = &hs->facts;
 	struct lp_client_hello hello;
-	enum lp_err err = lp_client_hello_read(&hello, msg->body, &hs->why);
+	struct lp_v2_hello v2;
+	enum lp_err err;
 
+	if (msg->v2)
+		err = lp_client_hello_read_v2(&hello, &v2, msg->body, &hs->why);
+	else
+		err = lp_client_hello_read(&hello, msg->body, &hs->why);
 	if (err)
 		return err;
 	f->client_version = hello.version;

@@ -45,6 +45,7 @@ static void hand_out(lp_span whole, struct lp_message *out)
 {
 	struct lp_cursor c = lp_cursor_span(whole);
 
+	out->v2 = false;
 	out->whole = whole;
 	out->type = lp_cursor_u8(&c);
 	out->body = lp_cursor_vec24(&c);

@@ -50,15 +50,42 @@ static enum lp_err fail(struct lp_records *r, enum lp_err err, const char *why)
 	return err;
 }
 
-/* RFC 5246 6.2.1 and 6.2.3, as far as the header has come. Only the major version
- * is held against a record: 6.2.1 lets the minor one be odd in a first flight. */
-static enum lp_err check_header(struct lp_records *r, lp_span h, size_t *length)
+void lp_records_allow_v2(struct lp_records *r)
+{
+	r->v2 = true;
+}
+
+static bool is_v2(const struct lp_records *r, lp_span h)
+{
+	return r->v2 && h.n && h.p[0] & 0x80;
+}
+
+/* RFC 5246 appendix E.2: msg_length with its top bit set, msg_type 1, and a version
+ * that is none of SSL 2.0's. */
+static enum lp_err check_v2(struct lp_records *r, lp_span h, size_t *whole)
+{
+	struct lp_cursor c = lp_cursor_span(h);
+
+	if (!lp_record_v2_plausible(h.p, h.n < LP_V2_LOOK ? h.n : LP_V2_LOOK))
+		return fail(r, LP_E_FORMAT, "not a TLS record, nor a hello of SSL 2.0");
+	if (h.n < LP_V2_LOOK)
+		return LP_OK;
+	*whole = LP_V2_HEADER + (lp_cursor_u16(&c) & 0x7fff);
+	return LP_OK;
+}
+
+/* RFC 5246 6.2.1 and 6.2.3, as far as the header has come: *whole is the record's
+ * length with it, 0 until that is known. Only the major version is held against a
+ * record: 6.2.1 lets the minor one be odd in a first flight. */
+static enum lp_err check_header(struct lp_records *r, lp_span h, size_t *whole)
 {
 	struct lp_cursor c = lp_cursor_span(h);
 	uint8_t type = lp_cursor_u8(&c);
 	uint8_t major = h.n > 1 ? lp_cursor_u8(&c) : 3;
 
-	*length = 0;
+	*whole = 0;
+	if (is_v2(r, h))
+		return check_v2(r, h, whole);
 	if (type < FIRST_TYPE || type > LAST_TYPE)
 		return fail(r, LP_E_FORMAT, "not a TLS record: unknown content type");
 	if (major != 3)
@@ -66,8 +93,8 @@ static enum lp_err check_header(struct lp_records *r, lp_span h, size_t *length)
 	if (h.n < LP_RECORD_HEADER)
 		return LP_OK;
 	lp_cursor_skip(&c, 1);
-	*length = lp_cursor_u16(&c);
-	if (*length > LP_RECORD_FRAGMENT_MAX)
+	*whole = LP_RECORD_HEADER + (size_t)lp_cursor_u16(&c);
+	if (*whole > RECORD_MAX)
 		return fail(r, LP_E_FORMAT, "record longer than 2^14 + 2048 bytes");
 	return LP_OK;
 }
@@ -95,16 +122,26 @@ static void hand_out(struct lp_records *r, lp_span record, struct lp_record *out
 	struct lp_cursor c = lp_cursor_span(record);
 
 	out->offset = r->offset;
-	out->header = lp_span_of(record.p, LP_RECORD_HEADER);
-	out->type = lp_cursor_u8(&c);
-	out->version = lp_cursor_u16(&c);
-	out->fragment = lp_cursor_vec16(&c);
+	if (is_v2(r, record)) {
+		out->header = lp_cursor_bytes(&c, LP_V2_HEADER);
+		out->type = LP_CONTENT_V2_HELLO;
+		out->fragment = lp_cursor_rest(&c);
+		c = lp_cursor_span(out->fragment);
+		lp_cursor_skip(&c, 1);
+		out->version = lp_cursor_u16(&c);
+	} else {
+		out->header = lp_span_of(record.p, LP_RECORD_HEADER);
+		out->type = lp_cursor_u8(&c);
+		out->version = lp_cursor_u16(&c);
+		out->fragment = lp_cursor_vec16(&c);
+	}
+	r->v2 = false;
 	r->offset += record.n;
 }
 
 static enum lp_err next_held(struct lp_records *r, struct lp_record *out)
 {
-	size_t length;
+	size_t whole;
 	enum lp_err err;
 
 	if (lp_buf_len(&r->held) < LP_RECORD_HEADER) {
@@ -112,15 +149,15 @@ static enum lp_err next_held(struct lp_records *r, struct lp_record *out)
 		if (err)
 			return err;
 	}
-	err = check_header(r, lp_buf_span(&r->held), &length);
+	err = check_header(r, lp_buf_span(&r->held), &whole);
 	if (err)
 		return err;
-	if (lp_buf_len(&r->held) < LP_RECORD_HEADER)
+	if (!whole)
 		return LP_MORE;
-	err = gather(r, LP_RECORD_HEADER + length);
+	err = gather(r, whole);
 	if (err)
 		return err;
-	if (lp_buf_len(&r->held) < LP_RECORD_HEADER + length)
+	if (lp_buf_len(&r->held) < whole)
 		return LP_MORE;
 	hand_out(r, lp_buf_span(&r->held), out);
 	r->handed = true;
@@ -129,7 +166,7 @@ static enum lp_err next_held(struct lp_records *r, struct lp_record *out)
 
 enum lp_err lp_records_next(struct lp_records *r, struct lp_record *out)
 {
-	size_t length, whole;
+	size_t whole;
 	enum lp_err err;
 
 	if (r->fault)
@@ -142,11 +179,10 @@ enum lp_err lp_records_next(struct lp_records *r, struct lp_record *out)
 		return next_held(r, out);
 	if (!r->in.n)
 		return LP_MORE;
-	err = check_header(r, r->in, &length);
+	err = check_header(r, r->in, &whole);
 	if (err)
 		return err;
-	whole = LP_RECORD_HEADER + length;
-	if (r->in.n < LP_RECORD_HEADER || r->in.n < whole) {
+	if (!whole || r->in.n < whole) {
 		err = gather(r, r->in.n);
 		return err ? err : LP_MORE;
 	}
@@ -161,7 +197,7 @@ size_t lp_records_wanted(const struct lp_records *r)
 	struct lp_cursor c = lp_cursor_span(lp_buf_span(&r->held));
 	size_t length;
 
-	if (r->handed || lp_buf_len(&r->held) < LP_RECORD_HEADER)
+	if (r->handed || lp_buf_len(&r->held) < LP_RECORD_HEADER || is_v2(r, lp_buf_span(&r->held)))
 		return 0;
 	lp_cursor_skip(&c, 3);
 	length = lp_cursor_u16(&c);
@@ -186,4 +222,21 @@ bool lp_record_plausible(const uint8_t *p, size_t n)
 		return false;
 	/* RFC 5246 6.2.1: only application data may be empty. */
 	return n < LP_RECORD_HEADER || length || type == LP_CONTENT_DATA;
+}
+
+bool lp_record_v2_plausible(const uint8_t *p, size_t n)
+{
+	/* Three lengths, one suite, and a challenge of 16 bytes: E.2. */
+	enum { LEAST = 9 + 3 + 16, CLIENT_HELLO = 1, LAST_HELLO_MINOR = 3 };
+	struct lp_cursor c = lp_cursor_of(p, n);
+	uint8_t high = lp_cursor_u8(&c);
+	size_t length = (size_t)(high & 0x7f) << 8 | lp_cursor_u8(&c);
+	uint8_t type = lp_cursor_u8(&c);
+	uint8_t major = lp_cursor_u8(&c);
+
+	/* What is not there yet was read as 0. */
+	return (n < 1 || high & 0x80) &&
+	       (n < 2 || (length >= LEAST && length <= LP_RECORD_PLAIN_MAX)) &&
+	       (n < 3 || type == CLIENT_HELLO) && (n < 4 || major == 3) &&
+	       lp_cursor_u8(&c) <= LAST_HELLO_MINOR;
 }

@@ -8,7 +8,8 @@
  * incomplete (and until the next call after it has been handed out).
  *
  * Owner: embedded in the session, one for each direction; init/clear. Offsets count
- * the bytes of the direction from the value given at init. Faults are sticky:
+ * the bytes of the direction from the value given at init. A client's first record may
+ * have the form of SSL 2.0 (lp_records_allow_v2). Faults are sticky:
  * every later call gives the same one, and lp_records.why names it. */
 #ifndef LP_TLS_RECORD_H
 #define LP_TLS_RECORD_H
@@ -27,12 +28,13 @@ enum lp_content {
 	LP_CONTENT_HANDSHAKE = 22,
 	LP_CONTENT_DATA = 23,
 	LP_CONTENT_HEARTBEAT = 24, /* RFC 6520 */
+	LP_CONTENT_V2_HELLO = 0x80, /* none of the wire's: see lp_records_allow_v2() */
 };
 
 struct lp_record {
 	uint8_t type;      /* enum lp_content */
-	uint16_t version;  /* as on the wire */
-	lp_span header;    /* its 5 bytes */
+	uint16_t version;  /* as on the wire; of a hello of SSL 2.0 that of its message */
+	lp_span header;    /* its 5 bytes, or the 2 of SSL 2.0 */
 	lp_span fragment;  /* what follows, 0 to LP_RECORD_FRAGMENT_MAX bytes */
 	uint64_t offset;   /* of the header in the direction's stream */
 };
@@ -44,11 +46,19 @@ struct lp_records {
 	const char *why;     /* of the fault; static; NULL if none */
 	enum lp_err fault;
 	bool handed;         /* the record in held has been handed out */
+	bool v2;             /* the next record may be a hello of SSL 2.0 */
 };
+
+enum { LP_V2_HEADER = 2 };
 
 /* offset: where in the stream the next pushed byte stands. */
 void lp_records_init(struct lp_records *r, uint64_t offset);
 void lp_records_clear(struct lp_records *r);
+
+/* The next record may be a ClientHello in the form of SSL 2.0 that offers SSL 3.0 or
+ * higher (RFC 5246 appendix E.2): two bytes of length, the first with its top bit set,
+ * and the message. It is handed out as LP_CONTENT_V2_HELLO, fragment: the message. */
+void lp_records_allow_v2(struct lp_records *r);
 
 /* Lends bytes that follow those pushed before. What was pushed before must have
  * been used up (LP_MORE, rest or resync). */
@@ -91,5 +101,9 @@ size_t lp_records_resync(struct lp_records *r, uint64_t offset);
  * there has a legal value. n may be 0 (yes). For recognising TLS, and for finding
  * the next record after a hole. */
 bool lp_record_plausible(const uint8_t *p, size_t n);
+
+/* The same for a hello of SSL 2.0; LP_V2_LOOK bytes make it certain enough. */
+enum { LP_V2_LOOK = 5 };
+bool lp_record_v2_plausible(const uint8_t *p, size_t n);
 
 #endif

@@ -355,11 +355,29 @@ static bool is_sealed(const struct lp_tls *tls, enum lp_dir dir)
 	return lp_protect_ready(&tls->now[dir]) || (tls->hs && tls->hs->sealed[dir]);
 }
 
+/* RFC 5246 appendix E.2. It goes into the transcript without the two bytes of length. */
+static void v2_hello(struct lp_tls *tls, enum lp_dir dir, lp_span fragment)
+{
+	const struct lp_message msg = {
+		.type = LP_MSG_CLIENT_HELLO,
+		.v2 = true,
+		.body = { fragment.p + 1, fragment.n - 1 },
+		.whole = fragment,
+	};
+
+	if (need_handshake(tls))
+		one_message(tls, dir, &msg);
+}
+
 static void clear_record(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r)
 {
-	size_t wire = LP_RECORD_HEADER + r->fragment.n;
+	size_t wire = r->header.n + r->fragment.n;
 
 	switch (r->type) {
+	case LP_CONTENT_V2_HELLO:
+		lp_tls_account(tls, dir, LP_IN_HANDSHAKE, wire);
+		v2_hello(tls, dir, r->fragment);
+		break;
 	case LP_CONTENT_HANDSHAKE:
 		lp_tls_account(tls, dir, LP_IN_HANDSHAKE, wire);
 		handshake_bytes(tls, dir, r->fragment);
@@ -489,6 +507,13 @@ static void check_sum(const struct lp_tls *tls, enum lp_dir dir)
 	(void)sum;
 }
 
+static void begin_records(struct lp_records *records, enum lp_dir dir, uint64_t off)
+{
+	lp_records_init(records, off);
+	if (dir == LP_C2S)
+		lp_records_allow_v2(records);
+}
+
 size_t lp_tls_feed(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t n, uint64_t off,
 		   const struct lp_when *when)
 {
@@ -507,7 +532,7 @@ size_t lp_tls_feed(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size
 		left = 0;
 	} else if (left && tls->state == LP_TLS_RUNNING) {
 		if (!tls->fed[dir])
-			lp_records_init(records, off);
+			begin_records(records, dir, off);
 		lp_records_push(records, p + (n - left), left);
 		left = work(tls, side, dir);
 		if (tls->dead[dir]) {

@@ -31,6 +31,8 @@ enum { SNIFF_BYTES = 6 };
 
 enum lp_looks lp_stage_looks(const uint8_t *p, size_t n)
 {
+	if (n && lp_record_v2_plausible(p, n < LP_V2_LOOK ? n : LP_V2_LOOK))
+		return n < LP_V2_LOOK ? LP_LOOKS_SHORT : LP_LOOKS_HELLO;
 	if (!lp_record_plausible(p, n < LP_RECORD_HEADER ? n : LP_RECORD_HEADER))
 		return LP_LOOKS_CLEAR;
 	if (n < SNIFF_BYTES)

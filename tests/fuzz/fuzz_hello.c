@@ -25,6 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct lp_crypto *crypto = &lp_crypto_mbedtls;
 	struct lp_client_hello client;
 	struct lp_server_hello server;
+	struct lp_v2_hello v2;
 	struct lp_ja3 ja3 = { NULL, "" };
 	char ja4[LP_JA4_TEXT];
 	const char *why = NULL;
@@ -40,7 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (lp_ja3_server(&ja3, crypto, &server) || strlen(ja3.hash) != 32)
 			abort();
 	} else {
-		if (lp_client_hello_read(&client, body, &why))
+		if (data[0] & 2 ? lp_client_hello_read_v2(&client, &v2, body, &why)
+				: lp_client_hello_read(&client, body, &why))
 			return why ? 0 : (abort(), 0);
 		walk(client.extensions, size);
 		if (lp_ja3_client(&ja3, crypto, &client) || strlen(ja3.hash) != 32 ||

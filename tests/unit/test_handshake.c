@@ -495,7 +495,7 @@ static enum lp_err say_body(struct lp_handshake *hs, int dir, int type, const ch
 {
 	uint8_t bytes[256];
 	size_t n = tls_unhex(hex, bytes + 4, sizeof bytes - 4);
-	struct lp_message msg = { (uint8_t)type, { bytes + 4, n }, { bytes, n + 4 } };
+	struct lp_message msg = { (uint8_t)type, { bytes + 4, n }, { bytes, n + 4 }, false };
 
 	bytes[0] = (uint8_t)type;
 	bytes[1] = 0;
@@ -931,7 +931,7 @@ START_TEST(names_are_escaped_and_cut)
 	n += tls_unhex("ea69" "0000ea65ea6300ea60", bytes + n, sizeof bytes - n);
 	memset(bytes + n, 'x', 60000);
 	n += 60000;
-	msg = (struct lp_message){ LP_MSG_CLIENT_HELLO, { bytes + 4, n - 4 }, { bytes, n } };
+	msg = (struct lp_message){ LP_MSG_CLIENT_HELLO, { bytes + 4, n - 4 }, { bytes, n }, false };
 	ck_assert_int_eq(lp_handshake_new(&hs, crypto), LP_OK);
 	ck_assert_int_eq(lp_handshake_message(hs, LP_C2S, &msg), LP_OK);
 	ck_assert_uint_eq(strlen(hs->facts.sni), 255);
@@ -943,7 +943,7 @@ START_TEST(handshake_of_a_megabyte)
 {
 	size_t n = LP_MESSAGE_HEADER + LP_MESSAGE_MAX;
 	uint8_t *big = calloc(1, n);
-	struct lp_message msg = { LP_MSG_SUPPLEMENTAL_DATA, { big + 4, n - 4 }, { big, n } };
+	struct lp_message msg = { LP_MSG_SUPPLEMENTAL_DATA, { big + 4, n - 4 }, { big, n }, false };
 	struct lp_handshake *hs = told("aHCD");
 	enum lp_err err = LP_OK;
 	int count = 0;

@@ -251,6 +251,52 @@ START_TEST(client_hello_with_bad_fixed_part)
 }
 END_TEST
 
+/* RFC 5246 appendix E.2. */
+START_TEST(client_hello_of_ssl2)
+{
+	static const uint8_t body[] = {
+		3, 1, 0, 9, 0, 0, 0, 16,
+		0, 0, 5, 1, 0, 0x80, 0, 0, 0xff, /* RC4_128_SHA, one of SSL 2.0's, the SCSV */
+		1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
+	};
+	static const uint8_t suites[] = { 0, 5, 0, 0xff };
+	uint8_t copy[sizeof body], zeros[16] = { 0 };
+	struct lp_client_hello h;
+	struct lp_v2_hello v2;
+	const char *why;
+
+	ck_assert_int_eq(lp_client_hello_read_v2(&h, &v2, lp_span_of(body, sizeof body), &why), LP_OK);
+	ck_assert_uint_eq(h.version, 0x0301);
+	ck_assert_uint_eq(h.random.n, 32);
+	ck_assert_mem_eq(h.random.p, zeros, 16);
+	ck_assert_mem_eq(h.random.p + 16, body + 17, 16);
+	ck_assert_uint_eq(h.suites.n, 4);
+	ck_assert_mem_eq(h.suites.p, suites, 4);
+	ck_assert_uint_eq(h.session_id.n, 0);
+	ck_assert_uint_eq(h.compressions.n, 1);
+	ck_assert(!h.has_extensions);
+	for (size_t n = 0; n < sizeof body; n++) {
+		why = NULL;
+		ck_assert_int_lt(lp_client_hello_read_v2(&h, &v2, lp_span_of(body, n), &why), 0);
+		ck_assert_ptr_nonnull(why);
+	}
+	/* major version, lengths of kinds, id and challenge, a list without a TLS suite */
+	static const struct { uint8_t at, value; } bad[] = {
+		{ 0, 0 }, { 3, 8 }, { 3, 10 }, { 5, 1 }, { 7, 15 }, { 7, 17 }, { 2, 1 },
+	};
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		memcpy(copy, body, sizeof body);
+		copy[bad[i].at] = bad[i].value;
+		why = NULL;
+		ck_assert_int_lt(lp_client_hello_read_v2(&h, &v2, lp_span_of(copy, sizeof copy), &why), 0);
+		ck_assert_ptr_nonnull(why);
+	}
+	memcpy(copy, body, sizeof body);
+	copy[8] = copy[14] = 1;
+	ck_assert_int_eq(lp_client_hello_read_v2(&h, &v2, lp_span_of(copy, sizeof copy), &why), LP_E_FORMAT);
+}
+END_TEST
+
 START_TEST(client_extensions_known)
 {
 	struct lp_client_hello h;
@@ -580,6 +626,7 @@ Suite *suite_hello(void)
 	tcase_add_test(t, hellos_cut_short);
 	tcase_add_test(t, client_hello_without_extensions);
 	tcase_add_test(t, client_hello_with_bad_fixed_part);
+	tcase_add_test(t, client_hello_of_ssl2);
 	tcase_add_test(t, client_extensions_known);
 	tcase_add_test(t, client_extensions_malformed);
 	tcase_add_test(t, server_extensions);

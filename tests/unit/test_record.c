@@ -19,6 +19,7 @@ static char *run(const uint8_t *p, size_t n, size_t piece, size_t cut)
 	size_t from = 0, len;
 
 	lp_records_init(&r, 1000);
+	lp_records_allow_v2(&r);
 	while (from < n && err == LP_MORE) {
 		len = cut ? (from ? n - cut : cut) : piece;
 		if (len > n - from)
@@ -34,7 +35,7 @@ static char *run(const uint8_t *p, size_t n, size_t piece, size_t cut)
 
 			for (size_t i = 0; i < rec.fragment.n; i++)
 				sum = sum * 31 + rec.fragment.p[i];
-			ck_assert_uint_eq(rec.header.n, LP_RECORD_HEADER);
+			ck_assert_uint_eq(rec.header.n, rec.type < 0x80 ? LP_RECORD_HEADER : LP_V2_HEADER);
 			at += sprintf(at, "%u %04x %zu @%llu %08x %u\n", rec.type, rec.version,
 				      rec.fragment.n, (unsigned long long)rec.offset, sum,
 				      rec.header.p[0]);
@@ -114,6 +115,31 @@ START_TEST(records_that_are_none)
 			 "-6 not a TLS record: unknown major version held=0 at=1000\n");
 	same_however_cut(length, sizeof length,
 			 "-6 record longer than 2^14 + 2048 bytes held=0 at=1000\n");
+}
+END_TEST
+
+/* RFC 5246 appendix E.2: once, as the first of its direction. */
+START_TEST(records_after_a_hello_of_ssl2)
+{
+	static const uint8_t bytes[] = {
+		0x80, 28, 1, 3, 1, 0, 3, 0, 0, 0, 16, 0, 0, 5,
+		1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
+		22, 3, 1, 0, 1, 7, 0x80, 28, 1, 3, 1,
+	};
+	static const uint8_t older[] = { 0x80, 28, 1, 0, 2, 0, 3, 0, 0, 0, 16 };
+	static const uint8_t shorter[] = { 0x80, 27, 1, 3, 0 };
+	static const uint8_t longer[] = { 0xff, 0xff, 1, 3, 0 };
+	static const uint8_t answer[] = { 0x80, 28, 4, 3, 0 };
+	const char *no = "-6 not a TLS record, nor a hello of SSL 2.0 held=0 at=1000\n";
+
+	same_however_cut(bytes, sizeof bytes,
+			 "128 0301 28 @1000 5456865b 128\n"
+			 "22 0301 1 @1030 00000007 22\n"
+			 "-6 not a TLS record: unknown content type held=0 at=1036\n");
+	same_however_cut(older, sizeof older, no);
+	same_however_cut(shorter, sizeof shorter, no);
+	same_however_cut(longer, sizeof longer, no);
+	same_however_cut(answer, sizeof answer, no);
 }
 END_TEST
 
@@ -258,6 +284,7 @@ Suite *suite_record(void)
 	tcase_add_test(t, records_of_a_real_session);
 	tcase_add_test(t, records_small_and_empty);
 	tcase_add_test(t, records_that_are_none);
+	tcase_add_test(t, records_after_a_hello_of_ssl2);
 	tcase_add_test(t, record_of_the_greatest_length);
 	tcase_add_test(t, records_handed_out_in_place);
 	tcase_add_test(t, records_taken_back);

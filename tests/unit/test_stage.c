@@ -265,7 +265,13 @@ START_TEST(looks)
 		{ "\x16\x03\x01\x50\x00\x01", 6, LP_LOOKS_CLEAR },
 		{ "\x13", 1, LP_LOOKS_CLEAR },
 		{ "GET / ", 6, LP_LOOKS_CLEAR },
-		{ "\x80\x2e\x01\x03\x01\x00", 6, LP_LOOKS_CLEAR }, /* an SSL 2.0 ClientHello */
+		/* A ClientHello in the form of SSL 2.0, one of SSL 2.0 itself, others that are none. */
+		{ "\x80\x2e\x01\x03\x01\x00", 6, LP_LOOKS_HELLO },
+		{ "\x80\x2e\x01\x03", 4, LP_LOOKS_SHORT },
+		{ "\x80", 1, LP_LOOKS_SHORT },
+		{ "\x80\x2e\x01\x00\x02\x00", 6, LP_LOOKS_CLEAR },
+		{ "\x80\x1b\x01\x03\x01", 5, LP_LOOKS_CLEAR },
+		{ "\x80\x2e\x04", 3, LP_LOOKS_CLEAR },
 	};
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
