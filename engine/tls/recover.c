@@ -45,7 +45,7 @@ static bool has_nonce(const struct lp_protect *p)
 
 bool lp_tls_chained(const struct lp_protect *p)
 {
-	return p->version == 0x0301 && cipher_of(p)->kind == LP_KIND_CBC;
+	return p->version <= 0x0301 && cipher_of(p)->kind == LP_KIND_CBC;
 }
 
 void lp_tls_opened(struct lp_tls *tls, enum lp_dir dir, const struct lp_protect *p,
@@ -124,13 +124,30 @@ void lp_tls_seek_begin(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64
 
 /* ---- one candidate ---- */
 
+/* A stream cipher stands where the last record before the hole ended: it has to be
+ * moved by all of what was lost but the records' headers. Moving it back costs as
+ * much as all that was sent so far. False: the records cannot have been so many. */
+static bool move_stream(struct lp_tls *tls, struct lp_seek *s, struct lp_protect *p, uint64_t hole,
+			uint64_t lost)
+{
+	if (hole < lost * LP_RECORD_HEADER)
+		return false;
+	p->stream_at += hole - lost * LP_RECORD_HEADER;
+	if (p->stream_ctx_at > p->stream_at || !p->stream) {
+		s->spent += p->stream_at;
+		tls->seek_spent += p->stream_at;
+	}
+	return true;
+}
+
 static bool try_at(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *rec, size_t at,
 		   uint64_t lost)
 {
 	struct lp_seek *s = tls->seek[dir];
 	struct lp_protect *p = &tls->now[dir];
 	const struct lp_sealed sealed = { rec->type, rec->version, rec->fragment };
-	uint64_t before = p->seq;
+	const bool streams = cipher_of(p)->kind == LP_KIND_STREAM;
+	uint64_t before = p->seq, stood = p->stream_at;
 	uint8_t *room = tls->env->cb->room(tls->owner, rec->fragment.n + 1);
 	const char *why;
 
@@ -149,9 +166,13 @@ static bool try_at(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *
 			return false;
 		lp_protect_chain(p, lp_span_of(lp_buf_span(&s->buf).p + at - block, block));
 	}
-	if (lp_protect_open(p, p->epoch, before + lost, &sealed, room, rec->fragment.n,
-			    &s->content_n, &why))
+	if (streams && !move_stream(tls, s, p, s->offset + at - tls->way[dir].end, lost))
 		return false;
+	if (lp_protect_open(p, p->epoch, before + lost, &sealed, room, rec->fragment.n,
+			    &s->content_n, &why)) {
+		p->stream_at = stood;
+		return false;
+	}
 	lp_tls_opened(tls, dir, p, rec->fragment);
 	s->found = true;
 	s->type = rec->type;

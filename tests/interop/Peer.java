@@ -6,7 +6,8 @@
  *       VERSION may be several, joined by "+": SSLv2Hello+SSLv3 sends a hello of that form
  *
  * The client sends three bytes of length and so many bytes; the server sends them back,
- * each XOR 0x5a, and closes. -Djdk.tls.useExtendedMasterSecret=false turns EMS off; JSSE
+ * each XOR 0x5a, and closes. -Dpeer.size=N sends N bytes, -Dpeer.pieces=N in so many
+ * writes. -Djdk.tls.useExtendedMasterSecret=false turns EMS off; JSSE
  * has no encrypt-then-MAC. */
 import java.io.*;
 import java.nio.file.*;
@@ -111,8 +112,15 @@ public class Peer {
 			try (SSLSocket s = (SSLSocket) context(a[2]).getSocketFactory().createSocket("127.0.0.1", port)) {
 				s.setEnabledProtocols(what[0].split("\\+"));
 				s.setEnabledCipherSuites(new String[] { what[1] });
-				s.getOutputStream().write(sent);
-				s.getOutputStream().flush();
+				int pieces = Integer.getInteger("peer.pieces", 1);
+				for (int k = 0, at = 0; k < pieces; k++) {
+					int end = sent.length * (k + 1) / pieces;
+					s.getOutputStream().write(sent, at, end - at);
+					s.getOutputStream().flush();
+					at = end;
+					if (pieces > 1)
+						Thread.sleep(80);
+				}
 				byte[] got = s.getInputStream().readAllBytes();
 				Files.write(Path.of(a[3], (i - 4) + ".in"), sent);
 				Files.write(Path.of(a[3], (i - 4) + ".out"), got);

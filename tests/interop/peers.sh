@@ -319,7 +319,7 @@ java_sessions() {
 	[ "$cert" != yes ] || store=$WORK/client.p12
 	rm -rf "$d"; mkdir -p "$d"
 	for v; do list="$list $(java_version "${v%%:*}"):$(java_suite "${v#*:}")"; done
-	java -Djdk.tls.useExtendedMasterSecret="$(onoff "$ems")" -Dpeer.size="$size" tests/interop/Peer.java client \
+	java -Djdk.tls.useExtendedMasterSecret="$(onoff "$ems")" -Dpeer.size="$size" -Dpeer.pieces="${PIECES:-1}" tests/interop/Peer.java client \
 		"${PORT[java.$req]}" "$store" "$d" $list >"$WORK/client.log" 2>&1 ||
 		{ echo "peers: java client failed" >&2; tail -n 5 "$WORK/client.log" >&2; return 1; }
 	for v; do

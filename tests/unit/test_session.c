@@ -18,6 +18,8 @@ static const struct {
 	{ "gap-cbc", "gap-cbc.pcap", "keys/server.pem" },
 	{ "gap-cbc-mac", "gap-cbc-mac.pcap", "keys/server.pem" },
 	{ "gap-gcm", "gap-gcm.pcap", "keys/server.pem" },
+	{ "gap-rc4", "gap-rc4.pcap", "keys/server.pem" },
+	{ "gap-ssl3", "gap-ssl3.pcap", "keys/server.pem" },
 	{ "gap-tls10", "gap-tls10.pcap", "keys/server.pem" },
 	{ "gap-tls10-etm", "gap-tls10-etm.pcap", "keys/server.pem" },
 	{ "gnutls-tls10", "gnutls-tls10.pcap", "keys/server.pem" },
