@@ -66,6 +66,7 @@ static const struct option options[] = {
 	{ "max-fragments", BYTES, AT(max_fragments), 65536, UINT64_MAX / 2, NULL },
 	{ "max-fragments-host", BYTES, AT(max_fragments_host), 65536, UINT64_MAX / 2, NULL },
 	{ "fragment-timeout", NUMBER, AT(fragment_s), 1, 3600, NULL },
+	{ "max-preludes-total", BYTES, AT(max_kept), 0, UINT64_MAX / 2, NULL },
 	{ "idle", NUMBER, AT(idle_s), 1, 864000, NULL },
 	{ "idle-keys", NUMBER, AT(keys_idle_s), 1, 864000, NULL },
 	{ "idle-handshake", NUMBER, AT(handshake_s), 1, 864000, NULL },
@@ -88,6 +89,7 @@ struct lp_config *lp_config_new(void)
 	c->max_fragments = 16U << 20;
 	c->max_fragments_host = 1U << 20;
 	c->fragment_s = 30;
+	c->max_kept = 64U << 20;
 	c->idle_s = 300;
 	c->keys_idle_s = 3600;
 	c->handshake_s = 60;

@@ -48,6 +48,7 @@ static void read_limits(struct lp_engine *e, const struct lp_config *c)
 #endif
 	e->max_held_session = c->max_held_session;
 	e->max_held = c->max_held;
+	e->max_kept = c->max_kept;
 	e->live = c->interface != NULL;
 	e->cleartext = c->cleartext;
 }

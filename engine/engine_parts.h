@@ -16,6 +16,7 @@
 #include "output.h"
 #include "secrets/candidates.h"
 #include "secrets/sessions.h"
+#include "tls/prelude.h"
 #include "tls/protect.h"
 #include "tls/stage.h"
 #include "warden/warden.h"
@@ -34,7 +35,7 @@ struct lp_engine {
 	struct lp_reasm_config reasm_config;
 	struct lp_decode_config decode_config;
 	const struct lp_reasm_ops *reasm_ops;
-	uint64_t max_held_session, max_held;
+	uint64_t max_held_session, max_held, max_kept;
 	uint64_t extra_packets[3];   /* told by who captures: kernel drops, interface drops, filtered */
 	uint64_t key_wait_ns;        /* that a session waits for a line of a key log; 0: not */
 	bool live;
@@ -95,6 +96,7 @@ struct lp_worker {
 	struct lp_decode *decode;
 	struct lp_reasm *reasm;
 	struct lp_tracked *flows;
+	struct lp_prelude *preludes; /* of flows that are not tracked yet */
 	struct lp_tracked *lookups; /* wait until earlier handshakes are done */
 	struct lp_ctx_cache contexts;
 	struct lp_tls_env env;

@@ -36,17 +36,20 @@ static bool begin_flow(struct lp_tracked *f, const struct lp_when *when)
 {
 	struct lp_worker *w = f->worker;
 	const struct lp_crypto *crypto = w->engine->crypto.base;
-	size_t c = f->client, s = 1 - c;
+	size_t c = f->client, s;
 	struct lp_event event = { .kind = LP_EVENT_FLOW_BEGIN };
 	struct lp_flow_info *info;
 
 	if (f->out)
 		return true;
+	if (f->stage.tls)
+		c = f->client = (uint8_t)lp_stage_client(&f->stage);
 	f->out = calloc(1, sizeof *f->out);
 	if (!f->out) {
 		w->env.fault = LP_E_NOMEM;
 		return false;
 	}
+	s = 1 - c;
 	info = &f->out->info;
 	*info = (struct lp_flow_info){
 		.size = sizeof *info,
@@ -181,33 +184,23 @@ static void on_end(void *owner, struct lp_snapshot *facts, struct lp_result *res
 	put(owner, &event, when, false);
 }
 
-static void on_clear(void *owner, enum lp_side side, const uint8_t *p, size_t n,
+static void on_clear(void *owner, enum lp_side side, const uint8_t *p, uint64_t n,
 		     const struct lp_when *when)
 {
 	struct lp_tracked *f = owner;
-	struct lp_event event = {
-		.kind = LP_EVENT_DATA,
-		.dir = (uint8_t)side == f->client ? LP_C2S : LP_S2C,
-		.data = LP_DATA_CLEAR,
-		.bytes = p,
-		.n = n,
-	};
+	struct lp_event event = { .kind = p ? LP_EVENT_DATA : LP_EVENT_GAP };
 
-	if (f->worker->engine->cleartext && begin_flow(f, when))
-		put(f, &event, when, false);
-}
-
-static void on_clear_gap(void *owner, enum lp_side side, uint64_t n, const struct lp_when *when)
-{
-	struct lp_tracked *f = owner;
-	struct lp_event event = {
-		.kind = LP_EVENT_GAP,
-		.dir = (uint8_t)side == f->client ? LP_C2S : LP_S2C,
-		.gap = { sizeof event.gap, n, 0, n, n },
-	};
-
-	if (f->worker->engine->cleartext && begin_flow(f, when))
-		put(f, &event, when, false);
+	if (!begin_flow(f, when))
+		return;
+	event.dir = (uint8_t)side == f->client ? LP_C2S : LP_S2C;
+	if (p) {
+		event.data = LP_DATA_CLEAR;
+		event.bytes = p;
+		event.n = (size_t)n;
+	} else {
+		event.gap = (struct lp_gap_info){ sizeof event.gap, n, 0, n, n };
+	}
+	put(f, &event, when, false);
 }
 
 static const struct lp_tls_cb tls_cb = {
@@ -221,10 +214,12 @@ static const struct lp_tls_cb tls_cb = {
 	.gap = on_gap,
 	.end = on_end,
 	.clear = on_clear,
-	.clear_gap = on_clear_gap,
 };
 
 /* ---- what TCP tells ---- */
+
+/* What a stream's user pointer is. */
+enum { NEW, TRACKED, PRELUDE, PLAIN };
 
 static struct lp_tracked *flow_new(struct lp_worker *w, struct lp_stream *s)
 {
@@ -244,6 +239,7 @@ static struct lp_tracked *flow_new(struct lp_worker *w, struct lp_stream *s)
 	w->engine->reasm_ops->describe(w->reasm, s, &f->info);
 	lp_stage_init(&f->stage, &w->env, f);
 	s->user = f;
+	s->kind = TRACKED;
 	return f;
 }
 
@@ -259,8 +255,53 @@ static void set_idle(struct lp_tracked *f)
 		f->stream->idle = LP_IDLE_PLAIN;
 }
 
-/* A flow that is not TLS and that nobody wants: this stands in its user pointer. */
-static struct lp_tracked plain_flow;
+/* ---- flows that began with something else than TLS, and that nobody wants as such ---- */
+
+static void prelude_unlink(struct lp_worker *w, struct lp_prelude *pre)
+{
+	*(pre->prev ? &pre->prev->next : &w->preludes) = pre->next;
+	if (pre->next)
+		pre->next->prev = pre->prev;
+}
+
+static void prelude_new(struct lp_worker *w, struct lp_stream *s)
+{
+	const struct lp_prelude_host host = { .env = &w->env };
+	struct lp_prelude *pre = lp_prelude_new(&host);
+
+	if (!pre)
+		return;
+	pre->prev = NULL;
+	pre->next = w->preludes;
+	if (pre->next)
+		pre->next->prev = pre;
+	w->preludes = pre;
+	s->user = pre;
+	s->kind = PRELUDE;
+}
+
+static enum lp_take prelude_over(struct lp_worker *w, struct lp_stream *s, enum lp_found found,
+				 const struct lp_when *when)
+{
+	struct lp_prelude *pre = s->user;
+	struct lp_tracked *f;
+
+	if (found == LP_FOUND_NOT_YET)
+		return LP_TAKE_ON;
+	prelude_unlink(w, pre);
+	s->user = NULL;
+	s->kind = PLAIN;
+	f = found == LP_FOUND_TLS ? flow_new(w, s) : NULL;
+	if (!f) {
+		lp_prelude_free(pre, &w->env);
+		return LP_TAKE_SKIP_FLOW;
+	}
+	lp_stage_adopt(&f->stage, pre, when);
+	set_idle(f);
+	return LP_TAKE_ON;
+}
+
+/* ---- stream calls ---- */
 
 static enum lp_take on_stream_open(void *user, struct lp_stream *s, const struct lp_when *when)
 {
@@ -275,36 +316,39 @@ static enum lp_take on_stream_data(void *user, struct lp_stream *s, enum lp_side
 				   const struct lp_when *when)
 {
 	struct lp_worker *w = user;
-	struct lp_tracked *f = s->user;
+	const struct lp_prelude_host host = { .env = &w->env };
+	struct lp_tracked *f;
 
-	if (s->user == &plain_flow)
+	if (s->kind == NEW && (w->env.cleartext || lp_stage_looks(p, n) != LP_LOOKS_CLEAR))
+		(void)flow_new(w, s);
+	else if (s->kind == NEW)
+		prelude_new(w, s);
+	if (s->kind == NEW || s->kind == PLAIN)
 		return LP_TAKE_SKIP_FLOW;
-	if (!f) {
-		if (!w->engine->cleartext && lp_stage_looks(p, n) == LP_LOOKS_CLEAR) {
-			s->user = &plain_flow;
-			return LP_TAKE_SKIP_FLOW;
-		}
-		f = flow_new(w, s);
-		if (!f)
-			return LP_TAKE_SKIP_FLOW;
-	}
+	if (s->kind == PRELUDE)
+		return prelude_over(w, s, lp_prelude_data(s->user, &host, side, p, n, off, when),
+				    when);
+	f = s->user;
 	lp_stage_data(&f->stage, side, p, n, off, when);
 	set_idle(f);
-	if (lp_stage_idle(&f->stage) && !w->engine->cleartext)
-		return LP_TAKE_SKIP_FLOW;
-	return LP_TAKE_ON;
+	return lp_stage_idle(&f->stage) && !w->env.cleartext ? LP_TAKE_SKIP_FLOW : LP_TAKE_ON;
 }
 
 static void on_stream_gap(void *user, struct lp_stream *s, enum lp_side side, uint64_t off,
 			  uint64_t n, const struct lp_when *when)
 {
-	struct lp_tracked *f = s->user;
+	struct lp_worker *w = user;
+	const struct lp_prelude_host host = { .env = &w->env };
+	struct lp_tracked *f;
 
-	if (s->user == &plain_flow)
+	if (s->kind == PRELUDE) {
+		(void)prelude_over(w, s, lp_prelude_gap(s->user, &host, side, off, n, when), when);
 		return;
-	if (!f)
-		f = flow_new(user, s);
-	if (f)
+	}
+	if (s->kind == NEW)
+		(void)flow_new(w, s);
+	f = s->user;
+	if (s->kind == TRACKED)
 		lp_stage_gap(&f->stage, side, off, n, when);
 }
 
@@ -333,16 +377,16 @@ static void on_stream_close(void *user, struct lp_stream *s, enum lp_why why,
 			    const struct lp_when *when)
 {
 	struct lp_worker *w = user;
-	struct lp_tracked *f = s->user;
+	const struct lp_prelude_host host = { .env = &w->env };
+	struct lp_tracked *f;
 
-	if (!f) {
-		w->empty++;
+	if (s->kind == PRELUDE)
+		(void)prelude_over(w, s, lp_prelude_close(s->user, &host), when);
+	if (s->kind != TRACKED) {
+		*(s->kind == NEW ? &w->empty : &w->no_tls) += 1;
 		return;
 	}
-	if (s->user == &plain_flow) {
-		w->no_tls++;
-		return;
-	}
+	f = s->user;
 	f->stream = NULL;
 	f->end_when = *when;
 	for (int side = 0; side < 2; side++)
@@ -413,6 +457,9 @@ struct lp_worker *lp_worker_new(struct lp_engine *e, char *why)
 		.live = e->live,
 		.max_held_session = e->max_held_session,
 		.max_held = e->max_held,
+		.max_kept = e->max_kept,
+		.cleartext = e->cleartext,
+		.keep_prelude = !e->cleartext && lp_outputs_wants(e->outputs) & LP_WANT_PRELUDE,
 	};
 	err = lp_decode_new(&w->decode, &e->decode_config);
 	if (!err)
@@ -435,6 +482,12 @@ void lp_worker_free(struct lp_worker *w)
 	while (w->flows) {
 		lp_outputs_forget(w->flows->out);
 		flow_free(w->flows);
+	}
+	while (w->preludes) {
+		struct lp_prelude *pre = w->preludes;
+
+		prelude_unlink(w, pre);
+		lp_prelude_free(pre, &w->env);
 	}
 	if (w->reasm)
 		w->engine->reasm_ops->free(w->reasm);

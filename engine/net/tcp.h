@@ -33,6 +33,7 @@ struct lp_stream {
 	uint8_t conflict;    /* bit per side: overlapping copies with other bytes were seen */
 	uint8_t fin;         /* bit per side: a FIN was delivered up to */
 	uint8_t rst;         /* bit per side: an accepted RST came from this side */
+	uint8_t kind;        /* what user points to: the consumer's, 0 at open */
 };
 
 struct lp_stream_info {

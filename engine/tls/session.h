@@ -67,10 +67,9 @@ struct lp_tls_cb {
 		    const struct lp_when *when);
 	void (*end)(void *owner, struct lp_snapshot *facts, struct lp_result *result,
 		    const struct lp_when *when);
-	/* Bytes outside any session (called by the stage). */
-	void (*clear)(void *owner, enum lp_side side, const uint8_t *p, size_t n,
+	/* Bytes outside any session, or (p NULL) a gap in them (called by the stage). */
+	void (*clear)(void *owner, enum lp_side side, const uint8_t *p, uint64_t n,
 		      const struct lp_when *when);
-	void (*clear_gap)(void *owner, enum lp_side side, uint64_t n, const struct lp_when *when);
 };
 
 /* What a worker lends to all its sessions. */
@@ -85,6 +84,10 @@ struct lp_tls_env {
 	uint64_t held;              /* memory of what waits, in all sessions */
 	uint64_t held_peak;
 	uint64_t cap_held;          /* times a cap was reached */
+	bool cleartext;             /* bytes outside sessions are told as they come … */
+	bool keep_prelude;          /* … or kept until a session follows */
+	uint64_t max_kept, kept;    /* memory of what is kept so, in all flows */
+	uint64_t cap_kept;          /* times a cap was reached */
 	uint64_t over;              /* sessions above their cap that wait for the warden: a
 	                             * replay stops reading while there are any */
 	uint64_t sessions, waiting; /* begun; waiting for the warden now */

@@ -4,6 +4,9 @@
  *                │no
  *                ▼
  *   sniff (which side is the client?) ─► session ─► what it did not take: hold
+ *                │neither                    ▲
+ *                ▼                           │
+ *             prelude ───────found───────────┘
  *
  * and after each step the pump offers held bytes, earliest place first, to the
  * sides that may go on. The place of an event is never earlier than the place of
@@ -15,17 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tls/prelude.h"
 #include "tls/record.h"
-
-struct lp_hold {
-	struct lp_hold *next;
-	struct lp_when when;
-	uint64_t off;
-	uint64_t n;       /* bytes, or length of the gap */
-	size_t taken;     /* bytes used up */
-	bool gap;
-	uint8_t bytes[];
-};
 
 enum { SNIFF_BYTES = 6 };
 
@@ -46,37 +40,7 @@ enum lp_looks lp_stage_looks(const uint8_t *p, size_t n)
 void lp_stage_init(struct lp_stage *s, struct lp_tls_env *env, void *owner)
 {
 	*s = (struct lp_stage){ .env = env, .owner = owner };
-}
-
-/* What an item weighs against the caps: all of its memory, for as long as it stands. */
-static void charge(struct lp_stage *s, const struct lp_hold *h, bool add)
-{
-	uint64_t n = sizeof *h + (h->gap ? 0 : h->n);
-
-	s->weight += add ? n : 0 - n;
-	s->env->held += add ? n : 0 - n;
-	if (s->env->held > s->env->held_peak)
-		s->env->held_peak = s->env->held;
-}
-
-static void pop(struct lp_stage *s, int side)
-{
-	struct lp_hold *h = s->head[side];
-	uint64_t left = h->gap ? 0 : h->n - h->taken;
-
-	s->head[side] = h->next;
-	if (!h->next)
-		s->tail[side] = NULL;
-	s->held[side] -= left;
-	charge(s, h, false);
-	free(h);
-}
-
-static void drop_held(struct lp_stage *s)
-{
-	for (int side = 0; side < 2; side++)
-		while (s->head[side])
-			pop(s, (int)side);
+	lp_holds_init(&s->holds, env);
 }
 
 static void not_over(struct lp_stage *s)
@@ -89,73 +53,44 @@ static void not_over(struct lp_stage *s)
 void lp_stage_clear_all(struct lp_stage *s)
 {
 	not_over(s);
-	drop_held(s);
+	lp_holds_clear(&s->holds);
+	lp_prelude_free(s->prelude, s->env);
+	s->prelude = NULL;
 	lp_tls_free(s->tls);
 	s->tls = NULL;
 }
 
-/* ---- holding ---- */
+/* ---- telling ---- */
 
-static bool hold(struct lp_stage *s, enum lp_side side, const uint8_t *p, uint64_t n,
-		 uint64_t off, const struct lp_when *when)
+/* The moment at which an item is told: its own, but not before the last one. */
+static struct lp_when told(struct lp_stage *s, const struct lp_when *own)
 {
-	struct lp_hold *h = malloc(sizeof *h + (p ? (size_t)n : 0));
+	struct lp_when when = *own;
 
-	if (!h) {
-		s->env->fault = LP_E_NOMEM;
-		return false;
+	if (when.number < s->last.number ||
+	    (when.number == s->last.number && when.index < s->last.index)) {
+		when.number = s->last.number;
+		when.index = s->last.index;
+		when.released_ns = s->last.released_ns;
 	}
-	*h = (struct lp_hold){ .when = *when, .off = off, .n = n, .gap = !p };
-	if (p) {
-		memcpy(h->bytes, p, (size_t)n);
-		s->held[side] += n;
-	}
-	charge(s, h, true);
-	*(s->tail[side] ? &s->tail[side]->next : &s->head[side]) = h;
-	s->tail[side] = h;
-	return true;
+	s->last = when;
+	return when;
 }
+
+static void tell_clear(void *user, enum lp_side side, const uint8_t *p, uint64_t n,
+		       const struct lp_when *own)
+{
+	struct lp_stage *s = user;
+	struct lp_when when = told(s, own);
+
+	s->env->cb->clear(s->owner, side, p, n, &when);
+}
+
+/* ---- holding ---- */
 
 static bool waiting(const struct lp_stage *s)
 {
 	return s->tls && lp_tls_state(s->tls) == LP_TLS_WAITING;
-}
-
-/* Live and over the cap while the warden is asked: the oldest held bytes of the
- * side become a gap, and one with the gap before them. */
-static bool shed_oldest(struct lp_stage *s, enum lp_side side)
-{
-	struct lp_hold *before = NULL, *h = s->head[side], *gap;
-
-	for (; h && h->gap; h = h->next)
-		before = h;
-	if (!h)
-		return false;
-	gap = before && before->off + before->n == h->off ? before : malloc(sizeof *gap);
-	if (!gap) {
-		s->env->fault = LP_E_NOMEM;
-		return false;
-	}
-	s->held[side] -= h->n - h->taken;
-	charge(s, h, false);
-	if (gap == before) {
-		before->n += h->n;
-		before->next = h->next;
-	} else {
-		*gap = (struct lp_hold){ .next = h->next, .when = h->when, .gap = true,
-					 .off = h->off + h->taken, .n = h->n - h->taken };
-		charge(s, gap, true);
-		*(before ? &before->next : &s->head[side]) = gap;
-	}
-	if (!h->next)
-		s->tail[side] = gap;
-	free(h);
-	return true;
-}
-
-static bool over_caps(const struct lp_stage *s)
-{
-	return s->weight > s->env->max_held_session || s->env->held > s->env->max_held;
 }
 
 static void give_up(struct lp_stage *s, enum lp_side side)
@@ -176,7 +111,7 @@ static void keep_caps(struct lp_stage *s, enum lp_side side)
 {
 	struct lp_tls_env *env = s->env;
 
-	if (!over_caps(s))
+	if (!lp_holds_over(&s->holds))
 		return;
 	if (waiting(s) && !env->live) {
 		if (!s->over)
@@ -186,13 +121,13 @@ static void keep_caps(struct lp_stage *s, enum lp_side side)
 	}
 	/* Others fill the space and wait for the warden: a replay reads on when they are
 	 * done, and what little this handshake holds may stay until then. */
-	if (!env->live && env->waiting && s->weight <= env->max_held_session)
+	if (!env->live && env->waiting && s->holds.weight <= env->max_held_session)
 		return;
 	env->cap_held++;
 	if (!waiting(s))
 		give_up(s, side);
 	else
-		while (over_caps(s) && shed_oldest(s, side))
+		while (lp_holds_over(&s->holds) && lp_holds_shed(&s->holds, side))
 			continue;
 }
 
@@ -201,20 +136,11 @@ static void keep_caps(struct lp_stage *s, enum lp_side side)
 static enum lp_looks looks(const struct lp_stage *s, int side)
 {
 	uint8_t first[SNIFF_BYTES];
-	size_t n = 0;
+	size_t n;
 
-	if (s->head[side] && s->head[side]->gap)
+	if (s->holds.head[side] && s->holds.head[side]->gap)
 		return LP_LOOKS_HOLE;
-	for (const struct lp_hold *h = s->head[side]; h && n < sizeof first; h = h->next) {
-		size_t take = sizeof first - n;
-
-		if (h->gap)
-			break;
-		if (take > h->n - h->taken)
-			take = (size_t)h->n - h->taken;
-		memcpy(first + n, h->bytes + h->taken, take);
-		n += take;
-	}
+	n = lp_holds_peek(&s->holds, side, first, sizeof first);
 	return lp_stage_looks(first, n);
 }
 
@@ -238,6 +164,35 @@ static void begin_uncaptured(struct lp_stage *s, const struct lp_when *when)
 		lp_tls_not_captured(s->tls, when);
 }
 
+/* What is held goes the way that it would have gone, had it not been held. */
+static void feed_again(struct lp_stage *s)
+{
+	struct lp_holds q = s->holds;
+	struct lp_hold *h;
+
+	lp_holds_init(&s->holds, s->env);
+	while (lp_holds_any(&q)) {
+		h = q.head[0];
+		if (!h || (q.head[1] && lp_hold_earlier(q.head[1], h)))
+			h = q.head[1];
+		if (h->gap)
+			lp_stage_gap(s, (enum lp_side)h->side, h->off, h->n, &h->when);
+		else
+			lp_stage_data(s, (enum lp_side)h->side, h->bytes + h->taken,
+				      (size_t)h->n - h->taken, h->off + h->taken, &h->when);
+		lp_holds_pop(&q, h->side);
+	}
+}
+
+static void begin_prelude(struct lp_stage *s)
+{
+	const struct lp_prelude_host host = { .env = s->env };
+
+	s->prelude = lp_prelude_new(&host);
+	s->state = s->prelude ? LP_STAGE_PRELUDE : LP_STAGE_CLEAR;
+	feed_again(s);
+}
+
 /* Everything that has come so far is held. Decides as soon as it can. */
 static void sniff(struct lp_stage *s, const struct lp_when *when)
 {
@@ -247,20 +202,15 @@ static void sniff(struct lp_stage *s, const struct lp_when *when)
 	bool hole = a == LP_LOOKS_HOLE || b == LP_LOOKS_HOLE;
 	bool final = s->closing;
 
-	if (a == LP_LOOKS_HELLO || b == LP_LOOKS_HELLO) {
+	(void)told(s, when); /* what was held is told now */
+	if (a == LP_LOOKS_HELLO || b == LP_LOOKS_HELLO)
 		begin_session(s, a == LP_LOOKS_HELLO ? LP_A2B : LP_B2A);
-		return;
-	}
-	if (a == LP_LOOKS_CLEAR || b == LP_LOOKS_CLEAR) {
-		s->state = LP_STAGE_CLEAR;
-		return;
-	}
-	if (s->had_session && (tls || hole)) {
+	else if (a == LP_LOOKS_CLEAR || b == LP_LOOKS_CLEAR)
+		begin_prelude(s);
+	else if (s->had_session && (tls || hole))
 		/* Records behind both close_notify belong to nobody (RFC 5246 7.2.1). */
-		drop_held(s);
-		return;
-	}
-	if (tls && (a == b || hole || final))
+		lp_holds_clear(&s->holds);
+	else if (tls && (a == b || hole || final))
 		begin_uncaptured(s, when);
 	else if (final)
 		s->state = LP_STAGE_CLEAR;
@@ -268,24 +218,17 @@ static void sniff(struct lp_stage *s, const struct lp_when *when)
 
 /* ---- the pump ---- */
 
-static bool earlier(const struct lp_hold *a, const struct lp_hold *b)
-{
-	if (a->when.number != b->when.number)
-		return a->when.number < b->when.number;
-	return a->when.index < b->when.index;
-}
-
 /* The held item to go on with, or NULL. */
 static struct lp_hold *next_item(const struct lp_stage *s, enum lp_side *side)
 {
 	struct lp_hold *best = NULL;
 
 	for (int i = 0; i < 2; i++) {
-		struct lp_hold *h = s->head[i];
+		struct lp_hold *h = s->holds.head[i];
 
 		if (!h || (s->tls && lp_tls_blocked(s->tls, (enum lp_side)i)))
 			continue;
-		if (!best || earlier(h, best)) {
+		if (!best || lp_hold_earlier(h, best)) {
 			best = h;
 			*side = (enum lp_side)i;
 		}
@@ -293,31 +236,32 @@ static struct lp_hold *next_item(const struct lp_stage *s, enum lp_side *side)
 	return best;
 }
 
-/* The moment at which an item is told: its own, but not before the last one. */
-static struct lp_when told(struct lp_stage *s, const struct lp_when *own)
-{
-	struct lp_when when = *own;
-
-	if (when.number < s->last.number ||
-	    (when.number == s->last.number && when.index < s->last.index)) {
-		when.number = s->last.number;
-		when.index = s->last.index;
-		when.released_ns = s->last.released_ns;
-	}
-	s->last = when;
-	return when;
-}
-
 /* Gives bytes to whoever they are for; returns how many were taken. */
 static size_t offer(struct lp_stage *s, enum lp_side side, const uint8_t *p, size_t n,
 		    uint64_t off, const struct lp_when *own)
 {
-	struct lp_when when = told(s, own);
+	struct lp_when when;
 
-	if (s->state == LP_STAGE_TLS)
+	if (s->state == LP_STAGE_TLS) {
+		when = told(s, own);
 		return lp_tls_feed(s->tls, side, p, n, off, &when);
-	s->env->cb->clear(s->owner, side, p, n, &when);
+	}
+	if (s->env->cleartext)
+		tell_clear(s, side, p, n, own);
 	return n;
+}
+
+static void offer_gap(struct lp_stage *s, enum lp_side side, uint64_t off, uint64_t n,
+		      const struct lp_when *own)
+{
+	struct lp_when when;
+
+	if (s->state == LP_STAGE_TLS) {
+		when = told(s, own);
+		lp_tls_gap(s->tls, side, off, n, &when);
+	} else if (s->env->cleartext) {
+		tell_clear(s, side, NULL, n, own);
+	}
 }
 
 static void session_over(struct lp_stage *s)
@@ -327,28 +271,22 @@ static void session_over(struct lp_stage *s)
 	lp_tls_free(s->tls);
 	s->tls = NULL;
 	s->state = LP_STAGE_SNIFF;
+	if (lp_holds_any(&s->holds))
+		feed_again(s);
 }
 
 static void pump_one(struct lp_stage *s, struct lp_hold *h, enum lp_side side)
 {
-	struct lp_when when;
-	size_t left, took;
+	size_t took;
 
 	if (h->gap) {
-		when = told(s, &h->when);
-		if (s->tls)
-			lp_tls_gap(s->tls, side, h->off, h->n, &when);
-		else
-			s->env->cb->clear_gap(s->owner, side, h->n, &when);
-		pop(s, (int)side);
+		offer_gap(s, side, h->off, h->n, &h->when);
+		lp_holds_pop(&s->holds, (int)side);
 		return;
 	}
-	left = (size_t)h->n - h->taken;
-	took = offer(s, side, h->bytes + h->taken, left, h->off + h->taken, &h->when);
-	h->taken += took;
-	s->held[side] -= took;
-	if (h->taken == h->n)
-		pop(s, (int)side);
+	took = offer(s, side, h->bytes + h->taken, (size_t)h->n - h->taken, h->off + h->taken,
+		     &h->when);
+	lp_holds_take(&s->holds, side, took);
 }
 
 static void pump(struct lp_stage *s, const struct lp_when *when)
@@ -359,7 +297,7 @@ static void pump(struct lp_stage *s, const struct lp_when *when)
 	for (;;) {
 		session_over(s);
 		if (s->state == LP_STAGE_SNIFF) {
-			if (s->head[0] || s->head[1])
+			if (lp_holds_any(&s->holds))
 				sniff(s, when);
 			if (s->state == LP_STAGE_SNIFF)
 				return;
@@ -373,16 +311,52 @@ static void pump(struct lp_stage *s, const struct lp_when *when)
 	}
 }
 
-/* ---- the end ---- */
+/* ---- TLS behind something else ---- */
 
-static uint64_t held_gaps(const struct lp_stage *s, enum lp_side side)
+static struct lp_prelude_host prelude_host(struct lp_stage *s)
 {
-	uint64_t n = 0;
-
-	for (const struct lp_hold *h = s->head[side]; h; h = h->next)
-		n += h->gap ? h->n : 0;
-	return n;
+	return (struct lp_prelude_host){
+		.env = s->env,
+		.clear = s->env->cleartext ? tell_clear : NULL,
+		.user = s,
+	};
 }
+
+static void prelude_over(struct lp_stage *s, enum lp_found found, const struct lp_when *when)
+{
+	const struct lp_prelude_host host = { s->env, tell_clear, s };
+	struct lp_prelude *pre = s->prelude;
+
+	if (found == LP_FOUND_NOT_YET)
+		return;
+	s->prelude = NULL;
+	s->state = LP_STAGE_CLEAR;
+	if (found == LP_FOUND_TLS)
+		begin_session(s, (enum lp_side)pre->client);
+	if (s->tls) {
+		(void)told(s, when);
+		lp_prelude_tell(pre, &host, &s->last);
+		lp_prelude_take(pre, &s->holds);
+	}
+	lp_prelude_free(pre, s->env);
+	for (int side = 0; side < 2; side++) {
+		pump(s, when);
+		if (s->holds.head[side])
+			keep_caps(s, (enum lp_side)side);
+	}
+	pump(s, when);
+}
+
+void lp_stage_adopt(struct lp_stage *s, struct lp_prelude *pre, const struct lp_when *when)
+{
+	s->prelude = pre;
+	s->state = LP_STAGE_PRELUDE;
+	s->seen[pre->client] = true;
+	s->seen[1 - pre->client] = pre->changes > 0;
+	prelude_over(s, LP_FOUND_TLS, when);
+}
+
+/* ---- the end ---- */
 
 static bool finish(struct lp_stage *s)
 {
@@ -391,20 +365,28 @@ static bool finish(struct lp_stage *s)
 	if (!s->closing)
 		return false;
 	pump(s, &s->close_when);
+	while (s->state == LP_STAGE_PRELUDE) {
+		const struct lp_prelude_host host = prelude_host(s);
+
+		prelude_over(s, lp_prelude_close(s->prelude, &host), &s->close_when);
+	}
 	if (waiting(s))
 		return false;
 	if (s->tls) {
-		const uint64_t lost[2] = { held_gaps(s, LP_A2B), held_gaps(s, LP_B2A) };
+		const uint64_t lost[2] = { lp_holds_gaps(&s->holds, LP_A2B),
+					   lp_holds_gaps(&s->holds, LP_B2A) };
 
-		for (int side = 0; side < 2; side++)
-			if (s->head[side] && !s->head[side]->gap)
-				lp_tls_last_words(s->tls, (enum lp_side)side,
-						  s->head[side]->bytes + s->head[side]->taken,
-						  (size_t)s->head[side]->n - s->head[side]->taken);
+		for (int side = 0; side < 2; side++) {
+			const struct lp_hold *h = s->holds.head[side];
+
+			if (h && !h->gap)
+				lp_tls_last_words(s->tls, (enum lp_side)side, h->bytes + h->taken,
+						  (size_t)h->n - h->taken);
+		}
 		when = told(s, &s->close_when);
-		lp_tls_finish(s->tls, s->end, s->held, lost, s->conflict, &when);
+		lp_tls_finish(s->tls, s->end, s->holds.bytes, lost, s->conflict, &when);
 	}
-	drop_held(s);
+	lp_holds_clear(&s->holds);
 	return true;
 }
 
@@ -417,34 +399,40 @@ void lp_stage_data(struct lp_stage *s, enum lp_side side, const uint8_t *p, size
 
 	s->seen[side] = true;
 	session_over(s);
-	if (s->state == LP_STAGE_SNIFF && !s->head[0] && !s->head[1] &&
+	if (s->state == LP_STAGE_PRELUDE) {
+		const struct lp_prelude_host host = prelude_host(s);
+
+		prelude_over(s, lp_prelude_data(s->prelude, &host, side, p, n, off, when), when);
+		return;
+	}
+	if (s->state == LP_STAGE_SNIFF && !lp_holds_any(&s->holds) &&
 	    lp_stage_looks(p, n) == LP_LOOKS_HELLO)
 		begin_session(s, side);
-	if (s->state != LP_STAGE_SNIFF && !s->head[side] &&
+	if (s->state != LP_STAGE_SNIFF && !s->holds.head[side] &&
 	    !(s->tls && lp_tls_blocked(s->tls, side)))
 		took = offer(s, side, p, n, off, when);
-	if (took < n && !hold(s, side, p + took, n - took, off + took, when))
+	if (took < n && !lp_holds_push(&s->holds, side, p + took, n - took, off + took, when))
 		return;
-	if (s->head[0] || s->head[1])
+	if (lp_holds_any(&s->holds))
 		pump(s, when);
-	if (s->head[side])
+	if (s->holds.head[side])
 		keep_caps(s, side);
-	if (s->head[0] || s->head[1])
+	if (lp_holds_any(&s->holds))
 		pump(s, when);
 }
 
 void lp_stage_gap(struct lp_stage *s, enum lp_side side, uint64_t off, uint64_t n,
 		  const struct lp_when *when)
 {
-	struct lp_when t;
+	if (s->state == LP_STAGE_PRELUDE) {
+		const struct lp_prelude_host host = prelude_host(s);
 
-	if (s->state == LP_STAGE_CLEAR && !s->head[side]) {
-		t = told(s, when);
-		s->env->cb->clear_gap(s->owner, side, n, &t);
-		return;
-	}
-	if (hold(s, side, NULL, n, off, when))
+		prelude_over(s, lp_prelude_gap(s->prelude, &host, side, off, n, when), when);
+	} else if (s->state == LP_STAGE_CLEAR && !s->holds.head[side]) {
+		offer_gap(s, side, off, n, when);
+	} else if (lp_holds_push(&s->holds, side, NULL, n, off, when)) {
 		pump(s, when);
+	}
 }
 
 bool lp_stage_close(struct lp_stage *s, const enum lp_end end[2], bool conflict,

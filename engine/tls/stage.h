@@ -1,7 +1,7 @@
 /* lp_stage: what stands between a TCP stream and its TLS sessions.
  *
  *  - recognises TLS by content, on any port: the side that sends a ClientHello is
- *    the client;
+ *    the client; TLS that follows something else is found by lp_prelude;
  *  - gives each session its bytes in the order of the protocol: bytes that come
  *    before their turn, or while the warden is being asked, wait here (bounded);
  *  - hands everything else on as clear bytes.
@@ -11,12 +11,14 @@
 #ifndef LP_TLS_STAGE_H
 #define LP_TLS_STAGE_H
 
+#include "tls/hold.h"
 #include "tls/session.h"
 
-struct lp_hold;
+struct lp_prelude;
 
 enum lp_stage_state {
 	LP_STAGE_SNIFF, /* nothing decided */
+	LP_STAGE_PRELUDE, /* it began with something else: TLS may follow */
 	LP_STAGE_TLS,
 	LP_STAGE_CLEAR, /* not TLS, or no longer */
 };
@@ -25,9 +27,8 @@ struct lp_stage {
 	struct lp_tls_env *env;
 	void *owner;
 	struct lp_tls *tls;
-	struct lp_hold *head[2], *tail[2]; /* by side, in order */
-	uint64_t held[2];                  /* bytes in them */
-	uint64_t weight;                   /* memory of them all */
+	struct lp_prelude *prelude;        /* in that state */
+	struct lp_holds holds;
 	bool seen[2];                      /* data of this side came */
 	struct lp_when last;               /* place of the latest event: it never goes back */
 	enum lp_stage_state state;
@@ -51,6 +52,10 @@ enum lp_looks lp_stage_looks(const uint8_t *p, size_t n);
 
 void lp_stage_init(struct lp_stage *s, struct lp_tls_env *env, void *owner);
 void lp_stage_clear_all(struct lp_stage *s);
+
+/* For a flow that had none: pre, which becomes the stage's, has found TLS at when.
+ * lp_stage_init() comes first. */
+void lp_stage_adopt(struct lp_stage *s, struct lp_prelude *pre, const struct lp_when *when);
 
 /* Stream calls. */
 void lp_stage_data(struct lp_stage *s, enum lp_side side, const uint8_t *p, size_t n,

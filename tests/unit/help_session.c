@@ -407,21 +407,16 @@ static void on_end(void *owner, struct lp_snapshot *facts, struct lp_result *res
 	t->open = false;
 }
 
-static void on_clear(void *owner, enum lp_side side, const uint8_t *p, size_t n,
+static void on_clear(void *owner, enum lp_side side, const uint8_t *p, uint64_t n,
 		     const struct lp_when *when)
 {
 	struct help_told *t = owner;
 
-	HELP_REQUIRE(p && n && !t->open);
-	t->plain[side] += n;
-	say(t, -1, "", when);
-}
-
-static void on_clear_gap(void *owner, enum lp_side side, uint64_t n, const struct lp_when *when)
-{
-	struct help_told *t = owner;
-
 	HELP_REQUIRE(n && !t->open);
+	for (uint64_t i = 0; !p && i < n; i++)
+		HELP_REQUIRE(!lp_buf_append(&t->clear[side], "?", 1));
+	if (p)
+		HELP_REQUIRE(!lp_buf_append(&t->clear[side], p, (size_t)n));
 	t->plain[side] += n;
 	say(t, -1, "", when);
 }
@@ -437,7 +432,6 @@ static void on_keep(void *owner, const struct lp_handshake *hs, const uint8_t *m
 
 static const struct lp_tls_cb callbacks = {
 	on_ask, on_proven, on_keep, on_begin, on_ready, on_room, on_opened, on_hole, on_end, on_clear,
-	on_clear_gap,
 };
 
 /* ---- playing ---- */
@@ -454,6 +448,11 @@ void help_begin(struct help_told *t, const struct help_play *play)
 		.max_held_session = play->max_held_session ? play->max_held_session : UINT64_MAX,
 		.max_held = play->max_held ? play->max_held : UINT64_MAX,
 	};
+	t->env.cleartext = !play->keep;
+	t->env.keep_prelude = play->keep;
+	t->env.max_kept = play->max_kept ? play->max_kept : UINT64_MAX;
+	lp_buf_init(&t->clear[0], SIZE_MAX / 2);
+	lp_buf_init(&t->clear[1], SIZE_MAX / 2);
 	lp_buf_init(&t->order, SIZE_MAX / 2);
 	lp_buf_init(&t->places, SIZE_MAX / 2);
 	lp_buf_init(&t->dir[0], SIZE_MAX / 2);
@@ -513,7 +512,7 @@ void help_close(struct help_told *t, const enum lp_end end[2], bool conflict,
 		help_answer(t);
 	HELP_REQUIRE(!t->env.fault && !t->env.waiting && !t->waits && !t->open);
 	lp_stage_clear_all(&t->stage);
-	HELP_REQUIRE(!t->env.held && !t->env.over);
+	HELP_REQUIRE(!t->env.held && !t->env.kept && !t->env.over);
 }
 
 struct player {
@@ -605,6 +604,8 @@ void help_told_clear(struct help_told *t)
 	for (size_t i = 0; i < t->n && i < HELP_SESSIONS; i++)
 		session_clear(&t->session[i]);
 	lp_ctx_cache_clear(&t->contexts);
+	lp_buf_clear(&t->clear[0]);
+	lp_buf_clear(&t->clear[1]);
 	lp_buf_clear(&t->order);
 	lp_buf_clear(&t->places);
 	lp_buf_clear(&t->dir[0]);

@@ -78,6 +78,8 @@ struct help_play {
 	bool none;              /* the warden answers with nothing */
 	bool live;
 	uint64_t max_held_session, max_held; /* 0: no cap to speak of */
+	bool keep;              /* clear bytes are told only when a session follows */
+	uint64_t max_kept;
 };
 
 /* ---- what came out ---- */
@@ -96,7 +98,8 @@ struct help_told {
 	struct lp_ctx_cache contexts;
 	struct help_session session[HELP_SESSIONS]; /* the last of them, number n in [n % …] */
 	size_t n;                 /* sessions begun */
-	uint64_t plain[2];        /* clear bytes outside sessions, by side */
+	uint64_t plain[2];        /* clear bytes outside sessions, by side; gaps too */
+	struct lp_buf clear[2];   /* these bytes; gaps are question marks */
 	struct lp_buf order;      /* events as text */
 	struct lp_buf places;     /* the same, with their places */
 	struct lp_buf dir[2];     /* data and gaps of one direction of all sessions */

@@ -291,7 +291,7 @@ START_TEST(what_is_not_tls_goes_through)
 	help_data(&t, LP_A2B, BYTES("EHLO x\r\n"), 0, next());
 	help_gap(&t, LP_B2A, 11, 7, next());
 	help_data(&t, LP_B2A, BYTES("250 ok\r\n"), 18, next());
-	ck_assert(lp_stage_idle(&t.stage));
+	ck_assert_int_eq(t.stage.state, LP_STAGE_PRELUDE);
 	close_at(&t);
 	ck_assert_uint_eq(t.n, 0);
 	ck_assert_uint_eq(t.plain[LP_A2B], 8);
@@ -357,7 +357,7 @@ START_TEST(a_hole_before_anything_else)
 	help_gap(&t, LP_A2B, 0, 100, next());
 	help_data(&t, LP_A2B, BYTES("what is left of a request"), 100, next());
 	help_data(&t, LP_B2A, BYTES("HTTP/1.1 200 OK\r\n"), 0, next());
-	ck_assert(lp_stage_idle(&t.stage));
+	ck_assert_int_eq(t.stage.state, LP_STAGE_PRELUDE);
 	close_at(&t);
 	ck_assert_uint_eq(t.n, 0);
 	ck_assert_uint_eq(t.plain[LP_A2B], 125);
@@ -474,7 +474,7 @@ START_TEST(live_the_oldest_gives_way)
 	for (int k = 0; k < 5000; k++) {
 		help_data(&t, LP_B2A, junk, sizeof junk, off, next());
 		off += sizeof junk;
-		ck_assert_uint_le(t.stage.held[LP_B2A], 2000);
+		ck_assert_uint_le(t.stage.holds.bytes[LP_B2A], 2000);
 		ck_assert_uint_le(t.env.held, 2000);
 	}
 	/* Not thousands of small gaps, and the bytes are given back. */
