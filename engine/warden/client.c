@@ -1,25 +1,20 @@
 /* The engine's side of the warden. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/buf.h"
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "warden/keyring.h"
 #include "warden/message.h"
 
-enum { CHILD_FD = 3, STOP_MS = 1000, WHY = 512 };
+enum { WHY = LP_CHILD_WHY };
 
 /* What comes in while running; secret memory. A KEYS datagram would not fit and
  * does not belong there. */
@@ -29,8 +24,7 @@ struct inbox {
 };
 
 struct lp_warden {
-	int fd;
-	pid_t pid;
+	struct lp_child child;
 	bool dead;
 	struct lp_warden_key *keys;
 	size_t keys_n;
@@ -40,111 +34,6 @@ struct lp_warden {
 	struct inbox *in;
 };
 
-/* Async-signal-safe from here to exec: we may be one of many threads. Descriptors
- * 0 and 1 become /dev/null, 2 stays, CHILD_FD is the socket, all else is closed by
- * exec. If exec fails, its errno goes to report. */
-_Noreturn static void become_warden(const char *helper, int sock, int report)
-{
-	char name[] = "limpid", arg[] = LP_WARDEN_ARG, fd[] = "3";
-	char *argv[] = { name, arg, fd, NULL };
-	int null, why;
-
-	sock = fcntl(sock, F_DUPFD_CLOEXEC, 10);
-	report = fcntl(report, F_DUPFD_CLOEXEC, 10);
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (sock < 0 || null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 ||
-	    (fcntl(2, F_GETFD) < 0 && dup2(null, 2) < 0) || dup2(sock, CHILD_FD) < 0)
-		goto out;
-	if (close_range(CHILD_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC)) {
-		struct rlimit files = { 0, 0 };
-
-		(void)getrlimit(RLIMIT_NOFILE, &files);
-		for (int i = CHILD_FD + 1; (rlim_t)i < files.rlim_cur; i++)
-			(void)fcntl(i, F_SETFD, FD_CLOEXEC);
-	}
-	execv(helper, argv);
-out:
-	why = errno;
-	(void)!write(report, &why, sizeof why);
-	_exit(127);
-}
-
-/* Forks with all signals blocked, so that no handler of ours runs in the child;
- * the warden sets its own mask. */
-static enum lp_err spawn(struct lp_warden *w, const char *helper, char *why)
-{
-	int sock[2] = { -1, -1 }, report[2] = { -1, -1 };
-	int code = 0;
-	sigset_t all, before;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sock) ||
-	    pipe2(report, O_CLOEXEC)) {
-		code = errno;
-		goto out;
-	}
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	w->pid = fork();
-	if (w->pid == 0)
-		become_warden(helper, sock[1], report[1]);
-	code = w->pid < 0 ? errno : 0;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	close(report[1]);
-	report[1] = -1;
-	if (!code)
-		while (read(report[0], &code, sizeof code) < 0 && errno == EINTR)
-			;
-	w->fd = sock[0];
-	sock[0] = -1;
-out:
-	for (int i = 0; i < 2; i++) {
-		if (sock[i] >= 0)
-			close(sock[i]);
-		if (report[i] >= 0)
-			close(report[i]);
-	}
-	if (!code)
-		return LP_OK;
-	snprintf(why, WHY, "cannot start the key process %s: %s", helper, strerror(code));
-	return LP_E_IO;
-}
-
-/* Waits up to ms for the child to end. True: it has, *status is how (-1 if somebody
- * else took its status). */
-static bool reap(struct lp_warden *w, unsigned ms, int *status)
-{
-	const uint64_t end = lp_clock_mono() + ms * LP_NS_PER_MS;
-	struct timespec nap = { 0, 1000000 };
-	pid_t got;
-
-	*status = -1;
-	while ((got = waitpid(w->pid, status, WNOHANG)) == 0 || (got < 0 && errno == EINTR)) {
-		if (lp_clock_mono() >= end)
-			return false;
-		nanosleep(&nap, NULL);
-		if (nap.tv_nsec < 32000000)
-			nap.tv_nsec *= 2;
-	}
-	if (got < 0)
-		*status = -1;
-	w->pid = -1;
-	return true;
-}
-
-/* How the process ended, for a line. */
-static const char *ending(struct lp_warden *w, char *out, size_t size)
-{
-	int status;
-
-	if (w->pid < 0 || !reap(w, STOP_MS, &status) || status == -1)
-		snprintf(out, size, "it closed its socket");
-	else if (WIFSIGNALED(status))
-		snprintf(out, size, "killed by signal %d", WTERMSIG(status));
-	else
-		snprintf(out, size, "exit status %d", WEXITSTATUS(status));
-	return out;
-}
-
 /* The one line about a warden that is gone or talks nonsense. */
 static enum lp_err die(struct lp_warden *w)
 {
@@ -152,8 +41,8 @@ static enum lp_err die(struct lp_warden *w)
 
 	if (!w->dead) {
 		w->dead = true;
-		(void)shutdown(w->fd, SHUT_RDWR);
-		lp_log("the key process has ended (%s)", ending(w, how, sizeof how));
+		(void)shutdown(w->child.fd, SHUT_RDWR);
+		lp_log("the key process has ended (%s)", lp_child_ending(&w->child, how, sizeof how));
 	}
 	return LP_E_IO;
 }
@@ -163,7 +52,7 @@ static bool send_now(struct lp_warden *w, const uint8_t *p, size_t n)
 	ssize_t sent;
 
 	do
-		sent = send(w->fd, p, n, MSG_NOSIGNAL);
+		sent = send(w->child.fd, p, n, MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);
 	return sent == (ssize_t)n;
 }
@@ -270,13 +159,13 @@ static enum lp_err hear_keys(struct lp_warden *w, char *why)
 		err = LP_E_NOMEM;
 	}
 	while (err == LP_MORE) {
-		n = recv(w->fd, datagram, LP_MESSAGE_MAX, 0);
+		n = recv(w->child.fd, datagram, LP_MESSAGE_MAX, 0);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0 || lp_message_read(m, lp_span_of(datagram, (size_t)n))) {
-			(void)shutdown(w->fd, SHUT_RDWR);
+			(void)shutdown(w->child.fd, SHUT_RDWR);
 			snprintf(why, WHY, "the key process has ended (%s)",
-				 ending(w, how, sizeof how));
+				 lp_child_ending(&w->child, how, sizeof how));
 			err = LP_E_IO;
 			break;
 		}
@@ -297,13 +186,12 @@ enum lp_err lp_warden_start(struct lp_warden **out, const struct lp_warden_confi
 	snprintf(why, WHY, "out of memory");
 	if (!w)
 		return LP_E_NOMEM;
-	w->fd = -1;
-	w->pid = -1;
+	w->child = LP_CHILD_NONE;
 	lp_buf_init(&w->out, (size_t)LP_WARDEN_QUEUE * (LP_MESSAGE_ASK_ROOM + 2));
 	w->in = lp_secret_alloc(sizeof *w->in);
 	if (!w->in)
 		goto out;
-	err = spawn(w, config->helper ? config->helper : "/proc/self/exe", why);
+	err = lp_child_start(&w->child, config->helper, LP_WARDEN_ARG, "the key process", why);
 	if (!err)
 		err = configure(w, config, why);
 	if (!err)
@@ -336,12 +224,12 @@ size_t lp_warden_pending(const struct lp_warden *w)
 
 int lp_warden_fd(const struct lp_warden *w)
 {
-	return w->fd;
+	return w->child.fd;
 }
 
 int lp_warden_pid(const struct lp_warden *w)
 {
-	return w->pid;
+	return w->child.pid;
 }
 
 /* LP_MORE: the socket is full. */
@@ -350,7 +238,7 @@ static enum lp_err try_send(struct lp_warden *w, const uint8_t *p, size_t n)
 	ssize_t sent;
 
 	do
-		sent = send(w->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+		sent = send(w->child.fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (sent < 0 && errno == EINTR);
 	if (sent == (ssize_t)n)
 		return LP_OK;
@@ -404,7 +292,7 @@ static enum lp_err receive(struct lp_warden *w, lp_warden_answer *cb, void *user
 	struct inbox *in = w->in;
 	ssize_t n;
 
-	n = recv(w->fd, in->datagram, sizeof in->datagram, MSG_DONTWAIT | MSG_TRUNC);
+	n = recv(w->child.fd, in->datagram, sizeof in->datagram, MSG_DONTWAIT | MSG_TRUNC);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return LP_MORE;
 	if (n <= 0 || (size_t)n > sizeof in->datagram ||
@@ -430,7 +318,7 @@ enum lp_err lp_warden_poll(struct lp_warden *w, int timeout_ms, lp_warden_answer
 	if (w->dead)
 		return LP_E_IO;
 	for (;;) {
-		struct pollfd p = { w->fd, POLLIN, 0 };
+		struct pollfd p = { w->child.fd, POLLIN, 0 };
 		int left = timeout_ms;
 
 		err = flush(w);
@@ -460,17 +348,9 @@ enum lp_err lp_warden_poll(struct lp_warden *w, int timeout_ms, lp_warden_answer
 
 void lp_warden_stop(struct lp_warden *w)
 {
-	int status;
-
 	if (!w)
 		return;
-	if (w->fd >= 0)
-		close(w->fd);
-	if (w->pid > 0 && !reap(w, STOP_MS, &status)) {
-		(void)kill(w->pid, SIGKILL);
-		while (waitpid(w->pid, &status, 0) < 0 && errno == EINTR)
-			;
-	}
+	lp_child_stop(&w->child, LP_CHILD_STOP_MS);
 	lp_secret_free(w->in, sizeof *w->in);
 	lp_buf_clear(&w->out);
 	free(w->keys);

@@ -12,12 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/log.h"
 #include "warden/message.h"
 #include "warden/service.h"
@@ -36,49 +34,6 @@ struct warden {
 	uint8_t datagram[LP_MESSAGE_MAX];
 	struct lp_message message;
 };
-
-/* Only there to interrupt ppoll(). */
-static void on_parent_death(int signal_number)
-{
-	(void)signal_number;
-}
-
-/* SIGUSR1 means that the thread which started us has ended: perhaps the engine too,
- * and perhaps without our socket closing, if it left a child behind. It is let in
- * only where hear() waits. */
-static void settle_signals(void)
-{
-	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGUSR2, SIGALRM };
-	struct sigaction act = { .sa_handler = SIG_IGN };
-	sigset_t blocked;
-
-	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
-		sigaction(ignored[i], &act, NULL);
-	act.sa_handler = on_parent_death;
-	sigaction(SIGUSR1, &act, NULL);
-	sigemptyset(&blocked);
-	sigaddset(&blocked, SIGUSR1);
-	sigprocmask(SIG_SETMASK, &blocked, NULL);
-	(void)prctl(PR_SET_PDEATHSIG, SIGUSR1, 0, 0, 0);
-}
-
-/* Everything into memory, not just our slabs: the libraries' numbers live on the
- * heap. Under a limit this would make later allocations fail, so only without. */
-static bool lock_all(void)
-{
-	const size_t probe = 64U << 20;
-	void *p;
-
-	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
-		return false;
-	p = mmap(NULL, probe, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (p == MAP_FAILED) {
-		(void)munlockall();
-		return false;
-	}
-	(void)munmap(p, probe);
-	return true;
-}
 
 static bool send_all(struct warden *w, size_t n)
 {
@@ -180,14 +135,6 @@ static bool send_keys(struct warden *w)
 	return true;
 }
 
-/* The files are read; what some library may still hold open is closed. */
-static void close_others(int fd)
-{
-	if (fd > 3)
-		(void)close_range(3, (unsigned)fd - 1, 0);
-	(void)close_range((unsigned)fd + 1, ~0U, 0);
-}
-
 static int serve(struct warden *w)
 {
 	const struct lp_service_config config = {
@@ -234,7 +181,8 @@ static int run(struct warden *w)
 		return fault(w, err, w->ring.why);
 	if (!w->locked && w->ring.n)
 		warn(w, "keys may be swapped to disk: the limit of locked memory is too low");
-	close_others(w->fd);
+	/* The files are read. */
+	lp_child_close_others(w->fd);
 	return serve(w);
 }
 
@@ -245,9 +193,8 @@ int lp_warden_main(int fd)
 	int status = 1;
 
 	locked = lp_secret_harden_process();
-	settle_signals();
-	(void)prctl(PR_SET_NAME, "limpid-warden", 0, 0, 0);
-	if (lock_all())
+	lp_child_settle("limpid-warden");
+	if (lp_child_lock_all())
 		locked = true;
 	w = lp_secret_alloc(sizeof *w);
 	if (!w) {
