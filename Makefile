@@ -60,6 +60,7 @@ OBJ  := $(SRC:%.c=$(BUILD)/%.o)
 UNIT := $(sort $(wildcard tests/unit/test_*.c))
 HELP := $(sort $(wildcard tests/unit/help_*.c))
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+BENCHES := $(patsubst tests/bench/bench_%.c,$(BUILD)/bench/%,$(wildcard tests/bench/bench_*.c))
 HELPERS := $(patsubst tests/interop/%.c,$(BUILD)/interop/%,$(wildcard tests/interop/*.c))
 
 all: limpid
@@ -120,6 +121,11 @@ $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(HEL
 $(BUILD)/interop/%: tests/interop/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	@$(CC) -std=c11 -Wall -Wextra -O2 -o $@ $< -lssl -lcrypto -pthread
+
+# Programs that print figures: tests/bench/bench_NAME.c.
+$(BUILD)/bench/%: $(BUILD)/tests/bench/bench_%.o $(BUILD)/liblimpid.a
+	@mkdir -p $(@D)
+	@$(CC) $(ALLLD) -o $@ $^ $(LIBS)
 
 # What the scripts in tests/run start: all of it, for this BUILD.
 tests: $(BUILD)/limpid $(BUILD)/unit $(FUZZERS:%=$(BUILD)/fuzz/%) $(HELPERS)

@@ -1,12 +1,39 @@
 /* Open addressing with linear probing, at most half full; a slot carries 32 bits of
  * hash, so a miss or a neighbour costs no look at a flow, and growing needs none. */
+#define _DEFAULT_SOURCE
 #include "net/flow.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { FIRST_SLOTS = 1024 };
+enum {
+	FIRST_SLOTS = 1024,
+	HUGE = 1 << 21,
+};
+
+_Static_assert(LP_FLOW_SLAB * sizeof(struct lp_flow) % HUGE == 0, "whole pages");
+
+/* With many flows each packet finds another page, and walking the page table costs as
+ * much as the flow itself: large pieces ask for large pages. */
+static void *get_memory(size_t n, bool large)
+{
+	void *p = aligned_alloc(large ? HUGE : 64, n);
+
+	if (p && large)
+		(void)madvise(p, n, MADV_HUGEPAGE);
+	return p;
+}
+
+static struct lp_flow_slot *get_slots(size_t n)
+{
+	struct lp_flow_slot *slots = get_memory(n * sizeof *slots, n * sizeof *slots >= HUGE);
+
+	if (slots)
+		memset(slots, 0, n * sizeof *slots);
+	return slots;
+}
 
 enum lp_err lp_flow_table_init(struct lp_flow_table *t, uint32_t max,
 			       const struct lp_hash_seed *seed)
@@ -14,7 +41,7 @@ enum lp_err lp_flow_table_init(struct lp_flow_table *t, uint32_t max,
 	*t = (struct lp_flow_table){ .max = max ? max : 1, .seed = *seed };
 	if (t->max > UINT32_MAX / 4)
 		t->max = UINT32_MAX / 4;
-	t->slots = calloc(FIRST_SLOTS, sizeof *t->slots);
+	t->slots = get_slots(FIRST_SLOTS);
 	if (!t->slots)
 		return LP_E_NOMEM;
 	t->mask = FIRST_SLOTS - 1;
@@ -174,7 +201,7 @@ static void place(struct lp_flow_slot *slots, uint32_t mask, struct lp_flow_slot
 static enum lp_err grow_slots(struct lp_flow_table *t)
 {
 	uint32_t mask = t->mask * 2 + 1;
-	struct lp_flow_slot *slots = calloc((size_t)mask + 1, sizeof *slots);
+	struct lp_flow_slot *slots = get_slots((size_t)mask + 1);
 
 	if (!slots)
 		return LP_E_NOMEM;
@@ -202,7 +229,8 @@ static enum lp_err grow_slabs(struct lp_flow_table *t)
 		t->slabs = slabs;
 		t->slabs_size = size;
 	}
-	slab = aligned_alloc(64, LP_FLOW_SLAB * sizeof *slab);
+	/* Of the first one small captures only ever touch a corner. */
+	slab = get_memory(LP_FLOW_SLAB * sizeof *slab, n > 0);
 	if (!slab)
 		return LP_E_NOMEM;
 	t->slabs[n] = slab;

@@ -84,7 +84,7 @@ struct lp_flow {
 };
 
 _Static_assert(sizeof(struct lp_flow_key) == 40, "the hash takes it as five words");
-_Static_assert(sizeof(struct lp_flow) <= 192, "three cache lines");
+_Static_assert(sizeof(struct lp_flow) == 192, "three cache lines");
 
 /* A key, ready to look up. */
 struct lp_flow_name {
@@ -112,7 +112,7 @@ struct lp_flow_table {
 	struct lp_hash_seed seed;
 };
 
-enum { LP_FLOW_SLAB = 1024 };
+enum { LP_FLOW_SLAB = 32768 };
 
 LP_MUST enum lp_err lp_flow_table_init(struct lp_flow_table *t, uint32_t max,
 				       const struct lp_hash_seed *seed);

@@ -6,6 +6,7 @@
 
 enum {
 	BATCH = 64,
+	AHEAD = 12, /* flows on their way into the cache: about what a core can ask for */
 };
 
 static enum lp_err one(struct lp_reasm *r, const struct lp_flow_name *name,
@@ -41,10 +42,13 @@ static enum lp_err native_segments(struct lp_reasm *r, const struct lp_segment *
 			lp_flow_name(&r->table, &s[i], &name[i]);
 			lp_flow_prefetch_slot(&r->table, &name[i]);
 		}
-		for (size_t i = 0; i < some; i++)
+		for (size_t i = 0; i < some && i < AHEAD; i++)
 			lp_flow_prefetch(&r->table, &name[i]);
-		for (size_t i = 0; i < some && !err; i++)
+		for (size_t i = 0; i < some && !err; i++) {
+			if (i + AHEAD < some)
+				lp_flow_prefetch(&r->table, &name[i + AHEAD]);
 			err = one(r, &name[i], &s[i]);
+		}
 	}
 	return r->nomem ? LP_E_NOMEM : err;
 }

@@ -1,0 +1,263 @@
+/* What a packet costs when a thousand connections are open, and when a million are:
+ * in-order segments of 1,448 bytes, one of each flow in an order that is random and
+ * another in each round, in batches of 64 packets, decoded and reassembled. The cost
+ * of making the packets is not in the figures.
+ *
+ *	flows [FLOWS [PACKETS]]    one table of so many flows
+ *	flows compare [LIMIT]      1,000 against 1,000,000; status 1 above LIMIT (1.3) */
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "net/checksum.h"
+#include "net/decode.h"
+#include "net/tcp.h"
+
+enum {
+	PAYLOAD = 1448,
+	HEAD = 14 + 20 + 32,
+	FRAME = HEAD + PAYLOAD,
+	SLOT = 1536,
+	BATCH = 64,
+};
+
+struct bench {
+	struct lp_decode *decode;
+	struct lp_reasm *r;
+	uint8_t (*frames)[SLOT];
+	struct lp_packet packets[BATCH];
+	struct lp_segment segments[BATCH];
+	uint64_t payload_sum;
+	uint64_t number, bytes;
+	uint32_t *cost[2]; /* of each batch: decoding, reassembly; in ns */
+	size_t timed;
+	uint32_t flows;
+	uint32_t order; /* state of the permutation */
+	bool ours;
+};
+
+static uint64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * LP_NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static enum lp_take on_open(void *user, struct lp_stream *s, const struct lp_when *when)
+{
+	(void)user, (void)s, (void)when;
+	return LP_TAKE_ON;
+}
+
+static enum lp_take on_data(void *user, struct lp_stream *s, enum lp_side side, const uint8_t *p,
+			    uint32_t n, uint64_t off, const struct lp_when *when)
+{
+	struct bench *b = user;
+
+	(void)s, (void)side, (void)p, (void)off, (void)when;
+	b->bytes += n;
+	return LP_TAKE_ON;
+}
+
+static void on_gap(void *user, struct lp_stream *s, enum lp_side side, uint64_t off, uint64_t n,
+		   const struct lp_when *when)
+{
+	(void)user, (void)s, (void)side, (void)off, (void)n, (void)when;
+	fprintf(stderr, "a gap?\n");
+	exit(2);
+}
+
+static void on_close(void *user, struct lp_stream *s, enum lp_why why, const struct lp_when *when)
+{
+	(void)user, (void)s, (void)why, (void)when;
+}
+
+static const struct lp_reasm_cb cb = { on_open, on_data, on_gap, on_close };
+
+static void put32(uint8_t *p, uint32_t v)
+{
+	v = htonl(v);
+	memcpy(p, &v, 4);
+}
+
+/* The packet of flow `flow` in round `round`: 0 is the SYN, 1 the SYN-ACK, then data. */
+static void make_packet(struct bench *b, size_t slot, uint32_t flow, uint32_t round)
+{
+	uint8_t *f = b->frames[slot], *ip = f + 14, *tcp = ip + 20;
+	bool back = round == 1;
+	uint32_t a = 0x0a000000 + flow, s = 0xac100001;
+	uint32_t n = round < 2 ? 0 : PAYLOAD;
+	uint16_t flags = round == 0 ? LP_TCP_SYN : round == 1 ? LP_TCP_SYN | LP_TCP_ACK : LP_TCP_ACK;
+	uint32_t seq = round < 2 ? 0 : 1 + (round - 2) * PAYLOAD;
+	uint16_t sum;
+	uint64_t all;
+
+	put32(ip, 0x45000000 + 52 + n);
+	put32(ip + 4, 0x00004000);
+	put32(ip + 8, 64u << 24 | 6 << 16);
+	put32(ip + 12, back ? s : a);
+	put32(ip + 16, back ? a : s);
+	sum = (uint16_t)~lp_checksum_fold(lp_checksum_add(0, ip, 20));
+	memcpy(ip + 10, &sum, 2);
+	put32(tcp, back ? 443u << 16 | 50000 : 50000u << 16 | 443);
+	put32(tcp + 4, flow * 2654435761u + seq + (back ? 77 : 0));
+	put32(tcp + 8, flow * 2654435761u + (back ? 1 : 78));
+	if (!round)
+		put32(tcp + 8, 0);
+	put32(tcp + 12, 8u << 28 | (uint32_t)flags << 16 | 65535);
+	put32(tcp + 16, 0);
+	put32(tcp + 20, 0x0101080a);
+	put32(tcp + 24, 1000 + round);
+	put32(tcp + 28, round ? 1000 : 0);
+	all = lp_checksum_pseudo(4, ip + 12, ip + 16, 32 + n, 6);
+	all = lp_checksum_add(all, tcp, 32);
+	if (n)
+		all += b->payload_sum;
+	sum = (uint16_t)~lp_checksum_fold(all);
+	memcpy(tcp + 16, &sum, 2);
+	b->packets[slot] = (struct lp_packet){ .data = f, .caplen = HEAD + n, .len = HEAD + n,
+					       .ts_ns = 1700000000 * LP_NS_PER_S + b->number * 1000,
+					       .number = ++b->number, .link = LP_LINK_ETHERNET };
+}
+
+/* Each of 0..flows-1 once a round: a full-period generator modulo 2^k, what is too
+ * large left out. */
+static uint32_t next_flow(struct bench *b, uint32_t round)
+{
+	uint32_t mask = 1;
+
+	while (mask < b->flows)
+		mask = mask * 2 + 1;
+	do
+		b->order = (b->order * (round * 8 + 1664525) + 1013904223) & mask;
+	while (b->order >= b->flows);
+	return b->order;
+}
+
+static void give(struct bench *b, size_t n, bool timed)
+{
+	uint64_t t0 = now(), t1, t2;
+	size_t k = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (lp_decode_packet(b->decode, &b->packets[i], &b->segments[k]) == LP_DROP_NONE)
+			k++;
+	t1 = now();
+	if (k != n || lp_tcp_native.segments(b->r, b->segments, k)) {
+		fprintf(stderr, "packets were dropped\n");
+		exit(2);
+	}
+	t2 = now();
+	lp_decode_release(b->decode);
+	if (!timed || n != BATCH)
+		return;
+	b->cost[0][b->timed] = (uint32_t)(t1 - t0);
+	b->cost[1][b->timed++] = (uint32_t)(t2 - t1);
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* Nanoseconds a packet, without the dearest twentieth of the batches: those are the
+ * machine's other business. */
+static double mean(uint32_t *cost, size_t n)
+{
+	double sum = 0;
+
+	qsort(cost, n, sizeof *cost, by_size);
+	n -= n / 20;
+	for (size_t i = 0; i < n; i++)
+		sum += cost[i];
+	return n ? sum / (double)n / BATCH : 0;
+}
+
+static void rounds(struct bench *b, uint32_t from, uint32_t to)
+{
+	for (uint32_t round = from; round < to; round++)
+		for (uint32_t i = 0; i < b->flows;) {
+			size_t n = 0;
+
+			for (; n < BATCH && i < b->flows; n++, i++)
+				make_packet(b, n, next_flow(b, round), round);
+			give(b, n, round > 2);
+		}
+}
+
+struct cost {
+	double decode, reasm;
+};
+
+static struct cost run(uint32_t flows, uint64_t packets)
+{
+	struct bench *b = calloc(1, sizeof *b);
+	struct lp_decode_config dc;
+	struct lp_reasm_config rc;
+	struct lp_reasm_stats stats;
+	struct cost cost;
+
+	lp_decode_config_default(&dc);
+	lp_reasm_config_default(&rc);
+	rc.seed = (struct lp_hash_seed){ 0x0123456789abcdef, 0xfedcba9876543210 };
+	rc.max_flows = flows * 2;
+	b->flows = flows;
+	b->frames = aligned_alloc(64, BATCH * SLOT);
+	for (int i = 0; i < 2; i++)
+		b->cost[i] = calloc((packets + flows) / BATCH + 1, sizeof *b->cost[i]);
+	if (!b->frames || !b->cost[0] || !b->cost[1] || lp_decode_new(&b->decode, &dc) ||
+	    lp_tcp_native.init(&b->r, &rc, &cb, b)) {
+		fprintf(stderr, "no memory\n");
+		exit(2);
+	}
+	for (size_t i = 0; i < BATCH; i++) {
+		memset(b->frames[i], 'x', SLOT);
+		b->frames[i][12] = 8;
+		b->frames[i][13] = 0;
+	}
+	b->payload_sum = lp_checksum_add(0, b->frames[0] + HEAD, PAYLOAD);
+	rounds(b, 0, 3 + (uint32_t)((packets + flows - 1) / flows));
+	lp_tcp_native.stats(b->r, &stats);
+	if (stats.flows != flows || stats.processed != b->number || stats.duplicate ||
+	    stats.out_of_order) {
+		fprintf(stderr, "not what was sent: %llu flows, %llu of %llu\n",
+			(unsigned long long)stats.flows, (unsigned long long)stats.processed,
+			(unsigned long long)b->number);
+		exit(2);
+	}
+	cost = (struct cost){ mean(b->cost[0], b->timed), mean(b->cost[1], b->timed) };
+	printf("%9u flows: %6.1f ns a packet (decode %.1f, reassembly %.1f)\n", flows,
+	       cost.decode + cost.reasm, cost.decode, cost.reasm);
+	lp_tcp_native.free(b->r);
+	lp_decode_free(b->decode);
+	free(b->cost[0]);
+	free(b->cost[1]);
+	free(b->frames);
+	free(b);
+	return cost;
+}
+
+int main(int argc, char **argv)
+{
+	double limit, ratio;
+	struct cost few, many;
+
+	if (argc < 2 || strcmp(argv[1], "compare") != 0) {
+		run(argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 1000,
+		    argc > 2 ? strtoull(argv[2], NULL, 10) : 3000000);
+		return 0;
+	}
+	limit = argc > 2 ? strtod(argv[2], NULL) : 1.3;
+	few = run(1000, 3000000);
+	many = run(1000000, 3000000);
+	ratio = (many.decode + many.reasm) / (few.decode + few.reasm);
+	printf("  a million against a thousand: %.2f times (limit %.2f), reassembly alone %.2f times\n",
+	       ratio, limit, many.reasm / few.reasm);
+	return ratio > limit;
+}
