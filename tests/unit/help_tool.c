@@ -21,12 +21,20 @@ void help_dir_close(struct help_dir *d)
 	ck_assert_int_eq(system(command), 0);
 }
 
-bool help_have_openssl(void)
+void help_skip_in(const char *test, const char *format, ...)
 {
-	if (system("openssl version >/dev/null 2>&1") == 0)
-		return true;
-	fprintf(stderr, "skipped: the openssl program is not installed\n");
-	return false;
+	char why[256];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why, sizeof why, format, args);
+	va_end(args);
+	fprintf(stderr, "skipped: %s: %s\n", test, why);
+}
+
+bool help_openssl_runs(void)
+{
+	return system("openssl version >/dev/null 2>&1") == 0;
 }
 
 bool help_run(const struct help_dir *d, const char *format, ...)

@@ -17,9 +17,15 @@ struct help_dir {
 void help_dir_open(struct help_dir *d);
 void help_dir_close(struct help_dir *d);
 
-/* True if the openssl program can be run. It is a declared dependency of the
- * tests: without it the tests that need it say so and pass. */
-bool help_have_openssl(void);
+/* Says why the calling test, or a part of it, cannot run here: a line that
+ * tests/run/check.sh counts as a skipped test. At most once in each test. */
+#define help_skip(...) help_skip_in(__func__, __VA_ARGS__)
+void help_skip_in(const char *test, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* True if the openssl program can be run; have says so if not. */
+bool help_openssl_runs(void);
+#define help_have_openssl() \
+	(help_openssl_runs() || (help_skip("the openssl program is not installed"), false))
 
 /* Runs a shell command inside the directory, its output thrown away. True if it
  * ended with status 0. */

@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "capture/capture.h"
+#include "help_tool.h"
 
 #define CHECK(x)                                                               \
 	do {                                                                   \
@@ -30,7 +31,8 @@
 enum { SKIP = 77 };
 
 /* Runs test in a child with a fresh loopback device that is up. */
-static void in_namespace(void (*test)(void))
+#define in_namespace(test) in_namespace_for(__func__, test)
+static void in_namespace_for(const char *name, void (*test)(void))
 {
 	int status;
 	pid_t pid;
@@ -43,8 +45,7 @@ static void in_namespace(void (*test)(void))
 		int s;
 
 		if (unshare(CLONE_NEWNET)) {
-			fprintf(stderr, "capture_device: skipped, no network namespace: %s\n",
-				strerror(errno));
+			help_skip_in(name, "no network namespace: %s", strerror(errno));
 			_exit(SKIP);
 		}
 		s = socket(AF_INET, SOCK_DGRAM, 0);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "help_plugin.h"
+#include "help_tool.h"
 #include "plugins/plugins.h"
 
 #define SECOND 1000000000ULL
@@ -175,7 +176,7 @@ START_TEST(json_on_a_small_tmpfs)
 	if (geteuid() || unshare(CLONE_NEWNS) ||
 	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 	    mount("none", h.dir, "tmpfs", 0, "size=64k")) {
-		fprintf(stderr, "test_plugin_faults: no tmpfs, that needs root: skipped\n");
+		help_skip("no tmpfs, that needs root");
 		end();
 		return;
 	}

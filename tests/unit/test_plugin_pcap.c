@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "help_plugin.h"
+#include "help_tool.h"
 #include "plugins/plugins.h"
 
 static struct help_plugin h;
@@ -398,14 +399,15 @@ START_TEST(faults)
 }
 END_TEST
 
-static int there(const char *tool)
+#define there(tool) there_for(__func__, tool)
+static int there_for(const char *test, const char *tool)
 {
 	char command[128];
 
 	snprintf(command, sizeof command, "command -v %s >/dev/null", tool);
 	if (!system(command))
 		return 1;
-	fprintf(stderr, "test_plugin_pcap: %s is not installed, its opinion is not asked\n", tool);
+	help_skip_in(test, "%s is not installed, its opinion is not asked", tool);
 	return 0;
 }
 

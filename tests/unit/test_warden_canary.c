@@ -24,7 +24,7 @@ static const char *const providers[] = {
 
 static void setup(void)
 {
-	have_openssl = help_have_openssl();
+	have_openssl = help_openssl_runs();
 	help_dir_open(&dir);
 	if (!have_openssl)
 		return;
@@ -41,11 +41,14 @@ static void teardown(void)
 
 #define NEED_KEYS()             \
 	do {                    \
-		if (!have_openssl) \
+		if (!have_openssl) { \
+			help_skip("the openssl program is not installed"); \
 			return; \
+		} \
 	} while (0)
 
-static bool readable(pid_t pid, const char *what)
+#define readable(pid, what) readable_by(__func__, pid, what)
+static bool readable_by(const char *test, pid_t pid, const char *what)
 {
 	char path[64];
 	DIR *d;
@@ -59,7 +62,7 @@ static bool readable(pid_t pid, const char *what)
 	if (d)
 		closedir(d);
 	if (fd < 0)
-		fprintf(stderr, "skipped: %s may not be read here\n", path);
+		help_skip_in(test, "%s may not be read here", path);
 	return fd >= 0;
 }
 
