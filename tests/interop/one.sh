@@ -244,7 +244,60 @@ t_live() {
 	servers_stop
 }
 
-# The IDS feed: Suricata finds in limpid's -w capture what it finds in the clear.
+# Live, with outputs on a disk that fills up and has room again: they lose what came
+# meanwhile and nothing else, say so, and another output loses nothing at all.
+t_outage() {
+	local pid i d=$WORK/small
+
+	link
+	mkdir "$d"
+	mount -t tmpfs -o size=128k none "$d" || { fail "interop outage: no tmpfs"; return; }
+	server openssl
+	nsenter -t "$FAR" --net "$LIMPID" -q -i veth2 -k "$KEYS/server.pem" -o "json:$d/json" -w "$d/pcap" -o "files:$d/files" \
+		-o "json:$WORK/whole" "tcp port 4433" >"$WORK/live.log" 2>"$WORK/live.err" &
+	pid=$!
+	for i in $(seq 250); do
+		[ "$(far cat /proc/net/packet | wc -l)" -gt 1 ] && [ -e "$WORK/whole" ] && break
+		sleep 0.02
+	done
+	for i in 1 2 3 4 5 6 7; do # the disk is full for 2 to 6
+		[ $i != 2 ] || { sleep 1; cat /dev/zero > "$d/ballast" 2>/dev/null; }
+		[ $i != 7 ] || { rm "$d/ballast"; sleep 6; }
+		{ echo "this is session $i"; payload_text 6000; echo CLOSE; } > "$WORK/in.$i"
+		OPENSSL_CONF=$(openssl_conf on on) nsenter -t "$FAR" --net openssl s_client -connect 10.9.0.1:4433 -tls1_2 -quiet \
+			-ign_eof -servername "session$i" -cipher AES128-GCM-SHA256 <"$WORK/in.$i" >"$WORK/out" 2>/dev/null
+		for _ in $(seq 250); do [ "$(lines "$WORK/whole")" -ge $i ] && break; sleep 0.02; done
+	done
+	sleep 1
+	kill -INT $pid
+	for i in $(seq 250); do kill -0 $pid 2>/dev/null || break; sleep 0.02; done
+	wait $pid
+	want "interop outage: status 1 in the end" test $? = 1
+	names() { jq -r .tls.sni "$1" 2>&1 | tr '\n' ' '; }
+	gone() { # WHAT NAMES: the first and the last are there, some between are not
+		case $2 in
+		*"session2 session3 session4 session5 session6"*) fail "interop outage: $1: '$2'" ;;
+		"session1 "*"session7 ") pass "interop outage: $1" ;;
+		*) fail "interop outage: $1: '$2'" ;;
+		esac
+	}
+	want "interop outage: the other output has all" test "$(names "$WORK/whole")" = "$(printf 'session%s ' 1 2 3 4 5 6 7)"
+	gone "json goes on" "$(names "$d/json")"
+	gone "files go on" "$(names "$d/files/index.jsonl")"
+	for i in 1 7; do
+		want "interop outage: the file of session $i is whole" cmp -s "$WORK/in.$i" "$d/files/00000${i}_client.bin"
+	done
+	tcpdump -nn -A -r "$d/pcap" >"$WORK/dump" 2>"$WORK/dump.err"
+	want "interop outage: the capture is one" test $? = 0 -a -z "$(grep -i truncated "$WORK/dump.err")"
+	gone "the capture goes on" "$(grep -o 'this is session [0-9]' "$WORK/dump" | sed 's/this is session /session/' | tr '\n' ' ')"
+	for i in json pcap files; do
+		want "interop outage: $i says that its disk is full" grep -q "small/$i.*No space left" "$WORK/live.err"
+		want "interop outage: $i says what was lost" grep -q "small/$i.* lost" "$WORK/live.err"
+	done
+	umount "$d"
+	servers_stop
+}
+
 # A key log that grows while limpid listens: a line that is there at once, one that comes
 # a little late, one that comes too late, and one in the file that replaces the first.
 t_keylog() {
@@ -293,6 +346,7 @@ t_keylog() {
 	servers_stop
 }
 
+# The IDS feed: Suricata finds in limpid's -w capture what it finds in the clear.
 t_suricata() {
 	local v x host d="$WORK/nginx./html"
 
