@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "secrets/keylog.h"
+#include "secrets/sessions.h"
 
 enum kind { FLAG, TEXT, LIST, NUMBER, BYTES, PORTS };
 
@@ -58,6 +59,9 @@ static const struct option options[] = {
 	{ "warden-delay", NUMBER, AT(warden_delay_ms), 0, 60000, NULL },
 	{ "key-wait", NUMBER, AT(key_wait_s), 0, 3600, NULL },
 	{ "max-key-log", NUMBER, AT(max_key_log), 16, 100000000, NULL },
+	{ "session-lifetime", NUMBER, AT(session_life_s), 1, 31536000, NULL },
+	{ "max-sessions", NUMBER, AT(max_sessions), 1, 100000000, NULL },
+	{ "max-session-bytes", BYTES, AT(max_session_bytes), 65536, UINT64_MAX / 2, NULL },
 	{ "max-flows", NUMBER, AT(max_flows), 16, 100000000, NULL },
 	{ "max-out-of-order", BYTES, AT(max_ooo_side), 65536, UINT64_MAX / 2, NULL },
 	{ "max-out-of-order-total", BYTES, AT(max_ooo), 65536, UINT64_MAX / 2, NULL },
@@ -81,6 +85,9 @@ struct lp_config *lp_config_new(void)
 	c->promiscuous = true;
 	c->key_wait_s = LP_KEY_WAIT_AUTO;
 	c->max_key_log = LP_KEYLOG_DEFAULT;
+	c->session_life_s = LP_SESSIONS_LIFETIME_S;
+	c->max_sessions = LP_SESSIONS_MAX;
+	c->max_session_bytes = LP_SESSIONS_BYTES;
 	c->max_flows = 1000000;
 	c->max_ooo_side = 4U << 20;
 	c->max_ooo = 256U << 20;

@@ -155,8 +155,11 @@ struct lp_engine *lp_engine_new(const struct lp_config *c, char *why)
 		err = lp_candidates_new(&e->candidates, &e->seed);
 	}
 	if (!err) {
-		err = lp_sessions_new(&e->sessions, &e->seed, LP_SESSIONS_MAX,
-				      LP_SESSIONS_LIFETIME_S * LP_NS_PER_S);
+		const struct lp_sessions_config sc = { e->seed, c->max_sessions,
+						       c->max_session_bytes,
+						       c->session_life_s * LP_NS_PER_S };
+
+		err = lp_sessions_new(&e->sessions, &sc);
 	}
 	if (!err)
 		err = add_outputs(e, c, why);

@@ -51,6 +51,7 @@ static const char usage[] =
 	"  --checksums auto|on|off    --overlap linux|bsd    --tcp native|nids\n"
 	"  --crypto auto|mbedtls|openssl    --strict-key-modes    --no-promiscuous\n"
 	"  --key-wait SECONDS   how long a session waits for its line of a key log that grows\n"
+	"  --session-lifetime SECONDS   how long a secret may be resumed from (86400)\n"
 	"  --explain CODE     what a verdict's reason means (\"all\" lists them)\n"
 	"  --set NAME=VALUE   any other option of limpid(1)\n"
 	"  -h, --help    -V, --version\n"
@@ -76,6 +77,7 @@ static const struct option long_options[] = {
 	{ "tcp", required_argument, NULL, OPT_CONFIG },
 	{ "crypto", required_argument, NULL, OPT_CONFIG },
 	{ "key-wait", required_argument, NULL, OPT_CONFIG },
+	{ "session-lifetime", required_argument, NULL, OPT_CONFIG },
 	{ NULL, 0, NULL, 0 },
 };
 

@@ -114,6 +114,11 @@ void lp_order_done(struct lp_order *o, struct lp_waiter *w)
 	w->next = NULL;
 }
 
+const struct lp_when *lp_order_earliest(const struct lp_order *o)
+{
+	return o->first ? &o->first->when : NULL;
+}
+
 bool lp_order_first(const struct lp_order *o, const struct lp_waiter *w)
 {
 	return o->first == w;

@@ -46,6 +46,9 @@ void lp_order_done(struct lp_order *o, struct lp_waiter *w);
 /* True if nobody waits at an earlier place than w, which waits. */
 bool lp_order_first(const struct lp_order *o, const struct lp_waiter *w);
 
+/* The earliest place at which somebody waits, or NULL. */
+const struct lp_when *lp_order_earliest(const struct lp_order *o);
+
 /* Room for n bytes that an event will carry; valid until the next lp_order_room().
  * Calling it again without a put reuses the room. */
 LP_MUST enum lp_err lp_order_room(struct lp_order *o, size_t n, uint8_t **room);

@@ -95,12 +95,14 @@ static uint64_t add_tcp(struct list *l, const struct lp_worker *w)
 static bool cap_reached(const struct lp_worker *w)
 {
 	struct lp_decode_stats decode;
+	struct lp_sessions_stats sessions;
 	struct lp_reasm_stats s;
 
 	lp_decode_stats(w->decode, &decode);
+	lp_sessions_stats(w->engine->sessions, &sessions);
 	w->engine->reasm_ops->stats(w->reasm, &s);
 	return decode.drop[LP_DROP_FRAGMENT_LIMIT] || s.evicted || s.cap_side || s.cap_total ||
-	       s.memcap || w->env.cap_held || w->env.cap_kept ||
+	       s.memcap || w->env.cap_held || sessions.evicted || w->env.cap_kept ||
 	       lp_keylog_stats(lp_keylogs_store(w->engine->keylogs))->evicted;
 }
 
@@ -133,6 +135,8 @@ size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MA
 	add(&l, "session.begun", w->env.sessions);
 	lp_sessions_stats(e->sessions, &sessions);
 	add(&l, "resumption.entries", sessions.entries);
+	add(&l, "resumption.peak", sessions.peak);
+	add(&l, "resumption.stored", sessions.stored);
 	add(&l, "resumption.hits", sessions.hits);
 	add(&l, "resumption.misses", sessions.misses);
 	add(&l, "resumption.evicted", sessions.evicted);

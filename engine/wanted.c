@@ -60,13 +60,21 @@ static bool resumed_secret(struct lp_tracked *f, const struct lp_handshake *hs,
 	const lp_span id = lp_span_of(hs->server_sid, hs->server_sid_len);
 	const lp_span ticket = lp_span_of(hs->ticket.p, hs->ticket.n);
 	struct lp_sessions *s = f->worker->engine->sessions;
+	struct lp_session_secret secret;
+	unsigned left = attempt;
+	bool found;
 
 	f->key_name = NULL;
 	f->key_kind = "session-ticket";
-	if (lp_sessions_find(s, LP_NAME_TICKET, ticket, when, attempt, out))
-		return true;
-	f->key_kind = "session-id";
-	return lp_sessions_find(s, LP_NAME_ID, id, when, attempt, out);
+	found = lp_sessions_find(s, LP_NAME_TICKET, ticket, when, &left, &secret);
+	if (!found) {
+		f->key_kind = "session-id";
+		found = lp_sessions_find(s, LP_NAME_ID, id, when, &left, &secret);
+	}
+	if (found)
+		memcpy(out, secret.master, sizeof secret.master);
+	lp_wipe(&secret, sizeof secret);
+	return found;
 }
 
 static enum lp_reply look_up(struct lp_tracked *f, const struct lp_question *q,
@@ -79,8 +87,11 @@ static enum lp_reply look_up(struct lp_tracked *f, const struct lp_question *q,
 	f->looked = false;
 	if (resumed_secret(f, q->hs, q->when, f->others, q->now))
 		return LP_REPLY_NOW;
-	if (final)
+	if (final) {
+		if (!f->others)
+			lp_sessions_missed(w->engine->sessions);
 		return no_resumption(q->hs, no);
+	}
 	/* A handshake before this place may still be on its way to the cache: a miss
 	 * is final only when nobody waits at an earlier place. */
 	f->next_lookup = NULL;
@@ -116,12 +127,19 @@ void lp_wanted_keep(void *flow, const struct lp_handshake *hs, const uint8_t *ma
 	struct lp_sessions *s = f->worker->engine->sessions;
 	const lp_span id = lp_span_of(hs->server_sid, hs->server_sid_len);
 	const lp_span ticket = lp_span_of(hs->new_ticket.p, hs->new_ticket.n);
+	struct lp_session_secret secret = {
+		.version = hs->facts.version,
+		.suite = hs->facts.suite,
+		.ems = hs->facts.ems,
+	};
 	enum lp_err err = LP_OK;
 
+	memcpy(secret.master, master, sizeof secret.master);
 	if (hs->facts.resumed <= 0)
-		err = lp_sessions_put(s, LP_NAME_ID, id, master, when);
+		err = lp_sessions_put(s, LP_NAME_ID, id, &secret, when, 0);
 	if (!err)
-		err = lp_sessions_put(s, LP_NAME_TICKET, ticket, master, when);
+		err = lp_sessions_put(s, LP_NAME_TICKET, ticket, &secret, when, 0);
+	lp_wipe(&secret, sizeof secret);
 	if (err)
 		f->worker->env.fault = err;
 }

@@ -529,11 +529,22 @@ static void flush(struct lp_worker *w)
 		w->env.fault = err;
 }
 
+/* While replaying, a look-up that waits must still see what had not ended at its place;
+ * it waits no longer than the answers take that come before it. */
+static void expire(struct lp_worker *w, uint64_t ns)
+{
+	const struct lp_when *waits = w->engine->live ? NULL : lp_order_earliest(w->engine->order);
+
+	lp_sessions_expire(w->engine->sessions,
+			   waits && waits->released_ns < ns ? waits->released_ns : ns,
+			   lp_clock_mono());
+}
+
 static void advance(struct lp_worker *w, uint64_t number, uint64_t ns)
 {
 	w->second = ns / LP_NS_PER_S;
 	w->engine->reasm_ops->advance(w->reasm, number, ns);
-	lp_sessions_expire(w->engine->sessions, ns);
+	expire(w, ns);
 	lp_outputs_tick(w->engine->outputs, ns);
 }
 
@@ -579,6 +590,8 @@ int lp_worker_poll(struct lp_worker *w, int timeout_ms)
 	if (err)
 		w->env.fault = err;
 	lp_wanted_lookups(w);
+	if (!timeout_ms) /* no packet came: the clock of the packets may stand still */
+		expire(w, w->last_ns);
 	return state(w);
 }
 

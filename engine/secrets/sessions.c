@@ -1,21 +1,30 @@
 #include "secrets/sessions.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/secret.h"
 
-enum { NONE = UINT32_MAX, FIRST_SIZE = 1024 };
+/* Entries are made in blocks that never move: growing costs no copy of what is there. */
+enum { NONE = UINT32_MAX, BLOCK_BITS = 12, BLOCK = 1 << BLOCK_BITS };
 
 struct entry {
 	uint64_t name[2];      /* two keyed hashes of kind and name: 128 bits */
-	uint8_t *secret;
 	uint64_t number;       /* place at which it was learned */
-	uint64_t born_ns;
+	uint64_t end_ns;       /* packet time */
+	uint64_t mono_ns;      /* since when it is here */
 	uint32_t index;
-	uint32_t chain;        /* in its hash slot, newest first; or of the free list */
+	uint32_t chain;        /* in its hash slot, or of the free list */
 	uint32_t used[2];      /* list by last use: newer, older */
-	uint32_t born[2];      /* list by birth: newer, older */
+	uint32_t born[2];      /* list by arrival: newer, older */
+	uint32_t heap;         /* where it stands in the heap */
+};
+
+struct block {
+	struct entry *entry;
+	struct lp_session_secret *secret; /* secret memory */
 };
 
 struct list {
@@ -23,123 +32,199 @@ struct list {
 };
 
 struct lp_sessions {
+	pthread_mutex_t lock;
 	struct lp_hash_seed seed[2];
-	struct entry *entry;
-	uint32_t *slot;
-	uint32_t size;         /* of both; a power of two */
-	uint32_t n, max, free;
-	struct list used, born;
 	uint64_t lifetime_ns;
+	uint32_t n, max, free;
+	uint32_t *slot;        /* index + 1, 0: empty; slots are a power of two */
+	uint32_t slots;
+	struct block *block;
+	uint32_t blocks, blocks_max;
+	struct list used, born;
+	uint32_t *heap;        /* by end_ns, the first to end at 0 */
 	struct lp_sessions_stats stats;
 };
 
-static uint32_t *slots_new(uint32_t n)
-{
-	uint32_t *slot = malloc(n * sizeof *slot);
+enum {
+	SLOTS_SPARE = 2,       /* slots for an entry, at most */
+	ENTRY_BYTES = sizeof(struct entry) + sizeof(struct lp_session_secret) +
+		      (1 + SLOTS_SPARE) * sizeof(uint32_t),
+	BLOCK_SECRETS = BLOCK * sizeof(struct lp_session_secret),
+};
 
-	for (uint32_t i = 0; slot && i < n; i++)
-		slot[i] = NONE;
-	return slot;
+static struct entry *at(const struct lp_sessions *s, uint32_t i)
+{
+	return &s->block[i >> BLOCK_BITS].entry[i & (BLOCK - 1)];
 }
 
-enum lp_err lp_sessions_new(struct lp_sessions **out, const struct lp_hash_seed *seed, uint32_t max,
-			    uint64_t lifetime_ns)
+static struct lp_session_secret *secret_at(const struct lp_sessions *s, uint32_t i)
+{
+	return &s->block[i >> BLOCK_BITS].secret[i & (BLOCK - 1)];
+}
+
+enum lp_err lp_sessions_new(struct lp_sessions **out, const struct lp_sessions_config *c)
 {
 	struct lp_sessions *s = calloc(1, sizeof *s);
+	uint64_t max = c->max ? c->max : LP_SESSIONS_MAX;
+	uint64_t bytes = c->max_bytes ? c->max_bytes : LP_SESSIONS_BYTES;
 
 	*out = s;
 	if (!s)
 		return LP_E_NOMEM;
-	s->seed[0] = *seed;
-	s->seed[1] = (struct lp_hash_seed){ seed->k1, ~seed->k0 };
-	s->max = max;
-	s->lifetime_ns = lifetime_ns;
+	if (max > bytes / ENTRY_BYTES)
+		max = bytes / ENTRY_BYTES;
+	if (max > NONE / 2)
+		max = NONE / 2;
+	pthread_mutex_init(&s->lock, NULL);
+	s->seed[0] = c->seed;
+	s->seed[1] = (struct lp_hash_seed){ c->seed.k1, ~c->seed.k0 };
+	s->lifetime_ns = c->lifetime_ns ? c->lifetime_ns : LP_SESSIONS_LIFETIME_S * LP_NS_PER_S;
+	s->max = max ? (uint32_t)max : 1;
 	s->free = NONE;
 	s->used = (struct list){ NONE, NONE };
 	s->born = (struct list){ NONE, NONE };
-	return LP_OK;
-}
-
-/* ---- the two lists; `which` is the offset of the link pair ---- */
-
-#define LINKS(s, i, list) ((list) == &(s)->used ? (s)->entry[i].used : (s)->entry[i].born)
-
-static void unlink_entry(struct lp_sessions *s, struct list *list, uint32_t i)
-{
-	uint32_t *l = LINKS(s, i, list);
-
-	*(l[0] == NONE ? &list->newest : &LINKS(s, l[0], list)[1]) = l[1];
-	*(l[1] == NONE ? &list->oldest : &LINKS(s, l[1], list)[0]) = l[0];
-}
-
-static void link_newest(struct lp_sessions *s, struct list *list, uint32_t i)
-{
-	uint32_t *l = LINKS(s, i, list);
-
-	l[0] = NONE;
-	l[1] = list->newest;
-	*(l[1] == NONE ? &list->oldest : &LINKS(s, l[1], list)[0]) = i;
-	list->newest = i;
-}
-
-static uint32_t *slot_of(const struct lp_sessions *s, const uint64_t name[2])
-{
-	return &s->slot[name[0] & (s->size - 1)];
-}
-
-static void drop(struct lp_sessions *s, uint32_t i)
-{
-	struct entry *e = &s->entry[i];
-	uint32_t *at = slot_of(s, e->name);
-
-	while (*at != i)
-		at = &s->entry[*at].chain;
-	*at = e->chain;
-	unlink_entry(s, &s->used, i);
-	unlink_entry(s, &s->born, i);
-	lp_secret_free(e->secret, LP_SESSIONS_SECRET);
-	*e = (struct entry){ .chain = s->free };
-	s->free = i;
-	s->n--;
+	s->slots = 1;
+	while (s->slots < s->max)
+		s->slots *= 2;
+	s->blocks_max = (s->max + BLOCK - 1) / BLOCK;
+	/* Address space; memory comes with use. */
+	s->slot = calloc(s->slots, sizeof *s->slot);
+	s->heap = calloc(s->max, sizeof *s->heap);
+	s->block = calloc(s->blocks_max, sizeof *s->block);
+	if (s->slot && s->heap && s->block)
+		return LP_OK;
+	lp_sessions_free(s);
+	*out = NULL;
+	return LP_E_NOMEM;
 }
 
 void lp_sessions_free(struct lp_sessions *s)
 {
 	if (!s)
 		return;
-	while (s->born.oldest != NONE)
-		drop(s, s->born.oldest);
-	free(s->entry);
+	for (uint32_t i = 0; i < s->blocks; i++) {
+		lp_secret_free(s->block[i].secret, BLOCK_SECRETS);
+		free(s->block[i].entry);
+	}
+	free(s->block);
 	free(s->slot);
+	free(s->heap);
+	pthread_mutex_destroy(&s->lock);
 	free(s);
+}
+
+uint64_t lp_sessions_lifetime(const struct lp_sessions *s)
+{
+	return s->lifetime_ns;
+}
+
+/* ---- the two lists ---- */
+
+static uint32_t *links(struct lp_sessions *s, uint32_t i, const struct list *list)
+{
+	return list == &s->used ? at(s, i)->used : at(s, i)->born;
+}
+
+static void unlink_entry(struct lp_sessions *s, struct list *list, uint32_t i)
+{
+	const uint32_t *l = links(s, i, list);
+
+	*(l[0] == NONE ? &list->newest : &links(s, l[0], list)[1]) = l[1];
+	*(l[1] == NONE ? &list->oldest : &links(s, l[1], list)[0]) = l[0];
+}
+
+static void link_newest(struct lp_sessions *s, struct list *list, uint32_t i)
+{
+	uint32_t *l = links(s, i, list);
+
+	l[0] = NONE;
+	l[1] = list->newest;
+	*(l[1] == NONE ? &list->oldest : &links(s, l[1], list)[0]) = i;
+	list->newest = i;
+}
+
+/* ---- the heap ---- */
+
+static void heap_set(struct lp_sessions *s, uint32_t pos, uint32_t i)
+{
+	s->heap[pos] = i;
+	at(s, i)->heap = pos;
+}
+
+/* Moves entry i, which may stand at pos, to where it belongs among the first n. */
+static void heap_settle(struct lp_sessions *s, uint32_t n, uint32_t pos, uint32_t i)
+{
+	const uint64_t end = at(s, i)->end_ns;
+
+	while (pos && at(s, s->heap[(pos - 1) / 2])->end_ns > end) {
+		heap_set(s, pos, s->heap[(pos - 1) / 2]);
+		pos = (pos - 1) / 2;
+	}
+	for (;;) {
+		uint64_t child = 2 * (uint64_t)pos + 1;
+
+		if (child + 1 < n &&
+		    at(s, s->heap[child + 1])->end_ns < at(s, s->heap[child])->end_ns)
+			child++;
+		if (child >= n || at(s, s->heap[child])->end_ns >= end)
+			break;
+		heap_set(s, pos, s->heap[child]);
+		pos = (uint32_t)child;
+	}
+	heap_set(s, pos, i);
+}
+
+/* ---- entries ---- */
+
+static uint32_t *slot_of(const struct lp_sessions *s, const uint64_t name[2])
+{
+	return &s->slot[name[0] & (s->slots - 1)];
+}
+
+static uint32_t first_of(const struct lp_sessions *s, const uint64_t name[2])
+{
+	return *slot_of(s, name) - 1; /* 0 becomes NONE */
+}
+
+static void drop(struct lp_sessions *s, uint32_t i)
+{
+	struct entry *e = at(s, i);
+	uint32_t *slot = slot_of(s, e->name);
+	uint32_t before = *slot - 1, last = s->heap[s->n - 1];
+
+	if (before == i) {
+		*slot = e->chain + 1;
+	} else {
+		while (at(s, before)->chain != i)
+			before = at(s, before)->chain;
+		at(s, before)->chain = e->chain;
+	}
+	unlink_entry(s, &s->used, i);
+	unlink_entry(s, &s->born, i);
+	s->n--;
+	if (last != i)
+		heap_settle(s, s->n, e->heap, last);
+	lp_wipe(secret_at(s, i), sizeof(struct lp_session_secret));
+	*e = (struct entry){ .chain = s->free };
+	s->free = i;
 }
 
 static enum lp_err grow(struct lp_sessions *s)
 {
-	uint32_t size = s->size ? 2 * s->size : FIRST_SIZE;
-	struct entry *entry = realloc(s->entry, size * sizeof *entry);
-	uint32_t *slot;
+	struct block *b = &s->block[s->blocks];
 
-	if (!entry)
+	b->entry = malloc(BLOCK * sizeof *b->entry);
+	b->secret = lp_secret_alloc(BLOCK_SECRETS);
+	if (!b->entry || !b->secret) {
+		lp_secret_free(b->secret, BLOCK_SECRETS);
+		free(b->entry);
 		return LP_E_NOMEM;
-	s->entry = entry;
-	slot = slots_new(size);
-	if (!slot)
-		return LP_E_NOMEM;
-	free(s->slot);
-	s->slot = slot;
-	for (uint32_t i = size; i-- > s->size;) {
-		entry[i] = (struct entry){ .chain = s->free };
-		s->free = i;
 	}
-	s->size = size;
-	/* Oldest first, so that each chain has its newest in front again. */
-	for (uint32_t i = s->born.oldest; i != NONE; i = entry[i].born[0]) {
-		uint32_t *at = slot_of(s, entry[i].name);
-
-		entry[i].chain = *at;
-		*at = i;
+	for (uint32_t i = BLOCK; i-- > 0;) {
+		b->entry[i] = (struct entry){ .chain = s->free };
+		s->free = s->blocks * BLOCK + i;
 	}
+	s->blocks++;
 	return LP_OK;
 }
 
@@ -161,33 +246,52 @@ static bool same(const struct entry *e, const uint64_t name[2])
 	return e->name[0] == name[0] && e->name[1] == name[1];
 }
 
-/* Makes sure that the name has not this secret yet, nor too many. */
-static void make_way(struct lp_sessions *s, const uint64_t name[2], const uint8_t *secret)
+static bool before(const struct entry *e, uint64_t number, uint32_t index)
 {
-	unsigned n = 0;
-	uint32_t next;
-
-	for (uint32_t i = *slot_of(s, name); i != NONE; i = next) {
-		next = s->entry[i].chain;
-		if (!same(&s->entry[i], name))
-			continue;
-		if (++n >= LP_SESSIONS_SAME ||
-		    lp_equal_ct(s->entry[i].secret, secret, LP_SESSIONS_SECRET))
-			drop(s, i);
-	}
+	return e->number < number || (e->number == number && e->index < index);
 }
 
-enum lp_err lp_sessions_put(struct lp_sessions *s, enum lp_session_name kind, lp_span name,
-			    const uint8_t secret[LP_SESSIONS_SECRET], const struct lp_when *when)
+/* Of all secrets that a name has: this very one, or NONE, and how many, and the one
+ * that was learned first. */
+static uint32_t look_over(struct lp_sessions *s, const uint64_t name[2],
+			  const struct lp_session_secret *secret, unsigned *n, uint32_t *oldest)
 {
-	uint64_t hash[2];
-	struct entry *e;
-	uint32_t i, *at;
+	*n = 0;
+	*oldest = NONE;
+	for (uint32_t i = first_of(s, name); i != NONE; i = at(s, i)->chain) {
+		const struct entry *e = at(s, i);
 
-	if (!name_of(s, kind, name, hash))
-		return LP_OK;
-	if (s->size)
-		make_way(s, hash, secret);
+		if (!same(e, name))
+			continue;
+		if (lp_equal_ct(secret_at(s, i)->master, secret->master, LP_SESSIONS_SECRET))
+			return i;
+		++*n;
+		if (*oldest == NONE || before(e, at(s, *oldest)->number, at(s, *oldest)->index))
+			*oldest = i;
+	}
+	return NONE;
+}
+
+/* Seen again: what counts is the first time, whoever tells us of it first. */
+static void seen_again(struct lp_sessions *s, uint32_t i, const struct lp_when *when, uint64_t end)
+{
+	struct entry *e = at(s, i);
+
+	if (before(e, when->number, when->index))
+		return;
+	e->number = when->number;
+	e->index = when->index;
+	e->end_ns = end;
+	heap_settle(s, s->n, e->heap, i);
+}
+
+static enum lp_err insert(struct lp_sessions *s, const uint64_t name[2],
+			  const struct lp_session_secret *secret, const struct lp_when *when,
+			  uint64_t end)
+{
+	struct entry *e;
+	uint32_t i, *slot;
+
 	if (s->n >= s->max) {
 		drop(s, s->used.oldest);
 		s->stats.evicted++;
@@ -195,72 +299,125 @@ enum lp_err lp_sessions_put(struct lp_sessions *s, enum lp_session_name kind, lp
 	if (s->free == NONE && grow(s))
 		return LP_E_NOMEM;
 	i = s->free;
-	e = &s->entry[i];
+	e = at(s, i);
 	s->free = e->chain;
+	slot = slot_of(s, name);
 	*e = (struct entry){
-		.name = { hash[0], hash[1] },
-		.secret = lp_secret_alloc(LP_SESSIONS_SECRET),
+		.name = { name[0], name[1] },
 		.number = when->number,
 		.index = when->index,
-		.born_ns = when->released_ns,
+		.end_ns = end,
+		.mono_ns = lp_clock_mono(),
+		.chain = *slot - 1,
 	};
-	if (!e->secret) {
-		*e = (struct entry){ .chain = s->free };
-		s->free = i;
-		return LP_E_NOMEM;
-	}
-	memcpy(e->secret, secret, LP_SESSIONS_SECRET);
-	at = slot_of(s, hash);
-	e->chain = *at;
-	*at = i;
+	*slot = i + 1;
+	*secret_at(s, i) = *secret;
 	link_newest(s, &s->used, i);
 	link_newest(s, &s->born, i);
 	s->n++;
+	heap_settle(s, s->n, s->n - 1, i);
+	s->stats.stored++;
+	if (s->n > s->stats.peak)
+		s->stats.peak = s->n;
 	return LP_OK;
 }
 
-static bool before(const struct entry *e, const struct lp_when *when)
+enum lp_err lp_sessions_put(struct lp_sessions *s, enum lp_session_name kind, lp_span name,
+			    const struct lp_session_secret *secret, const struct lp_when *when,
+			    uint64_t left_ns)
 {
-	return e->number < when->number || (e->number == when->number && e->index < when->index);
+	uint64_t hash[2], end;
+	uint32_t i, oldest;
+	unsigned n;
+	enum lp_err err = LP_OK;
+
+	if (!name_of(s, kind, name, hash))
+		return LP_OK;
+	end = when->released_ns + (left_ns && left_ns < s->lifetime_ns ? left_ns : s->lifetime_ns);
+	pthread_mutex_lock(&s->lock);
+	i = look_over(s, hash, secret, &n, &oldest);
+	if (i != NONE) {
+		seen_again(s, i, when, end);
+	} else {
+		if (n >= LP_SESSIONS_SAME) {
+			drop(s, oldest);
+			s->stats.evicted++;
+		}
+		err = insert(s, hash, secret, when, end);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return err;
+}
+
+/* The newest of a name's entries that may be seen at `when` and that is older than
+ * `than` (NONE: any). */
+static uint32_t next_newest(const struct lp_sessions *s, const uint64_t name[2],
+			    const struct lp_when *when, uint32_t than)
+{
+	uint32_t best = NONE;
+
+	for (uint32_t i = first_of(s, name); i != NONE; i = at(s, i)->chain) {
+		const struct entry *e = at(s, i);
+
+		if (same(e, name) && before(e, when->number, when->index) &&
+		    when->released_ns < e->end_ns &&
+		    (than == NONE || before(e, at(s, than)->number, at(s, than)->index)) &&
+		    (best == NONE || before(at(s, best), e->number, e->index)))
+			best = i;
+	}
+	return best;
 }
 
 bool lp_sessions_find(struct lp_sessions *s, enum lp_session_name kind, lp_span name,
-		      const struct lp_when *when, unsigned attempt,
-		      uint8_t out[LP_SESSIONS_SECRET])
+		      const struct lp_when *when, unsigned *nth, struct lp_session_secret *out)
 {
 	uint64_t hash[2];
+	uint32_t i = NONE;
 
-	if (!s->size || !name_of(s, kind, name, hash)) {
-		s->stats.misses++;
+	if (!name_of(s, kind, name, hash))
 		return false;
-	}
-	for (uint32_t i = *slot_of(s, hash); i != NONE; i = s->entry[i].chain) {
-		struct entry *e = &s->entry[i];
-
-		if (!same(e, hash) || !before(e, when) || attempt--)
-			continue;
-		memcpy(out, e->secret, LP_SESSIONS_SECRET);
+	pthread_mutex_lock(&s->lock);
+	while ((i = next_newest(s, hash, when, i)) != NONE && *nth)
+		--*nth;
+	if (i != NONE) {
+		*out = *secret_at(s, i);
 		unlink_entry(s, &s->used, i);
 		link_newest(s, &s->used, i);
 		s->stats.hits++;
-		return true;
 	}
-	s->stats.misses++;
-	return false;
+	pthread_mutex_unlock(&s->lock);
+	return i != NONE;
 }
 
-void lp_sessions_expire(struct lp_sessions *s, uint64_t now_ns)
+void lp_sessions_missed(struct lp_sessions *s)
 {
-	/* Packet time may jump about a little; births stand in the order of learning. */
-	while (s->born.oldest != NONE &&
-	       now_ns > s->entry[s->born.oldest].born_ns + s->lifetime_ns) {
+	pthread_mutex_lock(&s->lock);
+	s->stats.misses++;
+	pthread_mutex_unlock(&s->lock);
+}
+
+void lp_sessions_expire(struct lp_sessions *s, uint64_t packet_ns, uint64_t mono_ns)
+{
+	pthread_mutex_lock(&s->lock);
+	while (s->n && packet_ns >= at(s, s->heap[0])->end_ns) {
+		drop(s, s->heap[0]);
+		s->stats.expired++;
+	}
+	while (s->n && mono_ns >= at(s, s->born.oldest)->mono_ns + s->lifetime_ns) {
 		drop(s, s->born.oldest);
 		s->stats.expired++;
 	}
+	pthread_mutex_unlock(&s->lock);
 }
 
-void lp_sessions_stats(const struct lp_sessions *s, struct lp_sessions_stats *out)
+void lp_sessions_stats(struct lp_sessions *s, struct lp_sessions_stats *out)
 {
+	pthread_mutex_lock(&s->lock);
 	*out = s->stats;
 	out->entries = s->n;
+	out->bytes = (uint64_t)s->blocks * BLOCK *
+			     (sizeof(struct entry) + sizeof(struct lp_session_secret)) +
+		     s->blocks * sizeof *s->block + s->n * sizeof *s->heap +
+		     s->slots * sizeof *s->slot;
+	pthread_mutex_unlock(&s->lock);
 }

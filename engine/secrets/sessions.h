@@ -2,15 +2,21 @@
  * them (RFC 5246 section 7.4.1.2 by session ID, RFC 5077 by ticket).
  *
  * A name may have several secrets: two servers may give the same ID, and Finished
- * decides. Bounded: at the cap the least recently used goes. Every entry ends after
- * its lifetime, erased by lp_sessions_expire(), not when somebody looks for it.
- * Secrets lie in secret memory and never leave it but as copies for one session;
- * nothing is ever written to disk.
+ * decides. Only proven secrets are put here, so that nobody who merely claims names
+ * takes room. Bounded by entries and by bytes: at the cap the least recently used goes.
+ * Every entry ends after its lifetime, erased by lp_sessions_expire(), not when somebody
+ * looks for it. Names are kept as keyed hashes of 128 bits. Secrets lie in secret memory
+ * and never leave it but as copies for one session; nothing is ever written to disk.
  *
- * An entry has the place at which it was learned; a look-up at a place sees only
- * entries from before it, so a replay finds the same whatever the timing.
+ * An entry has the place at which it was learned. A look-up at a place sees only entries
+ * from before it that have not ended then, and sees several in the order of their
+ * places: in a replay the answer does not depend on who came here first, as long as the
+ * cap is not reached and lp_sessions_expire() is never told a time after that of a
+ * look-up still to come.
  *
- * Owner: lp_engine. One thread. */
+ * Owner: lp_engine. Thread-safe: one lock, held for less than a microsecond, so workers
+ * may share it as it is. Whoever wants shards makes several, picks one by the name, and
+ * divides the caps: nothing here looks beyond one name but the LRU. */
 #ifndef LP_SECRETS_SESSIONS_H
 #define LP_SECRETS_SESSIONS_H
 
@@ -19,37 +25,59 @@
 
 enum {
 	LP_SESSIONS_MAX = 1000000,
+	LP_SESSIONS_BYTES = 200000000,
+	LP_SESSIONS_LIFETIME_S = 86400,
 	LP_SESSIONS_SAME = 4,       /* secrets of one name; the oldest goes */
 	LP_SESSIONS_SECRET = 48,
-	LP_SESSIONS_LIFETIME_S = 86400,
 };
 
 enum lp_session_name { LP_NAME_ID = 1, LP_NAME_TICKET = 2 };
 
+/* What a name stands for. Lives in secret memory. */
+struct lp_session_secret {
+	uint8_t master[LP_SESSIONS_SECRET];
+	uint16_t version, suite;    /* of the handshake that made it */
+	int8_t ems;                 /* 1, 0, -1 unknown */
+};
+
+struct lp_sessions_config {
+	struct lp_hash_seed seed;
+	uint64_t max, max_bytes;    /* 0: the defaults */
+	uint64_t lifetime_ns;       /* 0: the default */
+};
+
 struct lp_sessions_stats {
-	uint64_t entries, hits, misses, evicted, expired;
+	uint64_t entries, bytes;    /* now; bytes with all that belongs to them */
+	uint64_t peak;              /* entries */
+	uint64_t stored, hits, misses, evicted, expired;
 };
 
 struct lp_sessions;
 
-LP_MUST enum lp_err lp_sessions_new(struct lp_sessions **out, const struct lp_hash_seed *seed,
-				    uint32_t max, uint64_t lifetime_ns);
+LP_MUST enum lp_err lp_sessions_new(struct lp_sessions **out, const struct lp_sessions_config *c);
 void lp_sessions_free(struct lp_sessions *s);
 
-/* Keeps a copy of the secret. A name that has this very secret is renewed. */
+/* How long entries live. */
+uint64_t lp_sessions_lifetime(const struct lp_sessions *s);
+
+/* Keeps a copy of the secret for left_ns (0, or more than the lifetime: the lifetime). A
+ * name that has this very secret keeps the earlier place and its end: a secret does not
+ * live longer because it was seen again. LP_E_NOMEM. */
 LP_MUST enum lp_err lp_sessions_put(struct lp_sessions *s, enum lp_session_name kind, lp_span name,
-				    const uint8_t secret[LP_SESSIONS_SECRET],
-				    const struct lp_when *when);
+				    const struct lp_session_secret *secret,
+				    const struct lp_when *when, uint64_t left_ns);
 
-/* The secret number attempt (from 0, newest first) of a name, copied to out; false
- * if there is none (any more). */
+/* The secret number *nth (from 0, newest first) of a name, copied to out, which is
+ * secret memory; false if there is none (any more), and *nth is less by those passed. */
 bool lp_sessions_find(struct lp_sessions *s, enum lp_session_name kind, lp_span name,
-		      const struct lp_when *when, unsigned attempt,
-		      uint8_t out[LP_SESSIONS_SECRET]);
+		      const struct lp_when *when, unsigned *nth, struct lp_session_secret *out);
+/* A session whose secret nobody had: counts a miss. */
+void lp_sessions_missed(struct lp_sessions *s);
 
-/* Erases what has come to its end at packet time now_ns. */
-void lp_sessions_expire(struct lp_sessions *s, uint64_t now_ns);
+/* Erases what has come to its end at packet time packet_ns, or has been here for its
+ * lifetime by the monotonic clock, whichever is first. */
+void lp_sessions_expire(struct lp_sessions *s, uint64_t packet_ns, uint64_t mono_ns);
 
-void lp_sessions_stats(const struct lp_sessions *s, struct lp_sessions_stats *out);
+void lp_sessions_stats(struct lp_sessions *s, struct lp_sessions_stats *out);
 
 #endif
