@@ -493,6 +493,11 @@ bool lp_handshake_idle(const struct lp_handshake *hs)
 	return hs->state == ST_IDLE;
 }
 
+bool lp_handshake_unanswered(const struct lp_handshake *hs)
+{
+	return hs->state <= ST_CLIENT_HELLO;
+}
+
 bool lp_handshake_keyed(const struct lp_handshake *hs)
 {
 	return hs->state == ST_KEYED;

@@ -250,6 +250,9 @@ int lp_handshake_turn(const struct lp_handshake *hs);
 /* Nothing has happened yet: a HelloRequest and a ClientHello are what may come. */
 bool lp_handshake_idle(const struct lp_handshake *hs);
 
+/* No more than a hello has come: the server may still decline a renegotiation. */
+bool lp_handshake_unanswered(const struct lp_handshake *hs);
+
 /* The server has accepted the client's Finished, as far as can be seen from
  * outside: it sent its ChangeCipherSpec after it (full), or the client sent its own
  * after the server's (resumption). Now a secret may be asked for. */

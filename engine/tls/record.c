@@ -20,6 +20,13 @@ void lp_records_clear(struct lp_records *r)
 	lp_records_init(r, r->offset);
 }
 
+int lp_records_type(const struct lp_records *r)
+{
+	if (!r->handed && lp_buf_len(&r->held))
+		return lp_buf_span(&r->held).p[0];
+	return r->in.n ? r->in.p[0] : -1;
+}
+
 void lp_records_push(struct lp_records *r, const uint8_t *p, size_t n)
 {
 	assert(!r->in.n);

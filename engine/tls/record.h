@@ -92,6 +92,9 @@ static inline size_t lp_records_held(const struct lp_records *r)
  * within this one record. */
 size_t lp_records_wanted(const struct lp_records *r);
 
+/* The content type of the record that comes next, -1 if no byte of it is there. */
+int lp_records_type(const struct lp_records *r);
+
 /* After a hole: forgets the incomplete record, the pushed bytes and the fault; the
  * next pushed byte stands at offset and is taken for the start of a header.
  * Returns how many held bytes were given up. */

@@ -27,6 +27,7 @@ struct lp_tls *lp_tls_new(struct lp_tls_env *env, void *owner, enum lp_side clie
 		lp_records_init(&tls->records[dir], 0);
 		lp_messages_init(&tls->messages[dir]);
 	}
+	lp_buf_init(&tls->early, LP_RECORD_FRAGMENT_MAX);
 	env->sessions++;
 	return tls;
 }
@@ -42,6 +43,7 @@ static void release(struct lp_tls *tls)
 	lp_tls_keys_clear(tls);
 	lp_handshake_free(tls->hs);
 	tls->hs = NULL;
+	lp_buf_clear(&tls->early);
 }
 
 void lp_tls_free(struct lp_tls *tls)
@@ -67,31 +69,6 @@ enum lp_tls_state lp_tls_state(const struct lp_tls *tls)
 bool lp_tls_has_keys(const struct lp_tls *tls)
 {
 	return tls->proven && tls->state != LP_TLS_OPAQUE;
-}
-
-bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side)
-{
-	const struct lp_handshake *hs = tls->hs;
-	enum lp_dir dir = lp_tls_dir(tls, side);
-	int turn;
-
-	if (tls->state == LP_TLS_WAITING)
-		return true;
-	if (tls->state != LP_TLS_RUNNING || !hs)
-		return false;
-	/* The server's answer waits for the whole of the ClientHello: a hole in that may be
-	 * told only after it. Later a HelloRequest binds nobody. */
-	if (lp_handshake_idle(hs))
-		return !tls->completed && dir == LP_S2C;
-	/* Under keys that are not there yet: behind a hole nobody's turn is known. */
-	if (hs->sealed[dir] && !lp_protect_ready(&tls->next[dir]))
-		return true;
-	turn = lp_handshake_turn(hs);
-	if (turn == LP_TURN_EITHER || turn == (int)dir || tls->dead[dir])
-		return false;
-	/* A side that has finished may send application data before the other has
-	 * (RFC 7918, False Start; and the server after a resumption). */
-	return !(tls->next_proven && hs->finished[dir].seen);
 }
 
 const struct lp_facts *lp_tls_facts(const struct lp_tls *tls)
@@ -238,12 +215,28 @@ static bool need_handshake(struct lp_tls *tls)
 	return false;
 }
 
+/* A server's answer to a ClientHello that is still to come: kept until then. */
+static bool too_early(struct lp_tls *tls, enum lp_dir dir, lp_span fragment)
+{
+	if (dir != LP_S2C || !tls->completed || (tls->hs && !lp_handshake_idle(tls->hs)) ||
+	    lp_messages_partial(&tls->messages[dir]) || !fragment.n ||
+	    fragment.p[0] == LP_MSG_HELLO_REQUEST || lp_buf_len(&tls->early))
+		return false;
+	if (lp_buf_append(&tls->early, fragment.p, fragment.n)) {
+		lp_tls_nomem(tls);
+		lp_tls_fail(tls, LP_REASON_LIMIT, "out of memory");
+	}
+	return true;
+}
+
 static void handshake_bytes(struct lp_tls *tls, enum lp_dir dir, lp_span fragment)
 {
 	struct lp_messages *m = &tls->messages[dir];
 	struct lp_message msg;
 	enum lp_err err;
 
+	if (too_early(tls, dir, fragment))
+		return;
 	if (tls->skip_message[dir]) {
 		size_t skip = tls->skip_message[dir] < fragment.n ? (size_t)tls->skip_message[dir]
 								  : fragment.n;
@@ -269,9 +262,19 @@ static void handshake_bytes(struct lp_tls *tls, enum lp_dir dir, lp_span fragmen
 	}
 }
 
+/* The hello has come that it answers. */
+static void early_answer(struct lp_tls *tls)
+{
+	struct lp_buf b = tls->early;
+
+	lp_buf_init(&tls->early, LP_RECORD_FRAGMENT_MAX);
+	handshake_bytes(tls, LP_S2C, lp_buf_span(&b));
+	lp_buf_clear(&b);
+}
+
 static void alert(struct lp_tls *tls, enum lp_dir dir, const uint8_t *p, size_t n, bool sealed)
 {
-	enum { WARNING = 1, FATAL = 2, CLOSE_NOTIFY = 0 };
+	enum { FATAL = 2, CLOSE_NOTIFY = 0, NO_RENEGOTIATION = 100 };
 
 	if (n != 2)
 		return; /* not an alert anybody could act upon (RFC 5246 section 7.2) */
@@ -280,6 +283,11 @@ static void alert(struct lp_tls *tls, enum lp_dir dir, const uint8_t *p, size_t 
 	} else if (p[0] == FATAL && !tls->proven) {
 		tls->alert = p[1];
 		tls->alert_dir = dir;
+	} else if (p[1] == NO_RENEGOTIATION && dir == LP_S2C && sealed && tls->hs &&
+		   lp_handshake_unanswered(tls->hs)) {
+		/* RFC 5246 section 7.2.2: all goes on as if the hello had not been sent. */
+		lp_handshake_free(tls->hs);
+		tls->hs = NULL;
 	}
 	if (tls->close_notify[0] && tls->close_notify[1]) {
 		const enum lp_end end[2] = { LP_END_CLOSE_NOTIFY, LP_END_CLOSE_NOTIFY };
@@ -335,6 +343,8 @@ void lp_tls_content(struct lp_tls *tls, enum lp_dir dir, uint8_t type, const uin
 	case LP_CONTENT_HANDSHAKE:
 		lp_tls_account(tls, dir, LP_IN_HANDSHAKE, wire);
 		handshake_bytes(tls, dir, lp_span_of(p, n));
+		if (lp_buf_len(&tls->early) && tls->hs && !lp_handshake_idle(tls->hs))
+			early_answer(tls);
 		break;
 	case LP_CONTENT_CCS:
 		lp_tls_account(tls, dir, LP_IN_HANDSHAKE, wire);
@@ -436,7 +446,8 @@ static size_t work(struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
 	struct lp_record r;
 	enum lp_err err;
 
-	while (tls->state == LP_TLS_RUNNING && !tls->dead[dir] && !lp_tls_blocked(tls, side)) {
+	while (tls->state == LP_TLS_RUNNING && !tls->dead[dir] &&
+	       !lp_tls_blocked(tls, side, -1)) {
 		err = lp_records_next(records, &r);
 		if (err == LP_MORE)
 			return 0;

@@ -107,8 +107,9 @@ void lp_tls_free(struct lp_tls *tls);
 enum lp_side lp_tls_client(const struct lp_tls *tls);
 enum lp_tls_state lp_tls_state(const struct lp_tls *tls);
 
-/* True while bytes of this side must wait for the other side or for an answer. */
-bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side);
+/* True while bytes of this side must wait for the other side or for an answer. next is
+ * the first of them, -1 if there is none (a gap). */
+bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side, int next);
 
 /* True once keys are held (a longer idle timeout is due then). */
 bool lp_tls_has_keys(const struct lp_tls *tls);

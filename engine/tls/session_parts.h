@@ -1,5 +1,6 @@
-/* The inside of lp_tls, shared by session.c (records and handshake), keys.c
- * (asking and proving) and outcome.c (accounts and verdict). Nobody else's. */
+/* The inside of lp_tls, shared by session.c (records and handshake), turn.c (what must
+ * wait), keys.c (asking and proving), recover.c (behind a hole) and outcome.c (accounts
+ * and verdict). Nobody else's. */
 #ifndef LP_TLS_SESSION_PARTS_H
 #define LP_TLS_SESSION_PARTS_H
 
@@ -57,6 +58,8 @@ struct lp_tls {
 	struct lp_records records[2];  /* by enum lp_dir, as all that follow */
 	struct lp_messages messages[2];
 	struct lp_handshake *hs;       /* the one under way; NULL once it is done */
+	struct lp_buf early;           /* one record of the server's answer to a hello, within
+	                                * the session, that has not been seen yet */
 	struct lp_facts facts;         /* of the last completed one */
 	struct lp_protect now[2];      /* in use; keys NULL: clear text */
 	struct lp_protect next[2];     /* of the handshake under way */

@@ -218,6 +218,11 @@ static void sniff(struct lp_stage *s, const struct lp_when *when)
 
 /* ---- the pump ---- */
 
+static bool blocked(const struct lp_stage *s, const struct lp_hold *h, enum lp_side side)
+{
+	return s->tls && lp_tls_blocked(s->tls, side, h->gap ? -1 : h->bytes[h->taken]);
+}
+
 /* The held item to go on with, or NULL. */
 static struct lp_hold *next_item(const struct lp_stage *s, enum lp_side *side)
 {
@@ -226,7 +231,7 @@ static struct lp_hold *next_item(const struct lp_stage *s, enum lp_side *side)
 	for (int i = 0; i < 2; i++) {
 		struct lp_hold *h = s->holds.head[i];
 
-		if (!h || (s->tls && lp_tls_blocked(s->tls, (enum lp_side)i)))
+		if (!h || blocked(s, h, (enum lp_side)i))
 			continue;
 		if (!best || lp_hold_earlier(h, best)) {
 			best = h;
@@ -409,7 +414,7 @@ void lp_stage_data(struct lp_stage *s, enum lp_side side, const uint8_t *p, size
 	    lp_stage_looks(p, n) == LP_LOOKS_HELLO)
 		begin_session(s, side);
 	if (s->state != LP_STAGE_SNIFF && !s->holds.head[side] &&
-	    !(s->tls && lp_tls_blocked(s->tls, side)))
+	    !(s->tls && lp_tls_blocked(s->tls, side, n ? *p : -1)))
 		took = offer(s, side, p, n, off, when);
 	if (took < n && !lp_holds_push(&s->holds, side, p + took, n - took, off + took, when))
 		return;

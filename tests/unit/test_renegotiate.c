@@ -137,6 +137,101 @@ START_TEST(renegotiation)
 }
 END_TEST
 
+/* RFC 5246 section 7.4: data goes on until ChangeCipherSpec. It waits for no turn of the
+ * handshake's, so a cap on what waits is nothing to it. */
+START_TEST(data_does_not_wait_for_a_handshake)
+{
+	const struct help_session *s;
+
+	help_peer_close(&p, LP_END_FIN);
+	help_peer_clear(&p);
+	help_peer_init(&p);
+	p.play.max_held_session = 20000;
+	help_peer_begin(&p);
+	help_peer_handshake(&p);
+	help_peer_client_hello(&p);
+	for (int i = 0; i < 10; i++)
+		help_peer_data(&p, LP_C2S, 10000);
+	help_peer_server_hello(&p);
+	for (int i = 0; i < 10; i++)
+		help_peer_data(&p, LP_S2C, 10000);
+	help_peer_exchange(&p);
+	help_peer_switch(&p, LP_C2S);
+	help_peer_finished(&p, LP_C2S);
+	help_peer_switch(&p, LP_S2C);
+	help_peer_finished(&p, LP_S2C);
+	p.handshakes++;
+	help_peer_data(&p, LP_C2S, 200);
+	s = end(LP_END_FIN);
+	ends_as(s, LP_DECRYPTED, "complete");
+	all_came(s);
+	ck_assert_uint_eq(s->ended->info.renegotiations, 1);
+}
+END_TEST
+
+/* Warning no_renegotiation from the server: as if the hello had not been sent. From the
+ * client it answers a HelloRequest, or nothing. */
+START_TEST(a_renegotiation_that_is_declined)
+{
+	const struct help_session *s;
+
+	help_peer_handshake(&p);
+	if (_i) {
+		help_peer_message(&p, LP_S2C, LP_MSG_HELLO_REQUEST, NULL, 0);
+		help_peer_record(&p, LP_C2S, LP_CONTENT_ALERT, "\1\144", 2);
+	} else {
+		help_peer_client_hello(&p);
+		help_peer_record(&p, LP_S2C, LP_CONTENT_ALERT, "\1\144", 2);
+	}
+	help_peer_data(&p, LP_C2S, 100);
+	help_peer_data(&p, LP_S2C, 100);
+	help_peer_handshake(&p);
+	help_peer_data(&p, LP_C2S, 100);
+	help_peer_bye(&p, LP_S2C);
+	help_peer_bye(&p, LP_C2S);
+	s = end(LP_END_FIN);
+	ends_as(s, LP_DECRYPTED, "complete");
+	all_came(s);
+	ck_assert_uint_eq(s->ended->info.renegotiations, 1);
+	ck_assert_int_eq(s->result->pub.end[0], LP_END_CLOSE_NOTIFY);
+}
+END_TEST
+
+/* An alert while the handshake has the other side's turn is told, and no byte waits. */
+START_TEST(an_alert_within_a_renegotiation)
+{
+	const struct help_session *s;
+
+	help_peer_handshake(&p);
+	help_peer_data(&p, LP_C2S, 100);
+	help_peer_client_hello(&p);
+	if (_i)
+		help_peer_server_hello(&p);
+	help_peer_record(&p, _i ? LP_S2C : LP_C2S, LP_CONTENT_ALERT, "\2\50", 2);
+	s = end(LP_END_FIN);
+	ends_as(s, LP_DECRYPTED, "complete");
+	ck_assert_uint_eq(s->result->pub.total[LP_C2S].opaque, 0);
+	ck_assert_uint_eq(s->result->pub.total[LP_S2C].opaque, 0);
+}
+END_TEST
+
+/* A server's answer to a hello that never comes: kept within bounds, told as closed. */
+START_TEST(an_answer_to_no_hello)
+{
+	const struct help_session *s;
+
+	help_peer_handshake(&p);
+	help_peer_data(&p, LP_S2C, 100);
+	help_peer_server_hello(&p);
+	help_peer_data(&p, LP_S2C, 100); /* passes */
+	help_peer_message(&p, LP_S2C, LP_MSG_SERVER_HELLO_DONE, NULL, 0);
+	s = end(LP_END_FIN);
+	ck_assert_int_eq(s->result->pub.verdict, LP_PARTIAL);
+	ck_assert_uint_gt(s->result->pub.total[LP_S2C].opaque, 0);
+	ck_assert_uint_eq(s->result->pub.total[LP_S2C].stream, p.off[LP_S2C]);
+}
+END_TEST
+
 /* The second handshake's secret is not to be had. */
 START_TEST(renegotiation_that_stays_closed)
 {
@@ -371,6 +466,10 @@ Suite *suite_renegotiate(void)
 	tcase_add_loop_test(c, without_close_notify, 0, 2);
 	tcase_add_test(c, false_start);
 	tcase_add_loop_test(c, renegotiation, 0, 12);
+	tcase_add_test(c, data_does_not_wait_for_a_handshake);
+	tcase_add_loop_test(c, a_renegotiation_that_is_declined, 0, 2);
+	tcase_add_loop_test(c, an_alert_within_a_renegotiation, 0, 2);
+	tcase_add_test(c, an_answer_to_no_hello);
 	tcase_add_test(c, renegotiation_that_stays_closed);
 	tcase_add_test(c, a_hole_behind_a_hello_request_that_was_ignored);
 	tcase_add_test(c, a_hole_in_a_renegotiation);

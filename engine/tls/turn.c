@@ -1,0 +1,50 @@
+/* Whose turn it is: what of a side may be worked on now, and what must wait. */
+#include "tls/session_parts.h"
+
+/* A record of that type needs no turn: it is under the keys that were there before the
+ * handshake under way, and no part of it (RFC 5246 section 7.4 lets data go on until
+ * ChangeCipherSpec). */
+static bool passes(const struct lp_tls *tls, enum lp_dir dir, int type)
+{
+	return (type == LP_CONTENT_DATA || type == LP_CONTENT_ALERT ||
+		type == LP_CONTENT_HEARTBEAT) &&
+	       lp_protect_ready(&tls->now[dir]) && !(tls->hs && tls->hs->sealed[dir]) &&
+	       !tls->seek[dir];
+}
+
+/* No handshake is under way: the server's answer waits for the whole of the ClientHello,
+ * and so does a hole in that answer. Within a session that is known once the answer
+ * has begun, since a HelloRequest binds nobody. */
+static bool blocked_idle(const struct lp_tls *tls, enum lp_dir dir)
+{
+	return dir == LP_S2C && (tls->completed ? lp_buf_len(&tls->early) > 0 : tls->hs != NULL);
+}
+
+bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side, int next)
+{
+	const struct lp_handshake *hs = tls->hs;
+	enum lp_dir dir = lp_tls_dir(tls, side);
+	int begun = lp_records_type(&tls->records[dir]);
+	int turn;
+
+	if (tls->state == LP_TLS_WAITING)
+		return true;
+	if (tls->state != LP_TLS_RUNNING)
+		return false;
+	if (begun >= 0)
+		next = begun;
+	if (passes(tls, dir, next))
+		return false;
+	if (!hs || lp_handshake_idle(hs))
+		return blocked_idle(tls, dir);
+	/* Under keys that are not there yet: behind a hole nobody's turn is known. */
+	if (hs->sealed[dir] && !lp_protect_ready(&tls->next[dir]))
+		return true;
+	turn = lp_handshake_turn(hs);
+	if (turn == LP_TURN_EITHER || turn == (int)dir || tls->dead[dir])
+		return false;
+	/* A side that has finished may send application data before the other has
+	 * (RFC 7918, False Start; and the server after a resumption). A hello is another
+	 * handshake's. */
+	return !(tls->next_proven && hs->finished[dir].seen && next != LP_CONTENT_HANDSHAKE);
+}
