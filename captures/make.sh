@@ -12,10 +12,14 @@ cd "$(dirname "$0")/.." || exit 1
 
 export WORK; WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
+. tests/run/lib.sh
 . tests/interop/peers.sh
+. tests/interop/handshakes.sh
 CAPTURE_FLAGS=--immediate-mode CAPTURE_WAIT=0.3
 ip link set lo mtu 1500
 cc -O2 -o "$WORK/pcapcut" tests/interop/pcapcut.c || exit 1
+cc -O2 -o "$WORK/talk" tests/interop/talk.c -lssl -lcrypto || exit 1
+TALK=$WORK/talk
 ONLY=" $* "
 
 # begin NAME: what follows is captured; end [ARGS]: writes the capture and its expectations.
@@ -212,6 +216,14 @@ if begin resumed; then
 			expect "by $how, $turn" 1.2 AES128-SHA256 on on no "$WORK/in" "$WORK/out"
 		done
 	done
+	end -k keys/server.pem
+fi
+
+# ---- handshakes within a session
+if begin renegotiation; then
+	reneg_rsa 1.2:AES128-GCM-SHA256:on 1.2:AES256-SHA:off 1.0:AES256-SHA:on || exit 1
+	reneg_more
+	reneg_refused
 	end -k keys/server.pem
 fi
 

@@ -4,6 +4,7 @@ set -u
 . tests/run/lib.sh
 . tests/run/compare.sh
 . tests/interop/peers.sh
+. tests/interop/handshakes.sh
 export WORK; WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 
@@ -108,6 +109,23 @@ t_java() {
 	capture_stop
 	servers_stop
 	judge java "$WORK/java.pcap"
+}
+
+# Handshakes within a session.
+t_renegotiation() {
+	local list="1.2:AES128-GCM-SHA256:on 1.2:AES256-SHA:off 1.0:AES128-SHA:on" v s ems
+
+	if [ "$LEVEL" != short ]; then
+		list=
+		for v in 1.0 1.1 1.2; do for s in $(suites_of $v); do for ems in on off; do list="$list $v:$s:$ems"; done; done; done
+	fi
+	capture_start "$WORK/renegotiation.pcap" || { fail "interop renegotiation: no capture"; return; }
+	: > "$WORK/expect.jsonl"
+	reneg_rsa $list
+	reneg_more
+	reneg_refused
+	capture_stop
+	judge renegotiation "$WORK/renegotiation.pcap"
 }
 
 # What is not AES: one session of each cipher, by each peer that has it.

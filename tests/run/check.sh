@@ -87,7 +87,8 @@ part() {
 	unit) unit "$BUILD" CK_FORK=yes ;;
 	replay) replay "$BUILD" ;;
 	golden) LIMPID="$BUILD/limpid" tests/golden/run.sh $T && LIMPID="$BUILD/limpid" tests/golden/badinput.sh &&
-		LIMPID="$BUILD/limpid" tests/golden/outputs.sh && LIMPID="$BUILD/limpid" tests/golden/wire.sh ;;
+		LIMPID="$BUILD/limpid" tests/golden/outputs.sh && LIMPID="$BUILD/limpid" tests/golden/wire.sh &&
+		LIMPID="$BUILD/limpid" tests/golden/late.sh ;;
 	interop) LIMPID="$BUILD/limpid" tests/interop/run.sh short $T ;;
 	matrix) build tests && LIMPID="$BUILD/limpid" tests/interop/run.sh all ;;
 	asan)
