@@ -105,7 +105,7 @@ $(BUILD)/tests/%.o: PP += -I$(BUILD) -Itests/unit
 
 $(BUILD)/unit: $(BUILD)/tests/unit/main.o $(UNIT:%.c=$(BUILD)/%.o) $(HELP:%.c=$(BUILD)/%.o) $(BUILD)/liblimpid.a
 	@echo "  LD $@"
-	@$(CC) $(ALLLD) -o $@ $(filter %.o,$^) $(BUILD)/liblimpid.a $(LIBS) $$(pkg-config --libs check)
+	@$(CC) $(ALLLD) -Wl,--wrap=_mark_point -o $@ $(filter %.o,$^) $(BUILD)/liblimpid.a $(LIBS) $$(pkg-config --libs check)
 
 unit: $(BUILD)/unit
 	@$(if $(filter 1,$(SAN)),CK_FORK=no) $(BUILD)/unit $(T)
