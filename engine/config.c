@@ -25,6 +25,7 @@ struct option {
 static const struct option options[] = {
 	{ "read", LIST, AT(read), 0, 0, NULL },
 	{ "key", LIST, AT(key), 0, 0, NULL },
+	{ "psk", LIST, AT(psk), 0, 0, NULL },
 	{ "key-log", LIST, AT(key_log), 0, 0, NULL },
 	{ "output", LIST, AT(output), 0, 0, NULL },
 	{ "interface", TEXT, AT(interface), 0, 0, NULL },

@@ -25,6 +25,7 @@ struct lp_ports {
 struct lp_config {
 	struct lp_list read;      /* capture files */
 	struct lp_list key;       /* private key files and directories */
+	struct lp_list psk;       /* files of pre-shared keys */
 	struct lp_list key_log;   /* SSLKEYLOGFILE files */
 	struct lp_list output;    /* output specifications */
 	char *interface;

@@ -81,6 +81,8 @@ static enum lp_err start_warden(struct lp_engine *e, const struct lp_config *c, 
 		.helper = c->helper,
 		.key_paths = (const char *const *)c->key.item,
 		.key_paths_n = c->key.n,
+		.psk_paths = (const char *const *)c->psk.item,
+		.psk_paths_n = c->psk.n,
 		.passphrase_file = c->passphrase_file,
 		.strict_key_modes = c->strict_key_modes,
 		.crypto = c->crypto ? c->crypto : "auto",
@@ -97,7 +99,7 @@ static enum lp_err start_warden(struct lp_engine *e, const struct lp_config *c, 
 	for (size_t i = 0; i < n && !err; i++) {
 		struct lp_candidate key = {
 			.id = keys[i].id,
-			.rsa = keys[i].kind == LP_KEY_RSA,
+			.kind = (enum lp_key_kind)keys[i].kind,
 			.bits = keys[i].bits,
 			.name = keys[i].name,
 		};

@@ -1,5 +1,6 @@
 /* The inside of lp_engine and lp_worker, shared by engine.c (owns everything),
- * worker.c (packets in, events out), wanted.c (which secret a session needs), late.c
+ * worker.c (packets in, events out), wanted.c (which secret a session needs), exchange.c
+ * (what the warden is asked for it), late.c
  * (sessions that wait for one) and totals.c (counters). Nobody else's. */
 #ifndef LP_ENGINE_PARTS_H
 #define LP_ENGINE_PARTS_H
@@ -120,6 +121,19 @@ void lp_worker_finish(struct lp_worker *w);
 enum lp_reply lp_wanted_ask(void *flow, const struct lp_question *q, struct lp_no_secret *no);
 void lp_wanted_proven(void *flow, const struct lp_handshake *hs, char *name, size_t size);
 
+/* LP_REPLY_NEVER, with its reason. */
+enum lp_reply lp_wanted_never(struct lp_no_secret *no, enum lp_reason reason, const char *format,
+			      ...) LP_PRINTF(3, 4);
+
+/* exchange.c: asks the warden for the secret of a full handshake; number f->others of
+ * the candidates. */
+enum lp_reply lp_exchange_ask(struct lp_tracked *f, const struct lp_question *q,
+			      struct lp_no_secret *no);
+/* The key of the last question opened the session. */
+void lp_exchange_proven(struct lp_tracked *f);
+/* The warden has no answer to the last question: says what that means. */
+void lp_exchange_refused(const struct lp_tracked *f, struct lp_no_secret *no);
+
 /* A handshake whose secret may be resumed. */
 void lp_wanted_keep(void *flow, const struct lp_handshake *hs, const uint8_t *master,
 		    const struct lp_when *when);
@@ -130,6 +144,11 @@ void lp_wanted_lookups(struct lp_worker *w);
  * too, and *premaster says whether this is one. */
 bool lp_wanted_logged(struct lp_engine *e, const struct lp_logged_ids *ids, bool premasters,
 		      unsigned nth, struct lp_keylog_secret *out, bool *premaster);
+
+/* The first logged premaster secret (PMS_CLIENT_RANDOM) of a handshake; in the suites
+ * with an ephemeral key and a pre-shared one it may be what the key exchange gave. */
+bool lp_wanted_premaster(struct lp_engine *e, const struct lp_handshake *hs,
+			 struct lp_keylog_secret *out);
 
 /* late.c */
 enum { LP_LATE_POLL_MS = 5 };

@@ -35,6 +35,7 @@ static const char usage[] =
 	"  -i IFACE      sniff a device\n"
 	"  -k PATH       server private key, or a directory of them; may repeat\n"
 	"  -p FILE       file with the passphrase of encrypted keys\n"
+	"  --psk FILE    pre-shared keys, a line each: identity:hex; may repeat\n"
 	"  -l FILE       key log (SSLKEYLOGFILE format); may repeat; live, its growth counts\n"
 	"  -w FILE       write a decrypted capture (as -o pcap:FILE)\n"
 	"  -d            print the clear bytes as they open\n"
@@ -78,6 +79,7 @@ static const struct option long_options[] = {
 	{ "crypto", required_argument, NULL, OPT_CONFIG },
 	{ "key-wait", required_argument, NULL, OPT_CONFIG },
 	{ "session-lifetime", required_argument, NULL, OPT_CONFIG },
+	{ "psk", required_argument, NULL, OPT_CONFIG },
 	{ NULL, 0, NULL, 0 },
 };
 

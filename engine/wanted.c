@@ -1,6 +1,6 @@
 /* Which secret does this handshake need, and who may have it? A key log is looked at
- * first: it costs nothing and opens everything. Else the answer is a question for the
- * warden, or the reason why nobody can be asked; and if a line of the key log may still
+ * first: it costs nothing and opens everything. Then the sessions that may be resumed, and
+ * exchange.c asks the warden or gives the reason why nobody can be asked; and if a line of the key log may still
  * come, that is waited for. */
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,20 +12,8 @@
 #include "engine_parts.h"
 #include "tls/handshake.h"
 
-enum { SERVER_NAME = 16 + 2 };
-
-static lp_span server_of(const struct lp_tracked *f, uint8_t out[SERVER_NAME])
-{
-	size_t s = 1U - f->client;
-
-	memcpy(out, f->info.addr[s], 16);
-	out[16] = (uint8_t)(f->info.port[s] >> 8);
-	out[17] = (uint8_t)f->info.port[s];
-	return lp_span_of(out, SERVER_NAME);
-}
-
-LP_PRINTF(3, 4)
-static enum lp_reply never(struct lp_no_secret *no, enum lp_reason reason, const char *format, ...)
+enum lp_reply lp_wanted_never(struct lp_no_secret *no, enum lp_reason reason, const char *format,
+			      ...)
 {
 	va_list args;
 
@@ -41,10 +29,10 @@ static enum lp_reply no_resumption(const struct lp_handshake *hs, struct lp_no_s
 	char id[2 * 32 + 1];
 
 	if (hs->facts.resumed == LP_RESUMED_TICKET)
-		return never(no, LP_REASON_TICKET_UNKNOWN,
+		return lp_wanted_never(no, LP_REASON_TICKET_UNKNOWN,
 			     "the session was resumed from a ticket of %zu bytes, and what is in it "
 			     "is not known", hs->ticket.n);
-	return never(no, LP_REASON_SESSION_UNKNOWN,
+	return lp_wanted_never(no, LP_REASON_SESSION_UNKNOWN,
 		     "the session was resumed as %s, and the handshake that made it is not known",
 		     lp_text_hex(id, hs->server_sid, hs->server_sid_len));
 }
@@ -144,128 +132,6 @@ void lp_wanted_keep(void *flow, const struct lp_handshake *hs, const uint8_t *ma
 		f->worker->env.fault = err;
 }
 
-/* ---- key exchange ---- */
-
-static enum lp_reply no_exchange(const struct lp_handshake *hs, struct lp_no_secret *no)
-{
-	const char *suite = hs->suite->name;
-
-	switch ((enum lp_kx)hs->suite->kx) {
-	case LP_KX_DHE:
-	case LP_KX_ECDHE:
-	case LP_KX_DHE_PSK:
-	case LP_KX_ECDHE_PSK:
-	case LP_KX_SRP:
-	case LP_KX_ECCPWD:
-		return never(no, LP_REASON_FORWARD_SECRET,
-			     "the server chose %s, whose key exchange is ephemeral", suite);
-	case LP_KX_DH:
-	case LP_KX_ECDH:
-		return never(no, LP_REASON_STATIC_DH, "the server chose %s", suite);
-	case LP_KX_PSK:
-	case LP_KX_RSA_PSK:
-		return never(no, LP_REASON_PSK_UNKNOWN, "the server chose %s with a pre-shared key",
-			     suite);
-	default:
-		return never(no, LP_REASON_SUITE_UNSUPPORTED, "the server chose %s", suite);
-	}
-}
-
-static enum lp_reply no_key(const struct lp_engine *e, const struct lp_handshake *hs,
-			    struct lp_no_secret *no)
-{
-	const struct lp_peer_cert *cert = hs->facts.server_cert;
-	static const char *const loaded[] = {
-		"no key was loaded; needed is", "the loaded key is not", "none of the loaded keys is",
-	};
-	size_t keys = lp_candidates_count(e->candidates);
-	char spki[2 * 32 + 1];
-
-	if (!cert || !cert->has_key)
-		return never(no, LP_REASON_NO_KEY,
-			     "the server's certificate was not seen, and none of the %zu keys loaded "
-			     "has the length of what the client encrypted (%zu bits)", keys,
-			     8 * hs->exchange.n);
-	return never(no, LP_REASON_NO_KEY,
-		     "%s that of the server's certificate (%.160s; public key SHA-256 %.16s…)",
-		     loaded[keys < 2 ? keys : 2], cert->has_text ? cert->subject : "unnamed",
-		     lp_text_hex(spki, cert->spki_sha256, 32));
-}
-
-static const struct lp_candidate *candidate(struct lp_tracked *f, const struct lp_question *q)
-{
-	const struct lp_peer_cert *cert = q->hs->facts.server_cert;
-	uint8_t name[SERVER_NAME];
-
-	return lp_candidates_find(f->worker->engine->candidates,
-				  cert && cert->has_key ? cert->spki_sha256 : NULL,
-				  q->hs->exchange.n, server_of(f, name), f->others);
-}
-
-static void fill(struct lp_ask *ask, const struct lp_question *q, uint32_t key)
-{
-	const struct lp_handshake *hs = q->hs;
-
-	memset(ask, 0, sizeof *ask);
-	ask->op = LP_ASK_RSA;
-	ask->key = key;
-	ask->version = hs->facts.version;
-	ask->client_version = hs->facts.client_version;
-	ask->prf = hs->suite->prf;
-	ask->extended = q->extended;
-	if (q->extended) {
-		ask->seed_len = hs->session_hash_size;
-		memcpy(ask->seed, hs->session_hash, ask->seed_len);
-	} else {
-		ask->seed_len = 64;
-		memcpy(ask->seed, hs->client_random, 32);
-		memcpy(ask->seed + 32, hs->server_random, 32);
-	}
-	ask->input_len = (uint16_t)hs->exchange.n;
-	memcpy(ask->input, hs->exchange.p, hs->exchange.n);
-}
-
-/* ---- a private key, or an earlier session ---- */
-
-static enum lp_reply from_others(struct lp_tracked *f, const struct lp_question *q,
-			      struct lp_no_secret *no)
-{
-	struct lp_engine *e = f->worker->engine;
-	const struct lp_handshake *hs = q->hs;
-	const struct lp_candidate *key;
-	struct lp_ask ask;
-	enum lp_err err;
-
-	if (hs->facts.resumed > 0)
-		return look_up(f, q, no);
-	if (!lp_suite_is_rsa(hs->suite))
-		return no_exchange(hs, no);
-	if (hs->suite->exported && hs->facts.exchange_seen)
-		return never(no, LP_REASON_EXPORT_KEY,
-			     "the server chose %s and sent a temporary key of %u bits",
-			     hs->suite->name, hs->facts.exchange_bits);
-	if (!hs->exchange.p || hs->exchange.n > LP_WARDEN_INPUT)
-		return never(no, LP_REASON_HANDSHAKE_LOST, "the ClientKeyExchange was not captured");
-	key = candidate(f, q);
-	if (!key)
-		return no_key(e, hs, no);
-	if (!key->rsa)
-		return never(no, LP_REASON_MALFORMED,
-			     "the server chose %s with a certificate that has no RSA key",
-			     hs->suite->name);
-	fill(&ask, q, key->id);
-	f->key = key->id;
-	f->key_kind = "rsa-key";
-	f->key_name = key->name;
-	lp_order_wait(e->order, &f->waiter, q->when);
-	f->asked = true;
-	err = lp_asks_put(e->asks, &ask, f);
-	lp_wipe(&ask, sizeof ask);
-	if (err)
-		f->worker->env.fault = err;
-	return LP_REPLY_LATER;
-}
-
 /* ---- a key log ---- */
 
 static void ids_of(const struct lp_handshake *hs, struct lp_logged_ids *ids)
@@ -310,6 +176,14 @@ bool lp_wanted_logged(struct lp_engine *e, const struct lp_logged_ids *ids, bool
 	return false;
 }
 
+bool lp_wanted_premaster(struct lp_engine *e, const struct lp_handshake *hs,
+			 struct lp_keylog_secret *out)
+{
+	return lp_keylog_find(lp_keylogs_store(e->keylogs), LP_LABEL_PMS_CLIENT_RANDOM,
+			      lp_span_of(hs->client_random, sizeof hs->client_random), 0,
+			      lp_clock_mono(), out);
+}
+
 /* Secret number nth, as a master secret. */
 static enum lp_reply logged(struct lp_tracked *f, const struct lp_question *q, unsigned nth)
 {
@@ -340,6 +214,12 @@ static enum lp_reply logged(struct lp_tracked *f, const struct lp_question *q, u
 				      : lp_span_of(randoms, sizeof randoms), q->now))
 		lp_wipe(q->now, LP_MASTER_SIZE);
 	return LP_REPLY_DERIVED;
+}
+
+static enum lp_reply from_others(struct lp_tracked *f, const struct lp_question *q,
+				 struct lp_no_secret *no)
+{
+	return q->hs->facts.resumed > 0 ? look_up(f, q, no) : lp_exchange_ask(f, q, no);
 }
 
 static enum lp_reply from_log(struct lp_tracked *f, const struct lp_question *q, unsigned nth)
@@ -418,12 +298,10 @@ enum lp_reply lp_wanted_ask(void *flow, const struct lp_question *q, struct lp_n
 void lp_wanted_proven(void *flow, const struct lp_handshake *hs, char *name, size_t size)
 {
 	struct lp_tracked *f = flow;
-	uint8_t server[SERVER_NAME];
-
 	(void)hs;
 	lp_late_free(f);
 	if (f->key_name)
-		lp_candidates_proven(f->worker->engine->candidates, server_of(f, server), f->key);
+		lp_exchange_proven(f);
 	snprintf(name, size, "%s%s%s", f->key_kind, f->key_name ? " " : "",
 		 f->key_name ? f->key_name : "");
 }

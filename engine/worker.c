@@ -406,12 +406,14 @@ static const struct lp_reasm_cb reasm_cb = {
 
 void lp_worker_answer(void *flow, const uint8_t *secret, size_t n, bool overload)
 {
-	const struct lp_no_secret no = {
+	struct lp_no_secret no = {
 		.reason = overload ? LP_REASON_RSA_OVERLOAD : LP_REASON_NO_KEY,
 		.detail = "the warden gave no answer",
 	};
 	struct lp_tracked *f = flow;
 
+	if (!secret && !overload)
+		lp_exchange_refused(f, &no);
 	f->asked = false;
 	lp_order_done(f->worker->engine->order, &f->waiter);
 	if (lp_stage_answer(&f->stage, secret, n, &no)) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/secret.h"
+#include "crypto/der.h"
 #include "crypto/mbedtls_int.h"
 
 #define CURVE(oid, name, bits, id) \
@@ -64,6 +65,15 @@ static int read_montgomery(mbedtls_mpi *out, const struct lp_ec_curve *curve, lp
 	return ret;
 }
 
+static enum lp_err err_of(int ret)
+{
+	if (!ret)
+		return LP_OK;
+	return ret == MBEDTLS_ERR_MPI_ALLOC_FAILED || ret == MBEDTLS_ERR_ECP_ALLOC_FAILED ?
+		       LP_E_NOMEM :
+		       LP_E_FORMAT;
+}
+
 enum lp_err lp_ec_public(const struct lp_ec_curve *curve, lp_span d, uint8_t pub[LP_EC_POINT_MAX],
 			 size_t *n)
 {
@@ -89,9 +99,60 @@ enum lp_err lp_ec_public(const struct lp_ec_curve *curve, lp_span d, uint8_t pub
 	mbedtls_mpi_free(&k);
 	mbedtls_ecp_point_free(&q);
 	mbedtls_ecp_group_free(&group);
+	return err_of(ret);
+}
+
+/* d·point, as 04 ‖ X ‖ Y. That the point lies on the curve is what keeps d secret. */
+static int multiply(const struct lp_ec_curve *curve, lp_span d, lp_span point, uint8_t *out)
+{
+	mbedtls_ecp_group group;
+	mbedtls_ecp_point q;
+	mbedtls_mpi k;
+	size_t n;
+	int ret;
+
+	mbedtls_ecp_group_init(&group);
+	mbedtls_ecp_point_init(&q);
+	mbedtls_mpi_init(&k);
+	ret = mbedtls_ecp_group_load(&group, (mbedtls_ecp_group_id)curve->id);
 	if (!ret)
-		return LP_OK;
-	return ret == MBEDTLS_ERR_MPI_ALLOC_FAILED || ret == MBEDTLS_ERR_ECP_ALLOC_FAILED ?
-		       LP_E_NOMEM :
-		       LP_E_FORMAT;
+		ret = mbedtls_mpi_read_binary(&k, d.p, d.n);
+	if (!ret)
+		ret = mbedtls_ecp_point_read_binary(&group, &q, point.p, point.n);
+	if (!ret)
+		ret = mbedtls_ecp_check_pubkey(&group, &q);
+	if (!ret)
+		ret = mbedtls_ecp_mul(&group, &q, &k, &q, lp_mbedtls_random, NULL);
+	if (!ret)
+		ret = mbedtls_ecp_point_write_binary(&group, &q, MBEDTLS_ECP_PF_UNCOMPRESSED, &n,
+						     out, LP_EC_POINT_MAX);
+	mbedtls_mpi_free(&k);
+	mbedtls_ecp_point_free(&q);
+	mbedtls_ecp_group_free(&group);
+	return ret;
+}
+
+enum lp_err lp_ec_agree(lp_span key, lp_span point, uint8_t out[LP_EC_SIZE_MAX], size_t *n)
+{
+	struct lp_cursor top = lp_cursor_span(key);
+	struct lp_cursor c = lp_der_enter(&top, LP_DER_SEQUENCE);
+	const uint32_t version = lp_der_u32(&c);
+	const lp_span d = lp_der_take(&c, LP_DER_OCTET_STRING);
+	struct lp_cursor params = lp_der_enter(&c, LP_DER_CONTEXT);
+	const struct lp_ec_curve *curve = lp_ec_curve_find(lp_der_take(&params, LP_DER_OID));
+	uint8_t *shared;
+	enum lp_err err;
+
+	if (c.bad || params.bad || version != 1 || !curve || curve->montgomery ||
+	    point.n != 1 + 2 * (size_t)curve->size || point.p[0] != 4)
+		return LP_E_FORMAT;
+	shared = lp_secret_alloc(LP_EC_POINT_MAX);
+	if (!shared)
+		return LP_E_NOMEM;
+	err = err_of(multiply(curve, d, point, shared));
+	*n = curve->size;
+	if (!err)
+		memcpy(out, shared + 1, *n);
+	lp_secret_free(shared, LP_EC_POINT_MAX);
+	return err;
 }

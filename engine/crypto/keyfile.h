@@ -7,14 +7,21 @@
 
 #include "base/secret.h"
 
-enum lp_key_kind { LP_KEY_RSA = 1, LP_KEY_EC = 2, LP_KEY_X25519 = 3, LP_KEY_X448 = 4 };
+enum lp_key_kind {
+	LP_KEY_RSA = 1,
+	LP_KEY_EC = 2,
+	LP_KEY_X25519 = 3,
+	LP_KEY_X448 = 4,
+	LP_KEY_PSK = 5, /* pre-shared: from warden/psks.h, not from a key file */
+};
 
 struct lp_key {
 	enum lp_key_kind kind;
 	uint32_t bits;              /* modulus or curve size */
-	uint8_t spki_sha256[32];    /* SHA-256 of the DER SubjectPublicKeyInfo */
+	uint8_t spki_sha256[32];    /* SHA-256 of the DER SubjectPublicKeyInfo; PSK: of the
+	                             * identity */
 	struct lp_secret der;       /* RSA: PKCS#1 RSAPrivateKey; EC: SEC1 ECPrivateKey with curve;
-	                             * X25519, X448: the raw private bytes */
+	                             * X25519, X448: the raw private bytes; PSK: the key */
 };
 
 /* bytes: the file's content. passphrase may be {NULL, 0}. On LP_OK the caller

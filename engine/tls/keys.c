@@ -64,6 +64,8 @@ static void question(struct lp_tls *tls)
 			closed(tls, LP_REASON_KEYS_DISPROVED,
 			       "what fits this server was tried, and the first protected record "
 			       "opened under none of it");
+		else if (no.reason == LP_REASON_HANDSHAKE_LOST_EMS && tls->hole)
+			lp_tls_fail_hole(tls);
 		else
 			closed(tls, no.reason, no.detail);
 	}
@@ -84,11 +86,6 @@ void lp_tls_ask(struct lp_tls *tls)
 	tls->extended = hs->facts.ems > 0;
 	tls->toggled = false;
 	tls->attempt = 0;
-	if (tls->extended && !hs->session_hash_size && hs->facts.resumed <= 0) {
-		closed(tls, LP_REASON_HANDSHAKE_LOST_EMS,
-		       "Extended Master Secret was negotiated and part of the handshake is missing");
-		return;
-	}
 	question(tls);
 }
 

@@ -120,7 +120,7 @@ static void unfinished(struct lp_tls *tls, const enum lp_end end[2])
 	char text[LP_RESULT_TEXT];
 
 	if (tls->hole && tls->alert < 0) {
-		set_reason(tls, LP_REASON_HANDSHAKE_LOST, tls->hole_detail);
+		lp_tls_fail_hole(tls);
 	} else if (tls->alert >= 0) {
 		snprintf(text, sizeof text, "the %s refused with alert %s (%d)",
 			 tls->alert_dir == LP_C2S ? "client" : "server", alert_name(tls->alert),

@@ -412,14 +412,9 @@ void lp_tls_hole(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
 		 "%llu bytes of the handshake from the %s, at byte %llu, were not captured",
 		 (unsigned long long)n, who, (unsigned long long)off);
 	tls->hole = true;
-	if (f->ems > 0 && !(tls->hs && tls->hs->session_hash_size)) {
-		lp_tls_fail(tls, LP_REASON_HANDSHAKE_LOST_EMS,
-			    "%s, and Extended Master Secret needs every byte of it",
-			    tls->hole_detail);
-		return;
-	}
+	/* Under EMS only a logged master secret still opens it: keys.c asks for that. */
 	if (!hellos || !tls->hs || !within_record(tls, dir, off, n)) {
-		lp_tls_fail(tls, LP_REASON_HANDSHAKE_LOST, "%s", tls->hole_detail);
+		lp_tls_fail_hole(tls);
 		return;
 	}
 	lp_messages_clear(&tls->messages[dir]);

@@ -137,9 +137,10 @@ void lp_tls_fail(struct lp_tls *tls, enum lp_reason reason, const char *format, 
 	if (tls->reason == LP_REASON_NONE && tls->hole && !tls->proven &&
 	    (reason == LP_REASON_MALFORMED || reason == LP_REASON_LIMIT)) {
 		/* What makes no sense behind a hole is the hole's fault. */
-		tls->reason = LP_REASON_HANDSHAKE_LOST;
-		snprintf(tls->detail, sizeof tls->detail, "%s", tls->hole_detail);
-	} else if (tls->reason == LP_REASON_NONE) {
+		lp_tls_fail_hole(tls);
+		return;
+	}
+	if (tls->reason == LP_REASON_NONE) {
 		tls->reason = reason;
 		va_start(args, format);
 		(void)vsnprintf(tls->detail, sizeof tls->detail, format, args);
@@ -147,6 +148,18 @@ void lp_tls_fail(struct lp_tls *tls, enum lp_reason reason, const char *format, 
 	}
 	if (tls->state != LP_TLS_OPAQUE && tls->state != LP_TLS_ENDED)
 		turn_opaque(tls);
+}
+
+void lp_tls_fail_hole(struct lp_tls *tls)
+{
+	const struct lp_facts *f = lp_tls_facts(tls);
+
+	if (f->ems > 0 && f->resumed <= 0 && !(tls->hs && tls->hs->session_hash_size))
+		lp_tls_fail(tls, LP_REASON_HANDSHAKE_LOST_EMS,
+			    "%s, and Extended Master Secret needs every byte of it",
+			    tls->hole_detail);
+	else
+		lp_tls_fail(tls, LP_REASON_HANDSHAKE_LOST, "%s", tls->hole_detail);
 }
 
 void lp_tls_give_up(struct lp_tls *tls, enum lp_reason reason, const char *detail)

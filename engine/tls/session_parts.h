@@ -108,6 +108,9 @@ const struct lp_facts *lp_tls_facts(const struct lp_tls *tls);
 void lp_tls_fail(struct lp_tls *tls, enum lp_reason reason, const char *format, ...)
 	LP_PRINTF(3, 4);
 
+/* The same, for a session whose first keys cannot be had after a hole in its handshake. */
+void lp_tls_fail_hole(struct lp_tls *tls);
+
 void lp_tls_nomem(struct lp_tls *tls);
 
 /* What an opened record holds goes where it belongs. */

@@ -128,27 +128,29 @@
 	  "with a day of computing time, though not by limpid. A log of the endpoint's\n"       \
 	  "secrets (-l) opens such a session like any other.\n")                                \
 	X(STATIC_DH, "static-dh", OPAQUE, true,                                                 \
-	  "static Diffie-Hellman, which needs a key of that kind",                              \
+	  "static Diffie-Hellman of a kind that limpid has no keys for",                        \
 	  "Give limpid a log of the session's secrets with -l, or have the server prefer suites " \
 	  "with RSA key exchange (TLS_RSA_WITH_...).",                                          \
-	  "The key exchange used a fixed Diffie-Hellman key from the server's certificate\n"    \
-	  "(suites with DH_ or ECDH_ in their name, without the E that stands for\n"            \
-	  "ephemeral). The private half of that key would open it, but this release of\n"       \
-	  "limpid uses RSA keys only. A log of one endpoint's secrets (-l) opens it too.\n"     \
+	  "The key exchange used fixed Diffie-Hellman keys from certificates: suites with\n"    \
+	  "DH_RSA or DH_DSS in their name, or ECDH_ suites where the client's key is one of\n"  \
+	  "a certificate too. limpid takes RSA and elliptic-curve keys of servers, so it\n"     \
+	  "opens RSA suites and ECDH_ suites (-k), but not these. A log of one endpoint's\n"    \
+	  "secrets (-l) does.\n"                                                                \
 	  "\n"                                                                                  \
 	  "Such suites are rare. The detail names the suite.\n")                                \
 	X(PSK_UNKNOWN, "psk-unknown", OPAQUE, true,                                             \
 	  "a pre-shared key that is not known",                                                 \
-	  "Give limpid a log of the session's secrets with -l; this release takes no pre-shared " \
-	  "keys.",                                                                              \
+	  "Load the key of the identity that the detail names with --psk, or give limpid a log of " \
+	  "the session's secrets with -l.",                                                     \
 	  "The peers proved themselves to each other with a key that both had beforehand,\n"    \
-	  "and that limpid has not. The client names it by an identity. This release of\n"      \
-	  "limpid does not take pre-shared keys.\n"                                             \
+	  "and that limpid has not. The client names it by an identity, which the detail\n"     \
+	  "shows, with the hint that the server gave, if any.\n"                                \
 	  "\n"                                                                                  \
-	  "Such suites are found in small devices. Where one of the peers can log its\n"        \
-	  "secrets (SSLKEYLOGFILE), limpid opens the session with that log (-l). Where there\n" \
-	  "is a choice, a suite that begins with TLS_RSA_WITH opens with the server's private\n" \
-	  "key.\n")                                                                             \
+	  "What to do: write a file with a line identity:hex for each key, readable by you\n"   \
+	  "alone, and load it with --psk FILE. The identity must be the client's to the byte\n" \
+	  "(#hex:hex for one that is no text). TLS_RSA_PSK suites need the server's RSA key\n"  \
+	  "(-k) as well. Or give limpid a log of one endpoint's secrets (-l), which needs no\n" \
+	  "pre-shared key.\n")                                                                             \
 	X(SESSION_UNKNOWN, "session-unknown", OPAQUE, true,                                     \
 	  "resumes an earlier session by its id",                                               \
 	  "Start the capture before the session that it resumes, or give limpid a log of the "  \

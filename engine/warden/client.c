@@ -70,7 +70,7 @@ static enum lp_err configure(struct lp_warden *w, const struct lp_warden_config 
 	uint8_t datagram[LP_MESSAGE_OPTIONS_ROOM];
 	size_t n = lp_message_write_options(datagram, sizeof datagram, &options);
 
-	if (config->key_paths_n > LP_MESSAGE_PATHS_MAX) {
+	if (config->key_paths_n + config->psk_paths_n > LP_MESSAGE_PATHS_MAX) {
 		snprintf(why, WHY, "more than %d key files and directories", LP_MESSAGE_PATHS_MAX);
 		return LP_E_ARG;
 	}
@@ -81,8 +81,13 @@ static enum lp_err configure(struct lp_warden *w, const struct lp_warden_config 
 	}
 	if (!send_now(w, datagram, n))
 		return LP_OK;
-	for (size_t i = 0; i < config->key_paths_n; i++) {
-		n = lp_message_write_path(datagram, sizeof datagram, config->key_paths[i]);
+	for (size_t i = 0; i < config->key_paths_n + config->psk_paths_n; i++) {
+		bool psk = i >= config->key_paths_n;
+
+		n = lp_message_write_path(datagram, sizeof datagram,
+					  psk ? LP_MESSAGE_PSKS : LP_MESSAGE_PATH,
+					  psk ? config->psk_paths[i - config->key_paths_n]
+					      : config->key_paths[i]);
 		if (!n) {
 			snprintf(why, WHY, "the name of a key file is empty or too long");
 			return LP_E_ARG;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "warden/psks.h"
 
 /* A file that is being read. */
 struct file {
@@ -139,23 +140,31 @@ static enum lp_err check_mode(struct lp_keyring *r, const struct file *f)
 	return LP_OK;
 }
 
-enum lp_err lp_keyring_passphrases(struct lp_keyring *r, const char *path)
+/* A file of secrets that are no private key. On success the caller clears f->bytes. */
+static enum lp_err read_secrets(struct lp_keyring *r, const char *path, struct file *f)
 {
-	struct file f;
 	int fd = open_file(AT_FDCWD, path);
 	enum lp_err err;
 
-	lp_text_escape(f.name, sizeof f.name, path, strlen(path));
+	lp_text_escape(f->name, sizeof f->name, path, strlen(path));
 	if (fd < 0)
-		return fault(r, errno == ENOENT ? LP_E_NOENT : LP_E_IO, "%s: %s", f.name,
+		return fault(r, errno == ENOENT ? LP_E_NOENT : LP_E_IO, "%s: %s", f->name,
 			     strerror(errno));
-	err = read_file(r, fd, &f);
+	err = read_file(r, fd, f);
 	if (err)
 		return err;
-	err = check_mode(r, &f);
+	err = check_mode(r, f);
 	if (err)
-		lp_secret_clear(&f.bytes);
-	else
+		lp_secret_clear(&f->bytes);
+	return err;
+}
+
+enum lp_err lp_keyring_passphrases(struct lp_keyring *r, const char *path)
+{
+	struct file f;
+	enum lp_err err = read_secrets(r, path, &f);
+
+	if (!err)
 		r->passphrases = f.bytes;
 	return err;
 }
@@ -236,16 +245,26 @@ static enum lp_err grow(struct lp_keyring *r)
 	return LP_OK;
 }
 
+static bool same_secret(const struct lp_secret *a, const struct lp_secret *b)
+{
+	return a->n == b->n && lp_equal_ct(a->p, b->p, a->n);
+}
+
+/* An identity may have several keys: one at each of several servers. */
 static bool have(const struct lp_keyring *r, const struct lp_key *key)
 {
 	for (size_t i = 0; i < r->n; i++)
-		if (!memcmp(r->keys[i].key.spki_sha256, key->spki_sha256, 32))
+		if (r->keys[i].key.kind == key->kind &&
+		    !memcmp(r->keys[i].key.spki_sha256, key->spki_sha256, 32) &&
+		    (key->kind != LP_KEY_PSK || same_secret(&r->keys[i].key.der, &key->der)))
 			return true;
 	return false;
 }
 
 static enum lp_err set_seed(struct lp_keyring *r, struct lp_keyring_key *k)
 {
+	if (k->key.kind != LP_KEY_RSA)
+		return LP_OK;
 	k->substitute_seed = (struct lp_secret){ lp_secret_alloc(LP_PREMASTER_SEED),
 						 LP_PREMASTER_SEED };
 	if (!k->substitute_seed.p)
@@ -263,7 +282,7 @@ enum lp_err lp_keyring_add(struct lp_keyring *r, struct lp_key *key, const char 
 	if (have(r, &k.key))
 		goto out;
 	if (r->n == LP_KEYRING_MAX) {
-		err = fault(r, LP_E_LIMIT, "more than %d private keys", LP_KEYRING_MAX);
+		err = fault(r, LP_E_LIMIT, "more than %d keys", LP_KEYRING_MAX);
 		goto out;
 	}
 	if (r->n == r->room)
@@ -334,6 +353,52 @@ out:
 	lp_secret_clear(&f->bytes);
 	return err;
 }
+
+/* ---- pre-shared keys ---- */
+
+static enum lp_err add_psk(struct lp_keyring *r, const struct lp_psk *psk, const char *name)
+{
+	struct lp_key key = { .kind = LP_KEY_PSK };
+	enum lp_err err;
+
+	err = lp_digest_once(r->crypto->base, LP_SHA256, &psk->identity, 1, key.spki_sha256);
+	if (!err)
+		err = lp_secret_set(&key.der, psk->key.p, psk->key.n);
+	if (err)
+		return fault(r, err, "%s: %s", name, lp_err_text(err));
+	return lp_keyring_add(r, &key, name);
+}
+
+enum lp_err lp_keyring_psks(struct lp_keyring *r, const char *path)
+{
+	struct lp_psks lines;
+	struct lp_psk psk;
+	struct file f;
+	size_t found = 0;
+	enum lp_err err = read_secrets(r, path, &f);
+
+	if (err == LP_E_NOENT && strchr(path, ':')) /* perhaps a key: not to be repeated here */
+		return fault(r, err, "--psk names a file with lines identity:hex, and there is no "
+			     "such file");
+	if (err)
+		return err;
+	err = lp_psks_init(&lines, lp_secret_span(&f.bytes));
+	if (err)
+		(void)no_memory(r);
+	while (!err && !(err = lp_psks_next(&lines, &psk))) {
+		found++;
+		err = add_psk(r, &psk, f.name);
+	}
+	if (err == LP_E_FORMAT)
+		err = fault(r, err, "%s: line %u: %s", f.name, lines.line, lines.why);
+	else if (err == LP_EOF)
+		err = found ? LP_OK : fault(r, LP_E_FORMAT, "%s: no pre-shared key in it", f.name);
+	lp_psks_clear(&lines);
+	lp_secret_clear(&f.bytes);
+	return err;
+}
+
+/* ---- directories ---- */
 
 struct names {
 	char **at;

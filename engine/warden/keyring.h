@@ -1,4 +1,4 @@
-/* lp_keyring: the private keys, from files and directories.
+/* lp_keyring: the private keys, from files and directories, and the pre-shared ones.
  *
  * A path names a file, which must hold a usable key, or a directory, of which every
  * regular file is looked at in the order of names (not below it; hidden files are
@@ -28,7 +28,7 @@ enum {
 };
 
 struct lp_keyring_key {
-	struct lp_key key;
+	struct lp_key key;                /* kind PSK: der is the key, spki_sha256 the identity's */
 	struct lp_secret substitute_seed; /* RSA: lp_premaster_seed() */
 };
 
@@ -54,6 +54,10 @@ void lp_keyring_clear(struct lp_keyring *r);
 /* Reads the passphrases; wiped by lp_keyring_forget() once the keys are there. */
 LP_MUST enum lp_err lp_keyring_passphrases(struct lp_keyring *r, const char *path);
 void lp_keyring_forget(struct lp_keyring *r);
+
+/* Reads a file of pre-shared keys (warden/psks.h). One that is not well formed, or
+ * cannot be read, is a fault: who gives an identity a key means it. */
+LP_MUST enum lp_err lp_keyring_psks(struct lp_keyring *r, const char *path);
 
 /* Loads what path names. Faults leave a line in why. */
 LP_MUST enum lp_err lp_keyring_load(struct lp_keyring *r, const char *path);

@@ -69,15 +69,15 @@ static bool is_path(lp_span s)
 	return s.n <= LP_MESSAGE_PATH_MAX && (!s.n || !memchr(s.p, 0, s.n));
 }
 
-/* What may be asked. RSA: TLS (and SSL 3.0) versions, and a seed of just the
- * length that its derivation takes, so that the warden's PRF is no tool for
- * anything else. The other operations have their rules when they have answers. */
+/* What may be asked. TLS (and SSL 3.0) versions, and a seed of just the length that
+ * the derivation takes, so that the warden's PRF is no tool for anything else. The
+ * operations that are not answered have no rules. */
 static bool ask_is_sound(const struct lp_ask *ask)
 {
 	if (ask->op < LP_ASK_RSA || ask->op > LP_ASK_TICKET || ask->prf > LP_MD5_SHA1 ||
 	    ask->seed_len > LP_WARDEN_SEED || ask->input_len > LP_WARDEN_INPUT)
 		return false;
-	if (ask->op != LP_ASK_RSA)
+	if (ask->op == LP_ASK_DH || ask->op == LP_ASK_TICKET)
 		return true;
 	if (ask->version < 0x0300 || ask->version > 0x0303)
 		return false;
@@ -131,6 +131,7 @@ static enum lp_err read_ask(struct lp_ask *ask, struct lp_cursor *c)
 	ask->input_len = (uint16_t)input.n;
 	if (input.n)
 		memcpy(ask->input, input.p, input.n);
+	ask->psk = lp_cursor_u32(c);
 	return ask_is_sound(ask) ? LP_OK : LP_E_FORMAT;
 }
 
@@ -218,6 +219,7 @@ static enum lp_err read_body(struct lp_message *m, struct lp_cursor *c)
 	case LP_MESSAGE_OPTIONS:
 		return read_options(&m->options, c);
 	case LP_MESSAGE_PATH:
+	case LP_MESSAGE_PSKS:
 		m->text = lp_cursor_vec16(c);
 		return m->text.n && is_path(m->text) ? LP_OK : LP_E_FORMAT;
 	case LP_MESSAGE_GO:
@@ -261,9 +263,10 @@ size_t lp_message_write_options(uint8_t *out, size_t room, const struct lp_messa
 	return is_line(o->crypto) && is_path(o->passphrase_file) ? end(&to) : 0;
 }
 
-size_t lp_message_write_path(uint8_t *out, size_t room, const char *path)
+size_t lp_message_write_path(uint8_t *out, size_t room, enum lp_message_type type,
+			     const char *path)
 {
-	struct out to = begin(out, room, LP_MESSAGE_PATH);
+	struct out to = begin(out, room, type);
 
 	put_vec16(&to, path, strlen(path), LP_MESSAGE_PATH_MAX);
 	return *path ? end(&to) : 0;
@@ -292,6 +295,7 @@ size_t lp_message_write_ask(uint8_t *out, size_t room, const struct lp_ask *ask)
 	put_be(&to, ask->seed_len, 1);
 	put(&to, ask->seed, ask->seed_len);
 	put_vec16(&to, ask->input, ask->input_len, LP_WARDEN_INPUT);
+	put_be(&to, ask->psk, 4);
 	return end(&to);
 }
 

@@ -5,7 +5,7 @@
  * so is malformed, and either end stops talking: there is no second guess in a
  * protocol whose two ends are one program.
  *
- *   engine → warden   OPTIONS once, PATH for each -k, GO; then ASK, any number
+ *   engine → warden   OPTIONS once, PATH for each -k, PSKS for each --psk, GO; then ASK, any number
  *   warden → engine   LOG any number, then FAULT (and the end) or KEYS, as many
  *                     datagrams as it takes; then ANSWER, one for each ASK
  *
@@ -18,7 +18,7 @@
 #include "warden/warden.h"
 
 enum {
-	LP_MESSAGE_PROTOCOL = 1,      /* both ends must have the same */
+	LP_MESSAGE_PROTOCOL = 2,      /* both ends must have the same */
 	LP_MESSAGE_MAX = 70 * 1024,   /* no datagram is longer */
 	LP_MESSAGE_PATHS_MAX = 1024,  /* paths in a configuration */
 	LP_MESSAGE_PATH_MAX = 4095,   /* PATH_MAX without its NUL */
@@ -35,6 +35,7 @@ enum lp_message_type {
 	LP_MESSAGE_PATH,
 	LP_MESSAGE_GO,
 	LP_MESSAGE_ASK,
+	LP_MESSAGE_PSKS, /* path of a file of pre-shared keys */
 	LP_MESSAGE_LOG = 65,
 	LP_MESSAGE_FAULT,
 	LP_MESSAGE_KEYS,
@@ -59,7 +60,7 @@ struct lp_message_keys {
 struct lp_message {
 	enum lp_message_type type;
 	enum lp_err fault;                  /* FAULT */
-	lp_span text;                       /* PATH, LOG, FAULT; without NUL */
+	lp_span text;                       /* PATH, PSKS, LOG, FAULT; without NUL */
 	struct lp_message_options options;
 	struct lp_message_keys keys;
 	struct lp_ask ask;
@@ -74,7 +75,9 @@ LP_MUST enum lp_err lp_message_read(struct lp_message *m, lp_span datagram);
 LP_MUST enum lp_err lp_message_next_key(struct lp_message_keys *keys, struct lp_warden_key *out);
 
 size_t lp_message_write_options(uint8_t *out, size_t room, const struct lp_message_options *o);
-size_t lp_message_write_path(uint8_t *out, size_t room, const char *path);
+/* type: PATH or PSKS. */
+size_t lp_message_write_path(uint8_t *out, size_t room, enum lp_message_type type,
+			     const char *path);
 size_t lp_message_write_go(uint8_t *out, size_t room);
 size_t lp_message_write_ask(uint8_t *out, size_t room, const struct lp_ask *ask);
 size_t lp_message_write_log(uint8_t *out, size_t room, const char *text);

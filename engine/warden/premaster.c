@@ -70,3 +70,26 @@ void lp_premaster_unpad(const uint8_t *block, size_t n,
 	for (size_t i = 0; i < LP_PREMASTER_SIZE; i++)
 		out[i] = (uint8_t)((block[zero + 1 + i] & take) | (substitute[i] & ~take));
 }
+
+static uint8_t *put(uint8_t *at, const uint8_t *p, size_t n)
+{
+	*at++ = (uint8_t)(n >> 8);
+	*at++ = (uint8_t)n;
+	if (p)
+		memcpy(at, p, n);
+	else
+		memset(at, 0, n);
+	return at + n;
+}
+
+size_t lp_premaster_psk(lp_span other, lp_span psk, uint8_t out[LP_PREMASTER_PSK_ROOM])
+{
+	size_t n = other.n ? other.n : psk.n;
+	uint8_t *at = out;
+
+	if (n > LP_PREMASTER_PSK_ROOM / 2 - 2 || psk.n > LP_PREMASTER_PSK_ROOM / 2 - 2)
+		return 0;
+	at = put(at, other.n ? other.p : NULL, n);
+	at = put(at, psk.p, psk.n);
+	return (size_t)(at - out);
+}

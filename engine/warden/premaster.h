@@ -19,6 +19,9 @@
 
 enum { LP_PREMASTER_SIZE = 48, LP_PREMASTER_SEED = 32 };
 
+/* A pre-shared key and what goes before it, each with two bytes of length. */
+enum { LP_PREMASTER_PSK_ROOM = 2 * (2 + 1024) };
+
 /* SHA-256("limpid" ‖ private key DER): what the substitutes of a key come from. It
  * is the same after a restart. */
 LP_MUST enum lp_err lp_premaster_seed(const struct lp_crypto *crypto, lp_span der,
@@ -37,5 +40,10 @@ LP_MUST enum lp_err lp_premaster_substitute(const struct lp_crypto *crypto,
 void lp_premaster_unpad(const uint8_t *block, size_t n,
 			const uint8_t substitute[LP_PREMASTER_SIZE],
 			uint8_t out[LP_PREMASTER_SIZE]);
+
+/* The premaster secret of the PSK suites (RFC 4279 section 2): other_secret and the key.
+ * other: the (EC)DH secret, or what RSA carried; empty with PSK alone, which puts as
+ * many zeros there as the key has bytes. Returns its length, 0 if there is no room. */
+size_t lp_premaster_psk(lp_span other, lp_span psk, uint8_t out[LP_PREMASTER_PSK_ROOM]);
 
 #endif

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "crypto/ec.h"
 #include "crypto/kdf.h"
 #include "warden/message.h"
 #include "warden/recent.h"
@@ -34,6 +35,7 @@ struct scratch {
 	uint8_t block[LP_WARDEN_INPUT]; /* the decrypted, padded block */
 	uint8_t substitute[LP_PREMASTER_SIZE];
 	uint8_t premaster[LP_PREMASTER_SIZE];
+	uint8_t combined[LP_PREMASTER_PSK_ROOM]; /* that of a PSK suite, or an ECDH secret */
 	struct lp_answer answer;
 	uint8_t datagram[LP_MESSAGE_ANSWER_ROOM];
 };
@@ -139,8 +141,9 @@ static enum lp_answer_code code_of(enum lp_err err)
 	return err == LP_E_NOMEM ? LP_ANSWER_BUSY : LP_ANSWER_NO_KEY;
 }
 
-/* Derives the master secret from scratch->premaster and answers. */
-static void derive(struct worker *w, struct job *job)
+/* Derives the master secret from a premaster secret, wherever in scratch it lies, and
+ * answers. */
+static void derive(struct worker *w, struct job *job, lp_span premaster)
 {
 	const struct lp_ask *ask = &job->ask;
 	struct lp_answer *a = &w->scratch->answer;
@@ -148,8 +151,8 @@ static void derive(struct worker *w, struct job *job)
 				    (enum lp_digest)ask->prf };
 	enum lp_err err;
 
-	err = lp_kdf_master(&kdf, lp_span_of(w->scratch->premaster, LP_PREMASTER_SIZE),
-			    ask->extended, lp_span_of(ask->seed, ask->seed_len), a->secret);
+	err = lp_kdf_master(&kdf, premaster, ask->extended,
+			    lp_span_of(ask->seed, ask->seed_len), a->secret);
 	if (err) {
 		lp_wipe(a->secret, sizeof a->secret);
 		refuse(w, job, code_of(err));
@@ -160,6 +163,46 @@ static void derive(struct worker *w, struct job *job)
 	a->secret_len = LP_MASTER_SIZE;
 	free(job);
 	reply(w);
+}
+
+/* The key that a question names, if it is of the right kind. */
+static const struct lp_key *key_of(const struct worker *w, uint32_t id, enum lp_key_kind kind)
+{
+	const struct lp_keyring *ring = w->s->config.ring;
+
+	return id < ring->n && ring->keys[id].key.kind == kind ? &ring->keys[id].key : NULL;
+}
+
+/* Goes on from other_secret and the pre-shared key that the question names. */
+static void derive_psk(struct worker *w, struct job *job, lp_span other)
+{
+	const struct lp_key *psk = key_of(w, job->ask.psk, LP_KEY_PSK);
+	uint8_t *combined = w->scratch->combined;
+	size_t n = psk ? lp_premaster_psk(other, lp_secret_span(&psk->der), combined) : 0;
+
+	if (n)
+		derive(w, job, lp_span_of(combined, n));
+	else
+		refuse(w, job, LP_ANSWER_NO_KEY);
+	lp_wipe(combined, n);
+}
+
+/* RFC 8422 section 5.10: the x coordinate, whose leading zeros count. */
+static void answer_ecdh(struct worker *w, struct job *job)
+{
+	const struct lp_key *key = key_of(w, job->ask.key, LP_KEY_EC);
+	uint8_t *secret = w->scratch->combined;
+	size_t n = 0;
+	enum lp_err err = LP_E_NOENT;
+
+	if (key)
+		err = lp_ec_agree(lp_secret_span(&key->der),
+				  lp_span_of(job->ask.input, job->ask.input_len), secret, &n);
+	if (err)
+		refuse(w, job, code_of(err));
+	else
+		derive(w, job, lp_span_of(secret, n));
+	lp_wipe(secret, LP_EC_SIZE_MAX);
 }
 
 static void close_oldest(struct worker *w)
@@ -277,6 +320,7 @@ static bool look_up(struct worker *w, struct job *job, const uint8_t hash[32],
 static void answer_rsa(struct worker *w, struct job *job)
 {
 	struct lp_service *s = w->s;
+	const lp_span premaster = lp_span_of(w->scratch->premaster, LP_PREMASTER_SIZE);
 	const lp_span input = lp_span_of(job->ask.input, job->ask.input_len);
 	struct lp_recent_entry *e;
 	struct job *waiting = NULL;
@@ -284,8 +328,7 @@ static void answer_rsa(struct worker *w, struct job *job)
 	bool ready;
 	enum lp_err err;
 
-	if (job->ask.key >= s->config.ring->n ||
-	    s->config.ring->keys[job->ask.key].key.kind != LP_KEY_RSA) {
+	if (!key_of(w, job->ask.key, LP_KEY_RSA)) {
 		refuse(w, job, LP_ANSWER_NO_KEY);
 		return;
 	}
@@ -307,8 +350,10 @@ static void answer_rsa(struct worker *w, struct job *job)
 
 		if (err)
 			refuse(w, job, code_of(err));
+		else if (job->ask.op == LP_ASK_RSA_PSK)
+			derive_psk(w, job, premaster);
 		else
-			derive(w, job);
+			derive(w, job, premaster);
 		job = next;
 	}
 	lp_wipe(w->scratch->premaster, sizeof w->scratch->premaster);
@@ -318,12 +363,16 @@ static void answer(struct worker *w, struct job *job)
 {
 	switch (job->ask.op) {
 	case LP_ASK_RSA:
+	case LP_ASK_RSA_PSK:
 		answer_rsa(w, job);
 		return;
-	case LP_ASK_RSA_PSK:
 	case LP_ASK_PSK:
-	case LP_ASK_DH:
+		derive_psk(w, job, lp_span_of(job->ask.input, job->ask.input_len));
+		return;
 	case LP_ASK_ECDH:
+		answer_ecdh(w, job);
+		return;
+	case LP_ASK_DH:
 	case LP_ASK_TICKET:
 		break;
 	}

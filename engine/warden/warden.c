@@ -29,6 +29,7 @@ struct warden {
 	char crypto_name[LP_MESSAGE_NAME_MAX + 1];
 	char passphrase_file[LP_MESSAGE_PATH_MAX + 1];
 	char *paths[LP_MESSAGE_PATHS_MAX];
+	bool is_psk[LP_MESSAGE_PATHS_MAX]; /* the path is one of --psk */
 	size_t paths_n;
 	bool locked;
 	uint8_t datagram[LP_MESSAGE_MAX];
@@ -82,7 +83,7 @@ static void copy_text(char *out, lp_span text)
 	out[text.n] = '\0';
 }
 
-/* OPTIONS, any number of PATH, GO; nothing else and in that order. */
+/* OPTIONS, any number of PATH and PSKS, GO; nothing else and in that order. */
 static enum lp_err hear_configuration(struct warden *w)
 {
 	enum lp_err err = hear(w);
@@ -92,12 +93,14 @@ static enum lp_err hear_configuration(struct warden *w)
 	w->options = w->message.options;
 	copy_text(w->crypto_name, w->options.crypto);
 	copy_text(w->passphrase_file, w->options.passphrase_file);
-	while (!(err = hear(w)) && w->message.type == LP_MESSAGE_PATH) {
+	while (!(err = hear(w)) &&
+	       (w->message.type == LP_MESSAGE_PATH || w->message.type == LP_MESSAGE_PSKS)) {
 		if (w->paths_n == LP_MESSAGE_PATHS_MAX)
 			return LP_E_LIMIT;
 		w->paths[w->paths_n] = strndup((const char *)w->message.text.p, w->message.text.n);
 		if (!w->paths[w->paths_n])
 			return LP_E_NOMEM;
+		w->is_psk[w->paths_n] = w->message.type == LP_MESSAGE_PSKS;
 		w->paths_n++;
 	}
 	if (!err && w->message.type != LP_MESSAGE_GO)
@@ -114,7 +117,8 @@ static enum lp_err load_keys(struct warden *w)
 	if (*w->passphrase_file)
 		err = lp_keyring_passphrases(&w->ring, w->passphrase_file);
 	for (size_t i = 0; !err && i < w->paths_n; i++)
-		err = lp_keyring_load(&w->ring, w->paths[i]);
+		err = w->is_psk[i] ? lp_keyring_psks(&w->ring, w->paths[i])
+				   : lp_keyring_load(&w->ring, w->paths[i]);
 	lp_keyring_forget(&w->ring);
 	return err;
 }

@@ -1,7 +1,7 @@
 /* The warden: the key process, and this, its client.
  *
  * The warden is a process image of its own (exec), started before the first
- * packet; it alone opens private keys (later ticket keys and PSKs too). It
+ * packet; it alone opens private and pre-shared keys (later ticket keys too). It
  * answers with master secrets, never with raw RSA results, never with "the
  * padding was bad": for a broken premaster secret it goes on with a
  * deterministic substitute, as RFC 5246 section 7.4.7.1 has servers do.
@@ -19,18 +19,20 @@ enum { LP_WARDEN_NAME = 256, LP_WARDEN_INPUT = 1024, LP_WARDEN_SEED = 64, LP_WAR
 struct lp_warden_key {
 	uint32_t id;
 	uint32_t kind;             /* enum lp_key_kind of crypto/keyfile.h */
-	uint32_t bits;             /* RSA: modulus length in bits */
-	uint8_t spki_sha256[32];
+	uint32_t bits;             /* length of the modulus, or of the curve's field; PSK: 0 */
+	uint8_t spki_sha256[32];   /* PSK: SHA-256 of the identity */
 	char name[LP_WARDEN_NAME]; /* file name as given or found, escaped */
 };
 
 enum lp_warden_op { LP_ASK_RSA = 1, LP_ASK_RSA_PSK, LP_ASK_PSK, LP_ASK_DH, LP_ASK_ECDH, LP_ASK_TICKET };
 
-/* Only LP_ASK_RSA is answered in this release; the others get NO_KEY. */
+/* LP_ASK_DH and LP_ASK_TICKET get NO_KEY. An ECDH input that is no point of the key's
+ * curve gets NO_KEY too: anybody can see that. */
 struct lp_ask {
 	uint64_t id;               /* the asker's; comes back with the answer */
 	enum lp_warden_op op;
-	uint32_t key;              /* lp_warden_key.id */
+	uint32_t key;              /* lp_warden_key.id (not of PSK) */
+	uint32_t psk;              /* PSK, RSA_PSK: that of the pre-shared key */
 	uint16_t version;          /* negotiated protocol version, 0x0301 … 0x0303 */
 	uint16_t client_version;   /* ClientHello.client_version: expected in the premaster;
 	                            * a mismatch alone is no error */
@@ -38,7 +40,9 @@ struct lp_ask {
 	bool extended;             /* seed is the session hash (RFC 7627), else both randoms */
 	uint8_t seed_len;
 	uint8_t seed[LP_WARDEN_SEED]; /* client_random ‖ server_random, or session hash */
-	uint16_t input_len;        /* RSA: EncryptedPreMasterSecret, without its length field */
+	uint16_t input_len;        /* RSA, RSA_PSK: EncryptedPreMasterSecret, without its length
+	                            * field; ECDH: the client's point; PSK: nothing, or the
+	                            * (EC)DH secret of DHE_PSK and ECDHE_PSK */
 	uint8_t input[LP_WARDEN_INPUT];
 };
 
@@ -55,6 +59,8 @@ struct lp_warden_config {
 	const char *helper;            /* program to exec; NULL = /proc/self/exe */
 	const char *const *key_paths;  /* files and directories, as given with -k */
 	size_t key_paths_n;
+	const char *const *psk_paths;  /* files of pre-shared keys, as given with --psk */
+	size_t psk_paths_n;
 	const char *passphrase_file;   /* or NULL */
 	bool strict_key_modes;         /* refuse files that others can read */
 	const char *crypto;            /* "auto", "mbedtls", "openssl" */
@@ -83,7 +89,7 @@ const struct lp_warden_key *lp_warden_keys(const struct lp_warden *w, size_t *n)
 uint32_t lp_warden_skipped(const struct lp_warden *w);
 
 /* Queues a question. LP_E_LIMIT when LP_WARDEN_QUEUE are unanswered, LP_E_ARG when
- * its fields do not fit together (RSA: version, prf, length of the seed), LP_E_IO if
+ * its fields do not fit together (version, prf, length of the seed), LP_E_IO if
  * the warden is gone. */
 LP_MUST enum lp_err lp_warden_ask(struct lp_warden *w, const struct lp_ask *ask);
 

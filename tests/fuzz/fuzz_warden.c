@@ -13,13 +13,15 @@ static size_t write_again(struct lp_message *m, uint8_t *out, size_t room)
 	char text[LP_MESSAGE_PATH_MAX + 1] = "";
 	size_t n = 0, taken;
 
-	if (m->type == LP_MESSAGE_PATH || m->type == LP_MESSAGE_LOG || m->type == LP_MESSAGE_FAULT)
+	if (m->type == LP_MESSAGE_PATH || m->type == LP_MESSAGE_PSKS || m->type == LP_MESSAGE_LOG ||
+	    m->type == LP_MESSAGE_FAULT)
 		memcpy(text, m->text.n ? m->text.p : (const uint8_t *)"", m->text.n);
 	switch (m->type) {
 	case LP_MESSAGE_OPTIONS:
 		return lp_message_write_options(out, room, &m->options);
 	case LP_MESSAGE_PATH:
-		return lp_message_write_path(out, room, text);
+	case LP_MESSAGE_PSKS:
+		return lp_message_write_path(out, room, m->type, text);
 	case LP_MESSAGE_GO:
 		return lp_message_write_go(out, room);
 	case LP_MESSAGE_ASK:

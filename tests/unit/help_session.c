@@ -264,16 +264,17 @@ static enum lp_reply on_ask(void *owner, const struct lp_question *q, struct lp_
 		no->reason = LP_REASON_FORWARD_SECRET;
 	else if (!hs->exchange.p)
 		no->reason = LP_REASON_HANDSHAKE_LOST;
+	else if (q->extended && !hs->session_hash_size && !t->play->master)
+		no->reason = LP_REASON_HANDSHAKE_LOST_EMS;
 	else
 		no->reason = LP_REASON_NONE;
 	if (no->reason == LP_REASON_NONE && !key && !t->play->master)
 		no->reason = LP_REASON_NO_KEY;
 	if (no->reason != LP_REASON_NONE)
 		return LP_REPLY_NEVER;
-	HELP_REQUIRE(!q->extended || hs->session_hash_size);
 	memcpy(seed, hs->client_random, 32);
 	memcpy(seed + 32, hs->server_random, 32);
-	t->has_secret = !t->play->none && (!extended || hs->session_hash_size);
+	t->has_secret = !t->play->none && (!extended || hs->session_hash_size || t->play->master);
 	if (t->has_secret && t->play->master)
 		memcpy(t->secret, t->play->master, sizeof t->secret);
 	else if (t->has_secret)

@@ -56,7 +56,8 @@ static struct lp_candidates *four_keys(void)
 
 	ck_assert_int_eq(lp_candidates_new(&c, &seed), LP_OK);
 	for (uint32_t i = 0; i < 4; i++) {
-		struct lp_candidate key = { .id = 10 + i, .rsa = i != 1, .bits = 2048,
+		struct lp_candidate key = { .id = 10 + i, .kind = i != 1 ? LP_KEY_RSA : LP_KEY_EC,
+					    .bits = 2048,
 					    .name = "k" };
 
 		memset(key.spki_sha256, (int)i, 32);
@@ -74,10 +75,10 @@ START_TEST(a_certificate_names_its_key)
 	uint8_t spki[32];
 
 	memset(spki, 3, sizeof spki);
-	ck_assert_uint_eq(lp_candidates_find(c, spki, 256, server, 0)->id, 13);
-	ck_assert_ptr_null(lp_candidates_find(c, spki, 256, server, 1));
+	ck_assert_uint_eq(lp_candidates_find(c, LP_KEY_RSA, spki, 256, server, 0)->id, 13);
+	ck_assert_ptr_null(lp_candidates_find(c, LP_KEY_RSA, spki, 256, server, 1));
 	memset(spki, 9, sizeof spki);
-	ck_assert_ptr_null(lp_candidates_find(c, spki, 256, server, 0));
+	ck_assert_ptr_null(lp_candidates_find(c, LP_KEY_RSA, spki, 256, server, 0));
 	lp_candidates_free(c);
 }
 END_TEST
@@ -87,17 +88,17 @@ START_TEST(without_a_certificate_the_length_counts)
 	struct lp_candidates *c = four_keys();
 	const lp_span server = lp_span_of("s", 1), other = lp_span_of("t", 1);
 
-	ck_assert_uint_eq(lp_candidates_find(c, NULL, 256, server, 0)->id, 10);
-	ck_assert_uint_eq(lp_candidates_find(c, NULL, 256, server, 1)->id, 13);
-	ck_assert_ptr_null(lp_candidates_find(c, NULL, 256, server, 2));
-	ck_assert_uint_eq(lp_candidates_find(c, NULL, 512, server, 0)->id, 12);
-	ck_assert_ptr_null(lp_candidates_find(c, NULL, 128, server, 0));
+	ck_assert_uint_eq(lp_candidates_find(c, LP_KEY_RSA, NULL, 256, server, 0)->id, 10);
+	ck_assert_uint_eq(lp_candidates_find(c, LP_KEY_RSA, NULL, 256, server, 1)->id, 13);
+	ck_assert_ptr_null(lp_candidates_find(c, LP_KEY_RSA, NULL, 256, server, 2));
+	ck_assert_uint_eq(lp_candidates_find(c, LP_KEY_RSA, NULL, 512, server, 0)->id, 12);
+	ck_assert_ptr_null(lp_candidates_find(c, LP_KEY_RSA, NULL, 128, server, 0));
 	/* The one that was right last comes first, and none comes twice. */
 	lp_candidates_proven(c, server, 13);
-	ck_assert_uint_eq(lp_candidates_find(c, NULL, 256, server, 0)->id, 13);
-	ck_assert_uint_eq(lp_candidates_find(c, NULL, 256, server, 1)->id, 10);
-	ck_assert_ptr_null(lp_candidates_find(c, NULL, 256, server, 2));
-	ck_assert_uint_eq(lp_candidates_find(c, NULL, 256, other, 0)->id, 10);
+	ck_assert_uint_eq(lp_candidates_find(c, LP_KEY_RSA, NULL, 256, server, 0)->id, 13);
+	ck_assert_uint_eq(lp_candidates_find(c, LP_KEY_RSA, NULL, 256, server, 1)->id, 10);
+	ck_assert_ptr_null(lp_candidates_find(c, LP_KEY_RSA, NULL, 256, server, 2));
+	ck_assert_uint_eq(lp_candidates_find(c, LP_KEY_RSA, NULL, 256, other, 0)->id, 10);
 	lp_candidates_free(c);
 }
 END_TEST
@@ -110,12 +111,12 @@ START_TEST(candidates_have_a_cap)
 
 	ck_assert_int_eq(lp_candidates_new(&c, &seed), LP_OK);
 	for (uint32_t i = 0; i < 20; i++) {
-		struct lp_candidate key = { .id = i, .rsa = true, .bits = 1024, .name = "k" };
+		struct lp_candidate key = { .id = i, .kind = LP_KEY_RSA, .bits = 1024, .name = "k" };
 
 		ck_assert_int_eq(lp_candidates_add(c, &key), LP_OK);
 	}
-	ck_assert_ptr_nonnull(lp_candidates_find(c, NULL, 128, server, LP_CANDIDATES_MAX - 1));
-	ck_assert_ptr_null(lp_candidates_find(c, NULL, 128, server, LP_CANDIDATES_MAX));
+	ck_assert_ptr_nonnull(lp_candidates_find(c, LP_KEY_RSA, NULL, 128, server, LP_CANDIDATES_MAX - 1));
+	ck_assert_ptr_null(lp_candidates_find(c, LP_KEY_RSA, NULL, 128, server, LP_CANDIDATES_MAX));
 	lp_candidates_free(c);
 }
 END_TEST

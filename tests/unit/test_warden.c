@@ -470,7 +470,7 @@ static int raw_warden(pid_t *pid, const char *const *paths, size_t n)
 	close(sock[1]);
 	send(sock[0], bytes, lp_message_write_options(bytes, sizeof bytes, &options), 0);
 	for (size_t i = 0; i < n; i++)
-		send(sock[0], bytes, lp_message_write_path(bytes, sizeof bytes, paths[i]), 0);
+		send(sock[0], bytes, lp_message_write_path(bytes, sizeof bytes, LP_MESSAGE_PATH, paths[i]), 0);
 	send(sock[0], bytes, lp_message_write_go(bytes, sizeof bytes), 0);
 	got = recv(sock[0], bytes, sizeof bytes, 0);
 	ck_assert_int_gt(got, 0);
@@ -495,7 +495,7 @@ START_TEST(anything_else_ends_it)
 		n = lp_message_write_go(bytes, sizeof bytes);
 		break;
 	case 1:
-		n = lp_message_write_path(bytes, sizeof bytes, "/etc/shadow");
+		n = lp_message_write_path(bytes, sizeof bytes, LP_MESSAGE_PATH, "/etc/shadow");
 		break;
 	case 2:
 		n = lp_message_write_answer(bytes, sizeof bytes, &answer);

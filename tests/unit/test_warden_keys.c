@@ -341,7 +341,7 @@ START_TEST(ring_at_its_cap)
 		ck_assert_int_eq(err, i < LP_KEYRING_MAX ? LP_OK : LP_E_LIMIT);
 	}
 	ck_assert_uint_eq(ring.n, LP_KEYRING_MAX);
-	ck_assert_str_eq(ring.why, "more than 4096 private keys");
+	ck_assert_str_eq(ring.why, "more than 4096 keys");
 	lp_keyring_clear(&ring);
 }
 END_TEST

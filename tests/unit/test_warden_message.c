@@ -10,7 +10,7 @@ static struct lp_ask an_ask(void)
 	struct lp_ask ask = {
 		.id = 0x0102030405060708, .op = LP_ASK_RSA, .key = 7, .version = 0x0303,
 		.client_version = 0x0301, .prf = LP_SHA384, .extended = true, .seed_len = 48,
-		.input_len = 256
+		.input_len = 256, .psk = 0x01020304
 	};
 
 	memset(ask.seed, 0x5a, 48);
@@ -45,6 +45,7 @@ START_TEST(questions_and_answers)
 	check_exact(bytes, n, &m);
 	ck_assert_uint_eq(m.ask.id, ask.id);
 	ck_assert_uint_eq(m.ask.key, 7);
+	ck_assert_uint_eq(m.ask.psk, 0x01020304);
 	ck_assert_uint_eq(m.ask.client_version, 0x0301);
 	ck_assert(m.ask.extended);
 	ck_assert_uint_eq(lp_message_write_ask(again, sizeof again, &m.ask), n);
@@ -83,10 +84,11 @@ START_TEST(rooms_are_large_enough)
 	ck_assert_uint_gt(lp_message_write_answer(bytes, LP_MESSAGE_ANSWER_ROOM, &answer), 0);
 	memset(path, 'p', sizeof path);
 	path[LP_MESSAGE_PATH_MAX + 1] = '\0';
-	ck_assert_uint_eq(lp_message_write_path(bytes, sizeof bytes, path), 0);
+	ck_assert_uint_eq(lp_message_write_path(bytes, sizeof bytes, LP_MESSAGE_PATH, path), 0);
 	path[LP_MESSAGE_PATH_MAX] = '\0';
-	check_exact(bytes, lp_message_write_path(bytes, sizeof bytes, path), &m);
-	ck_assert_uint_eq(lp_message_write_path(bytes, sizeof bytes, ""), 0);
+	check_exact(bytes, lp_message_write_path(bytes, sizeof bytes, LP_MESSAGE_PSKS, path), &m);
+	check_exact(bytes, lp_message_write_path(bytes, sizeof bytes, LP_MESSAGE_PATH, path), &m);
+	ck_assert_uint_eq(lp_message_write_path(bytes, sizeof bytes, LP_MESSAGE_PATH, ""), 0);
 	o.passphrase_file = lp_span_of(path, LP_MESSAGE_PATH_MAX);
 	o.crypto = lp_span_of(path, LP_MESSAGE_NAME_MAX);
 	check_exact(bytes, lp_message_write_options(bytes, sizeof bytes, &o), &m);
@@ -117,17 +119,19 @@ START_TEST(unsound_questions)
 		{ 0x0303, LP_MD5_SHA1, 1, 36 }, { 0x0303, LP_MD5_SHA1 + 1, 0, 64 },
 		{ 0x0300, LP_SHA256, 1, 36 },
 	};
+	static const enum lp_warden_op ruled[] = { LP_ASK_RSA, LP_ASK_RSA_PSK, LP_ASK_PSK, LP_ASK_ECDH };
 	uint8_t bytes[LP_MESSAGE_ASK_ROOM];
 	struct lp_ask ask;
 	struct lp_message m;
 	size_t n;
 
-	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+	for (size_t i = 0; i < 4 * (sizeof bad / sizeof *bad); i++) {
 		ask = an_ask();
-		ask.version = bad[i].version;
-		ask.prf = bad[i].prf;
-		ask.extended = bad[i].extended;
-		ask.seed_len = bad[i].seed_len;
+		ask.op = ruled[i % 4];
+		ask.version = bad[i / 4].version;
+		ask.prf = bad[i / 4].prf;
+		ask.extended = bad[i / 4].extended;
+		ask.seed_len = bad[i / 4].seed_len;
 		ck_assert_uint_eq(lp_message_write_ask(bytes, sizeof bytes, &ask), 0);
 	}
 	ask = an_ask();
@@ -182,7 +186,7 @@ END_TEST
 
 START_TEST(not_ours)
 {
-	static const uint8_t unknown[] = { 0, 5, 64, 69, 255 };
+	static const uint8_t unknown[] = { 0, 6, 64, 69, 255 };
 	static uint8_t large[LP_MESSAGE_MAX + 1] = { LP_MESSAGE_KEYS };
 	uint8_t bytes[LP_MESSAGE_LINE_ROOM];
 	struct lp_message m;
@@ -196,7 +200,7 @@ START_TEST(not_ours)
 	n = lp_message_write_fault(bytes, sizeof bytes, LP_E_IO, "x");
 	bytes[1] = 0; /* a fault that is none */
 	ck_assert_int_lt(lp_message_read(&m, lp_span_of(bytes, n)), 0);
-	n = lp_message_write_path(bytes, sizeof bytes, "ab");
+	n = lp_message_write_path(bytes, sizeof bytes, LP_MESSAGE_PATH, "ab");
 	bytes[3] = 0; /* a NUL inside */
 	ck_assert_int_lt(lp_message_read(&m, lp_span_of(bytes, n)), 0);
 }
