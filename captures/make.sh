@@ -272,6 +272,63 @@ if begin key-log; then
 	golden key-log-forms captures/key-log.pcap -l captures/key-log-forms.keys
 fi
 
+# ---- pre-shared keys; those with an ephemeral key beside it by a key log
+if begin psk; then
+	: > "$WORK/keys"
+	for kind in openssl gnutls; do
+		for v in 1.0 1.1; do
+			psk_session $kind $kind $v PSK-AES128-CBC-SHA on || exit 1
+			psk_session $kind $kind $v RSA-PSK-AES256-CBC-SHA off || exit 1
+		done
+		for ems in on off; do
+			for s in PSK-AES128-CBC-SHA256 PSK-AES256-GCM-SHA384 PSK-AES128-CCM8 RSA-PSK-AES256-CBC-SHA384 \
+				RSA-PSK-AES128-GCM-SHA256 DHE-PSK-AES128-GCM-SHA256 ECDHE-PSK-AES256-CBC-SHA384; do
+				# GnuTLS 3.7's client crashes when it shows the group of DHE_PSK or ECDHE_PSK.
+				case $kind:$s in gnutls:*DHE*) psk_session gnutls openssl 1.2 $s $ems ;; *) psk_session $kind $kind 1.2 $s $ems ;; esac || exit 1
+			done
+		done
+	done
+	psk_session openssl openssl 1.2 PSK-CHACHA20-POLY1305 on || exit 1
+	psk_session gnutls gnutls 1.2 TLS_PSK_WITH_RC4_128_SHA on || exit 1
+	psk_session openssl gnutls 1.1 PSK-AES256-CBC-SHA off || exit 1
+	psk_session gnutls openssl 1.2 RSA-PSK-CHACHA20-POLY1305 on || exit 1
+	# The last two by the secret of the key exchange alone, as libssl gets it from libcrypto.
+	cp "$WORK/keys" captures/psk.keys
+	cat > "$WORK/derive.c" <<-'C'
+		#define _GNU_SOURCE
+		#include <dlfcn.h>
+		#include <openssl/evp.h>
+		#include <stdio.h>
+		#include <stdlib.h>
+		int EVP_PKEY_derive(EVP_PKEY_CTX *c, unsigned char *out, size_t *n)
+		{
+			int (*real)(EVP_PKEY_CTX *, unsigned char *, size_t *) = dlsym(RTLD_NEXT, "EVP_PKEY_derive");
+			int ok = real(c, out, n);
+			FILE *f = out && getenv("DERIVED") ? fopen(getenv("DERIVED"), "w") : NULL;
+
+			for (size_t i = 0; f && i < *n; i++)
+				fprintf(f, "%02x", out[i]);
+			if (f)
+				fclose(f);
+			return ok;
+		}
+	C
+	cc -shared -fPIC -o "$WORK/derive.so" "$WORK/derive.c" || exit 1
+	for s in 1.2:DHE-PSK-AES256-CBC-SHA384 1.0:ECDHE-PSK-AES128-CBC-SHA; do
+		DERIVED="$WORK/derived" LD_PRELOAD="$WORK/derive.so" psk_session openssl openssl "${s%%:*}" "${s#*:}" on || exit 1
+		awk -v z="$(cat "$WORK/derived")" '/^CLIENT_RANDOM/ { r = $2 } END { print "PMS_CLIENT_RANDOM", r, z }' "$WORK/keys" >> captures/psk.keys
+	done
+	head -n -2 "$WORK/expect.jsonl" > "$WORK/e"
+	tail -n 2 "$WORK/expect.jsonl" | jq -c '.secret = "key-log with psk keys/psk"' >> "$WORK/e"
+	mv "$WORK/e" "$WORK/expect.jsonl"
+	end -k keys/server.pem --psk keys/psk -l captures/psk.keys
+	servers_stop
+	# Without the pre-shared keys nothing but what was logged opens, and without the log not even that.
+	edit 'if .secret | startswith("key-log") then {name, verdict: "opaque", reason: "forward-secret"}
+		else {name, verdict: "opaque", reason: "psk-unknown"} end'
+	golden psk-unknown captures/psk.pcap -k keys/server.pem
+fi
+
 # ---- handshake messages split over records, and small application records
 if begin small-records; then
 	server openssl request

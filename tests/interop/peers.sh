@@ -117,7 +117,7 @@ server() {
 	local kind=$1 req=${2:-} name=$1.${2:-} port
 
 	[ -z "${PIDS[$name]:-}" ] || return 0
-	case $kind in openssl) port=4433 ;; nginx) port=8443 ;; gnutls) port=5556 ;; java) port=7443 ;; esac
+	case $kind in openssl-psk) port=4533 ;; gnutls-psk) port=5656 ;; openssl) port=4433 ;; nginx) port=8443 ;; gnutls) port=5556 ;; java) port=7443 ;; esac
 	[ -z "$req" ] || port=$((port + 1))
 	PORT[$name]=$port
 	case $kind in
@@ -133,6 +133,15 @@ server() {
 		gnutls-serv -q --echo -p "$port" --x509certfile "$KEYS/server.crt" --x509keyfile "$KEYS/server.pem" \
 			$([ -n "$req" ] || echo -a) --priority \
 			"NORMAL:-VERS-ALL:+VERS-TLS1.0:+VERS-TLS1.1:+VERS-TLS1.2:-KX-ALL:+RSA:+CIPHER-ALL:+3DES-CBC:+ARCFOUR-128:+CAMELLIA-256-GCM:+CAMELLIA-128-GCM:+CAMELLIA-256-CBC:+CAMELLIA-128-CBC:+AES-128-CCM-8:+AES-256-CCM-8:+NULL:+MAC-ALL:+SHA256:+SHA1:+MD5" \
+			>"$WORK/$name.log" 2>&1 & ;;
+	openssl-psk)
+		OPENSSL_CONF=$(openssl_conf on on) openssl s_server -accept "$port" -cert "$KEYS/server.crt" -key "$KEYS/server.pem" \
+			-rev -quiet -cipher 'ALL:eNULL:@SECLEVEL=0' -no_tls1_3 -psk "$PSK" -psk_hint "a hint" >"$WORK/$name.log" 2>&1 & ;;
+	gnutls-psk)
+		printf '%s\n' "Client_identity:$PSK" "device-0001:$PSK" > "$WORK/psk.passwd"
+		gnutls-serv -q --echo -p "$port" --x509certfile "$KEYS/server.crt" --x509keyfile "$KEYS/server.pem" -a \
+			--pskpasswd "$WORK/psk.passwd" --pskhint "a hint" --priority \
+			"NORMAL:-VERS-ALL:+VERS-TLS1.0:+VERS-TLS1.1:+VERS-TLS1.2:-KX-ALL:+PSK:+RSA-PSK:+DHE-PSK:+ECDHE-PSK:+CIPHER-ALL:+3DES-CBC:+ARCFOUR-128:+AES-128-CCM-8:+AES-256-CCM-8:+CAMELLIA-128-GCM:+CAMELLIA-256-GCM:+CAMELLIA-128-CBC:+CAMELLIA-256-CBC:+NULL:+MAC-ALL:+SHA256:+SHA384:+SHA1:+MD5" \
 			>"$WORK/$name.log" 2>&1 & ;;
 	java) # takes a length and as many bytes, sends them back changed, closes
 		java_keys
@@ -345,6 +354,50 @@ java_suite() {
 	s=$(iana "$1")
 	case $s in TLS_RSA_WITH_NULL_SHA256) ;; *RC4* | *DES* | *NULL*) s=SSL_${s#TLS_} ;; esac
 	echo "$s"
+}
+
+# psk_session SERVER CLIENT VERSION SUITE EMS [SIZE]: one with a pre-shared key. Those with
+# an ephemeral key beside it are logged in $WORK/keys.
+PSK=5d41402abc4b2a76b9719d911017c592
+psk_session() {
+	local server=$1 client=$2 version=$3 suite ems=$5 size=${6:-400} in="$WORK/in" out="$WORK/out" kx secret v log=/dev/null
+
+	suite=$(iana "$4")
+	kx=${suite#TLS_} kx=${kx%%_WITH*}
+	case $kx in *DHE*) log=$WORK/keys ;; esac
+	server "$server-psk" || return 1
+	payload_text "$size" > "$in"
+	[ "$server" != openssl ] || echo CLOSE >> "$in"
+	: > "$out"
+	case $client in
+	openssl)
+		case $version in 1.0) v=-tls1 ;; 1.1) v=-tls1_1 ;; 1.2) v=-tls1_2 ;; esac
+		set -- timeout 20 openssl s_client -connect "127.0.0.1:${PORT[$server-psk.]}" $v -quiet -cipher "$4:@SECLEVEL=0" \
+			-psk_identity Client_identity -psk "$PSK" -keylogfile "$log"
+		if [ "$server" = gnutls ]; then
+			feed "$in" "$out" "$(stat -c %s "$in")" | OPENSSL_CONF=$(openssl_conf $ems on) "$@" -no_ign_eof -nocommands >"$out" 2>"$WORK/client.log"
+		else
+			OPENSSL_CONF=$(openssl_conf $ems on) "$@" -ign_eof <"$in" >"$out" 2>"$WORK/client.log"
+		fi ;;
+	gnutls)
+		v="NONE:+VERS-TLS$version:+${kx//_/-}:+SIGN-ALL:+GROUP-ALL:+COMP-NULL:$(gnutls_cipher "$suite")"
+		[ "$ems" = on ] || v=$v:%NO_SESSION_HASH
+		feed "$in" "$out" "$(($(stat -c %s "$in") - $([ "$server" = openssl ] && echo 6 || echo 0)))" |
+			timeout 20 gnutls-cli --logfile="$WORK/client.log" --insecure -p "${PORT[$server-psk.]}" \
+			--pskusername device-0001 --pskkey "$PSK" --priority "$v" 127.0.0.1 >"$out" 2>>"$WORK/client.log" ;;
+	esac
+	if [ $? != 0 ] || [ ! -s "$out" ]; then
+		echo "peers: $server-$client TLS$version $suite: client failed" >&2
+		tail -n 5 "$WORK/client.log" >&2
+		return 1
+	fi
+	expect "$server-$client TLS$version $suite ems=$ems" "$version" "$suite" "$ems" on no "$in" "$out"
+	case $kx in
+	PSK) secret="psk $KEYS/psk" ;;
+	RSA_PSK) secret="rsa-key with psk $KEYS/server.pem" ;;
+	*) secret=key-log ;;
+	esac
+	jq -c --arg s "$secret" --slurp '.[-1].secret = $s | .[]' "$WORK/expect.jsonl" > "$WORK/e" && mv "$WORK/e" "$WORK/expect.jsonl"
 }
 
 # What curl put on the wire, from its --trace file.
