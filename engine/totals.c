@@ -31,6 +31,8 @@ static const struct {
 	{ "drop.bad_rst", "resets that no endpoint would accept" },
 	{ "drop.old_timestamp", "older than what was seen (PAWS)" },
 	{ "drop.out_of_window", "with an impossible sequence number" },
+	{ "drop.no_ack", "without an ACK, which no endpoint takes" },
+	{ "drop.bad_md5", "with an MD5 signature that was not agreed on" },
 	{ "drop.memcap", "for which the memory of out-of-order packets was full" },
 	{ "drop.nids_unsupported", "of a kind that libnids cannot take" },
 };
@@ -80,11 +82,13 @@ static uint64_t add_tcp(struct list *l, const struct lp_worker *w)
 	X(bad_rst)
 	X(old_timestamp)
 	X(out_of_window)
+	X(no_ack)
+	X(bad_md5)
 	X(memcap)
 	X(nids_unsupported)
 #undef X
 	assert(dropped == s.bad_csum + s.no_flow + s.closed_flow + s.bad_rst + s.old_timestamp +
-				  s.out_of_window + s.memcap + s.nids_unsupported);
+				  s.out_of_window + s.no_ack + s.bad_md5 + s.memcap + s.nids_unsupported);
 #define X(name) add(l, "tcp." #name, s.name);
 	LP_REASM_EXTRA(X)
 #undef X

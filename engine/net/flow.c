@@ -259,7 +259,7 @@ enum lp_err lp_flow_insert(struct lp_flow_table *t, const struct lp_flow_name *n
 	}
 	f = lp_flow_at(t, number);
 	*f = (struct lp_flow){ .key = name->key, .tag = name->tag, .self = number,
-			       .family = name->family };
+			       .family = name->family & 7U };
 	place(t->slots, t->mask, (struct lp_flow_slot){ name->tag, number });
 	t->count++;
 	*out = f;

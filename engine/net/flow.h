@@ -54,6 +54,8 @@ struct lp_flow_key {
 	uint32_t domain;
 };
 
+enum { LP_FLOW_NO_SCALE = 15 };
+
 enum lp_flow_state {
 	LP_FLOW_FREE,
 	LP_FLOW_HALF,   /* SYNs only; the consumer has not heard of it */
@@ -75,12 +77,15 @@ struct lp_flow {
 	uint32_t last;           /* second of the last accepted segment (or: when it ended) */
 	uint32_t order;          /* of opening */
 	uint32_t pending;        /* ISN of a SYN that may begin the next connection */
+	uint16_t window[2];      /* last advertised to A, to B, as it stands in the header; 0: none yet */
 	uint8_t state;           /* enum lp_flow_state */
-	uint8_t family;          /* 4 or 6 */
-	uint8_t swap;            /* A is the second of the key */
-	uint8_t idle;            /* stream.idle when the flow was last put into its list */
-	uint8_t pending_side;    /* who sent the pending SYN, +1; 0 = none is pending */
-	uint8_t pending_ts;      /* it carried the timestamp option */
+	uint8_t scale;           /* of A's window, of B's: four bits each; 15 = not known */
+	uint8_t idle : 2;        /* stream.idle when the flow was last put into its list */
+	uint8_t md5 : 2;         /* bit per side: it may sign its segments, for all we know */
+	uint8_t family : 3;      /* 4 or 6 */
+	uint8_t pending_side : 2; /* who sent the pending SYN, +1; 0 = none is pending */
+	bool pending_ts : 1;     /* it carried the timestamp option */
+	bool swap : 1;           /* A is the second of the key */
 };
 
 _Static_assert(sizeof(struct lp_flow_key) == 40, "the hash takes it as five words");
@@ -91,7 +96,7 @@ struct lp_flow_name {
 	struct lp_flow_key key;
 	uint32_t tag;
 	uint8_t family;
-	uint8_t swap; /* the segment's source is the second of the key */
+	bool swap; /* the segment's source is the second of the key */
 };
 
 struct lp_flow_slot {

@@ -11,6 +11,7 @@
 #include "net/age.h"
 #include "net/flow.h"
 #include "net/ooo.h"
+#include "net/recent.h"
 #include "net/reasm.h"
 #include "net/tcp.h"
 
@@ -25,6 +26,7 @@ struct lp_reasm {
 	struct lp_flow_table table;
 	struct lp_age age;
 	struct lp_ooo_pool pool;
+	struct lp_recent recent;
 	struct lp_reasm_stats stats;
 	struct lp_csum_side stray; /* segments that belong to no flow */
 	struct lp_when when;
@@ -41,6 +43,9 @@ struct lp_reasm {
 
 /* TSval of the timestamp option (RFC 7323 section 3.2), if there is one. */
 bool lp_native_timestamp(const struct lp_segment *s, uint32_t *value);
+
+/* Whether there is an MD5 signature (RFC 2385). */
+bool lp_native_is_signed(const struct lp_segment *s);
 
 void lp_native_start_half(struct lp_half *h, uint32_t next);
 
@@ -131,6 +136,12 @@ void lp_native_evict(struct lp_reasm *r);
 /* All flows that the consumer knows, in the order of their opening, linked by
  * flow.next; all others are gone. Returns the first, 0 if there is none. */
 uint32_t lp_native_line_up(struct lp_reasm *r);
+
+/* A direction's name in lp_recent. */
+static inline uint32_t lp_native_stream(const struct lp_flow *f, enum lp_side side)
+{
+	return f->self * 2 + (uint32_t)side;
+}
 
 static inline uint32_t lp_native_second(const struct lp_reasm *r)
 {

@@ -54,7 +54,7 @@ static void heed(struct lp_reasm *r, struct lp_flow *f, struct lp_half *h, enum 
 	assert(f->stream.idle <= LP_IDLE_KEYS);
 	skipped = f->half[0].flags & f->half[1].flags & LP_HALF_SKIP;
 	class = skipped ? LP_AGE_SKIPPED : LP_AGE_LIVE;
-	f->idle = f->stream.idle;
+	f->idle = f->stream.idle & 3U;
 	lp_age_drop(&r->age, f);
 	lp_age_add(&r->age, f, class);
 }
@@ -98,6 +98,8 @@ static void give_data(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
 	uint64_t off = h->off;
 	enum lp_take take;
 
+	if (!(h->flags & LP_HALF_SKIP))
+		lp_recent_put(&r->recent, lp_native_stream(f, side), h->next, p, n);
 	h->next += n;
 	h->off += n;
 	if (h->flags & LP_HALF_SKIP)

@@ -38,7 +38,8 @@ struct lp_ooo_piece lp_native_piece(const struct lp_segment *s)
 		.seq = s->seq + ((s->flags & LP_TCP_SYN) ? 1 : 0), .wire = s->wire_len,
 	};
 
-	/* The urgent byte is the one before the pointer (RFC 6093 section 3.1: what
+	/* A host takes the byte out wherever it is; here it must be in the segment. The
+	 * urgent byte is the one before the pointer (RFC 6093 section 3.1: what
 	 * hosts do, not what was meant). */
 	if ((s->flags & LP_TCP_URG) && urgent < s->payload_len)
 		p.urgent = urgent + 1;
@@ -103,6 +104,20 @@ enum lp_err lp_native_keep(struct lp_reasm *r, struct lp_flow *f, enum lp_side s
 	return LP_OK;
 }
 
+/* Bytes from seq on that had been handed on before: are they the same again? */
+static void compare_old(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+			const struct lp_ooo_piece *piece)
+{
+	uint32_t old = f->half[side].next - piece->seq;
+
+	if (old > piece->captured)
+		old = piece->captured;
+	if (!lp_recent_differs(&r->recent, lp_native_stream(f, side), piece->seq, piece->data, old))
+		return;
+	r->stats.conflicts++;
+	f->stream.conflict |= (uint8_t)(1 << side);
+}
+
 static void deliver_now(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
 			const struct lp_ooo_piece *piece)
 {
@@ -114,6 +129,8 @@ static void deliver_now(struct lp_reasm *r, struct lp_flow *f, enum lp_side side
 		lp_native_drain(r, f, side);
 		return;
 	}
+	if (old)
+		compare_old(r, f, side, piece);
 	if (h->ooo && piece->captured > old &&
 	    lp_ooo_conflicts(h->ooo, h->next, piece->data + old, piece->captured - old)) {
 		r->stats.conflicts++;
@@ -122,6 +139,23 @@ static void deliver_now(struct lp_reasm *r, struct lp_flow *f, enum lp_side side
 	lp_native_deliver(r, f, side, piece);
 	if (h->ooo || (h->flags & LP_HALF_FIN))
 		lp_native_drain(r, f, side);
+}
+
+/* What starts above a hole must lie within what the receiver has offered, and as much
+ * again, for an offer may have been missed. Nothing is known before it acknowledged
+ * something, nor if what arrives has passed its last offer: then it is its
+ * acknowledgements that are missing. */
+static bool is_beyond_window(const struct lp_flow *f, enum lp_side side,
+			     const struct lp_ooo_piece *piece)
+{
+	const struct lp_half *h = &f->half[side];
+	unsigned scale = f->scale >> (side == LP_A2B ? 4 : 0) & 15;
+	uint64_t window = (uint64_t)f->window[!side] << scale;
+
+	if (!lp_seq_before(h->next, piece->seq) || !window || scale == LP_FLOW_NO_SCALE ||
+	    lp_seq_before(h->acked + (uint32_t)window, h->next))
+		return false;
+	return lp_seq_diff(piece->seq, h->acked) > (int64_t)(2 * window + 65536);
 }
 
 /* The bytes of a segment of a live flow. */
@@ -136,6 +170,10 @@ static enum lp_err on_data(struct lp_reasm *r, struct lp_flow *f, enum lp_side s
 		r->stats.out_of_window++;
 		return LP_OK;
 	}
+	if (is_beyond_window(f, side, piece)) {
+		r->stats.out_of_window++;
+		return LP_OK;
+	}
 	if (lp_seq_before(h->end, end))
 		h->end = end;
 	while (again) {
@@ -145,10 +183,12 @@ static enum lp_err on_data(struct lp_reasm *r, struct lp_flow *f, enum lp_side s
 		}
 		if (!lp_seq_before(h->next, end)) {
 			r->stats.processed++;
-			if (piece->wire == 1 && end == h->next)
+			if (piece->wire == 1 && end == h->next) {
 				r->stats.keepalive++;
-			else
-				r->stats.duplicate++;
+				return LP_OK;
+			}
+			r->stats.duplicate++;
+			compare_old(r, f, side, piece);
 			return LP_OK;
 		}
 		if (!lp_seq_before(h->next, piece->seq) || (h->flags & LP_HALF_SKIP)) {
@@ -163,8 +203,11 @@ static enum lp_err on_data(struct lp_reasm *r, struct lp_flow *f, enum lp_side s
 	return lp_native_keep(r, f, side, piece);
 }
 
-static void on_ack(struct lp_reasm *r, struct lp_half *peer, uint32_t ack)
+static void on_ack(struct lp_reasm *r, struct lp_flow *f, enum lp_side side, uint32_t ack,
+		   uint16_t window)
 {
+	struct lp_half *peer = &f->half[!side];
+
 	if (!(peer->flags & LP_HALF_KNOWN)) {
 		lp_native_start_half(peer, ack);
 		return;
@@ -172,6 +215,7 @@ static void on_ack(struct lp_reasm *r, struct lp_half *peer, uint32_t ack)
 	if (!lp_seq_before(peer->acked, ack) || lp_seq_diff(ack, peer->next) > LP_NATIVE_FAR)
 		return;
 	peer->acked = ack;
+	f->window[side] = window;
 	if (peer->ooo)
 		lp_native_evidence(r, peer);
 }
@@ -183,7 +227,8 @@ static enum lp_err on_rst(struct lp_reasm *r, struct lp_flow *f, enum lp_side si
 	bool exact;
 
 	if (h->flags & LP_HALF_KNOWN)
-		exact = s->seq == h->next || s->seq == h->end || s->seq == h->acked;
+		exact = s->seq == h->next || s->seq == h->end ||
+			(s->seq == h->acked && lp_seq_before(h->next, h->acked));
 	else
 		exact = (s->flags & LP_TCP_ACK) && (s->ack == o->next || s->ack == o->end);
 	if (!exact) {
@@ -220,6 +265,8 @@ static enum lp_err on_bytes(struct lp_reasm *r, struct lp_flow *f, enum lp_side 
 
 	if (s->wire_len > s->payload_len)
 		r->stats.snaplen_cut++;
+	if ((s->flags & LP_TCP_URG) && s->urgent > s->wire_len)
+		r->stats.urgent_ahead++;
 	/* A FIN below bytes that were seen is not to be believed. */
 	if ((s->flags & LP_TCP_FIN) && !(h->flags & LP_HALF_FIN) && !lp_seq_before(end, h->end)) {
 		h->flags |= LP_HALF_FIN;
@@ -241,11 +288,21 @@ enum lp_err lp_native_segment(struct lp_reasm *r, struct lp_flow *f, enum lp_sid
 	struct lp_half *h = &f->half[side];
 	enum lp_err err = LP_OK;
 
+	if ((h->flags & LP_HALF_SYN) && !(f->md5 & 1 << side) && s->options_len > 18 &&
+	    lp_native_is_signed(s)) {
+		r->stats.bad_md5++;
+		return LP_OK;
+	}
 	if (s->flags & LP_TCP_RST)
 		return on_rst(r, f, side, s);
 	if (s->flags & LP_TCP_SYN)
 		return s->flags & LP_TCP_ACK ? lp_native_syn_ack(r, f, side, s)
 					     : lp_native_syn(r, f, side, s);
+	/* RFC 9293 section 3.10.7.4: "if the ACK bit is off, drop the segment". */
+	if (!(s->flags & LP_TCP_ACK)) {
+		r->stats.no_ack++;
+		return LP_OK;
+	}
 	/* Only one direction is captured: no SYN-ACK will come. */
 	if (f->pending_side && is_reuse_by_data(f, side, s)) {
 		lp_native_reuse(r, f, side, s);
@@ -271,8 +328,7 @@ enum lp_err lp_native_segment(struct lp_reasm *r, struct lp_flow *f, enum lp_sid
 	}
 	h->flags |= LP_HALF_SEEN;
 	f->last = lp_native_second(r);
-	if (s->flags & LP_TCP_ACK)
-		on_ack(r, &f->half[!side], s->ack);
+	on_ack(r, f, side, s->ack, s->window);
 	if (s->wire_len || (s->flags & LP_TCP_FIN)) {
 		err = on_bytes(r, f, side, s);
 	} else {

@@ -10,18 +10,15 @@ enum {
 	FIRST_FAR = 1 << 20,
 };
 
-bool lp_native_timestamp(const struct lp_segment *s, uint32_t *value)
+enum { SCALE = 3, TIMESTAMP = 8, SIGNATURE = 19 };
+
+/* The body of the first option of a kind whose length with its head is `length`. */
+static bool find_option(const struct lp_segment *s, uint8_t wanted, uint8_t wanted_length,
+			struct lp_cursor *out)
 {
 	struct lp_cursor c = lp_cursor_of(s->options, s->options_len);
 	struct lp_cursor body;
-	uint32_t word;
 
-	/* As nearly everybody lays it out (RFC 7323 appendix A): NOP, NOP, timestamp. */
-	if (s->options_len == 12 && !memcmp(s->options, "\1\1\x8\xa", 4)) {
-		memcpy(&word, s->options + 4, 4);
-		*value = ntohl(word);
-		return true;
-	}
 	while (lp_cursor_left(&c)) {
 		uint8_t kind = lp_cursor_u8(&c);
 		uint8_t length;
@@ -34,12 +31,36 @@ bool lp_native_timestamp(const struct lp_segment *s, uint32_t *value)
 		if (length < 2)
 			break;
 		body = lp_cursor_span(lp_cursor_bytes(&c, length - 2u));
-		if (kind == 8 && length == 10 && !c.bad) {
-			*value = lp_cursor_u32(&body);
+		if (kind == wanted && length == wanted_length && !c.bad) {
+			*out = body;
 			return true;
 		}
 	}
 	return false;
+}
+
+bool lp_native_timestamp(const struct lp_segment *s, uint32_t *value)
+{
+	struct lp_cursor body;
+	uint32_t word;
+
+	/* As nearly everybody lays it out (RFC 7323 appendix A): NOP, NOP, timestamp. */
+	if (s->options_len == 12 && !memcmp(s->options, "\1\1\x8\xa", 4)) {
+		memcpy(&word, s->options + 4, 4);
+		*value = ntohl(word);
+		return true;
+	}
+	if (!find_option(s, TIMESTAMP, 10, &body))
+		return false;
+	*value = lp_cursor_u32(&body);
+	return true;
+}
+
+bool lp_native_is_signed(const struct lp_segment *s)
+{
+	struct lp_cursor body;
+
+	return find_option(s, SIGNATURE, 18, &body);
 }
 
 void lp_native_start_half(struct lp_half *h, uint32_t next)
@@ -51,10 +72,21 @@ void lp_native_start_half(struct lp_half *h, uint32_t next)
 }
 
 /* What the SYN of one side says; whatever was believed of it before is forgotten. */
-static void take_syn(struct lp_reasm *r, struct lp_half *h, const struct lp_segment *s)
+static void take_syn(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+		     const struct lp_segment *s)
 {
+	struct lp_half *h = &f->half[side];
+	unsigned shift = side == LP_A2B ? 0 : 4, scale = 0, bit = 1U << side;
+	struct lp_cursor body;
 	uint32_t value;
 
+	if (find_option(s, SCALE, 3, &body)) {
+		scale = lp_cursor_u8(&body);
+		if (scale > 14) /* RFC 7323 section 2.3 */
+			scale = 14;
+	}
+	f->scale = (uint8_t)((f->scale & ~(15U << shift)) | scale << shift);
+	f->md5 = (f->md5 & ~bit & 3) | (lp_native_is_signed(s) ? bit & 3 : 0);
 	lp_native_drop_queue(r, h);
 	h->flags = LP_HALF_SEEN | LP_HALF_SYN;
 	if (lp_native_timestamp(s, &value))
@@ -72,6 +104,7 @@ static void begin(struct lp_reasm *r, struct lp_flow *f, bool first_is_swapped,
 	*f = (struct lp_flow){ .key = f->key, .tag = f->tag, .self = f->self,
 			       .family = f->family, .state = LP_FLOW_HALF,
 			       .swap = first_is_swapped, .first_number = s->number,
+			       .scale = 0xff, .md5 = 3,
 			       .first_ns = s->ts_ns, .last = lp_native_second(r) };
 	f->half[0].csum = csum[turned];
 	f->half[1].csum = csum[!turned];
@@ -169,7 +202,7 @@ enum lp_err lp_native_syn_ack(struct lp_reasm *r, struct lp_flow *f, enum lp_sid
 		o = &f->half[LP_A2B];
 	} else if (f->state == LP_FLOW_LIVE) {
 		if (!(h->flags & LP_HALF_KNOWN)) {
-			take_syn(r, h, s);
+			take_syn(r, f, side, s);
 		} else if (is_own_syn(h, s)) {
 			r->stats.duplicate++;
 		} else {
@@ -179,13 +212,16 @@ enum lp_err lp_native_syn_ack(struct lp_reasm *r, struct lp_flow *f, enum lp_sid
 		r->stats.processed++;
 		return LP_OK;
 	}
-	take_syn(r, h, s);
+	take_syn(r, f, side, s);
 	/* The server knows which of the client's SYNs it answers. */
 	if (!(o->flags & LP_HALF_KNOWN) || lp_seq_before(s->ack, o->next) ||
 	    lp_seq_before(o->end, s->ack)) {
 		lp_native_drop_queue(r, o);
 		lp_native_start_half(o, s->ack);
 	} else {
+		/* Data of the SYN that it does not acknowledge was not taken. */
+		if (s->ack == o->next)
+			lp_native_drop_queue(r, o);
 		o->acked = s->ack;
 	}
 	return syn_data(r, f, side, s);
@@ -204,11 +240,11 @@ enum lp_err lp_native_syn(struct lp_reasm *r, struct lp_flow *f, enum lp_side si
 	}
 	/* Another try with another ISN, or a simultaneous open. */
 	if (f->state == LP_FLOW_HALF && !(h->flags & f->half[!side].flags & LP_HALF_SYN)) {
-		take_syn(r, h, s);
+		take_syn(r, f, side, s);
 		return syn_data(r, f, side, s);
 	}
 	f->pending = s->seq;
-	f->pending_side = (uint8_t)(side + 1);
+	f->pending_side = (side + 1U) & 3;
 	f->pending_ts = lp_native_timestamp(s, &value);
 	r->stats.processed++;
 	return LP_OK;

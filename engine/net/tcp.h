@@ -93,6 +93,8 @@ void lp_reasm_config_default(struct lp_reasm_config *config);
 	X(bad_rst)           /* RST outside what is acceptable */                \
 	X(old_timestamp)     /* PAWS */                                          \
 	X(out_of_window)     /* impossible sequence number */                    \
+	X(no_ack)            /* no ACK flag: no endpoint takes it */             \
+	X(bad_md5)           /* signed, and the SYN was not: no endpoint takes it */ \
 	X(memcap)            /* no room in the out-of-order memory */            \
 	X(nids_unsupported)  /* what libnids cannot take */
 
@@ -104,7 +106,8 @@ void lp_reasm_config_default(struct lp_reasm_config *config);
 	X(csum_offload)      /* accepted with a bare pseudo-header sum */        \
 	X(duplicate)         /* segments with nothing new in them */             \
 	X(out_of_order)      /* segments that waited */                          \
-	X(conflicts)         /* overlaps with other bytes */                     \
+	X(conflicts)         /* overlaps, retransmissions too, with other bytes */ \
+	X(urgent_ahead)      /* urgent pointers beyond their segment: the byte stays in */ \
 	X(gaps)                                                                  \
 	X(gap_bytes)                                                             \
 	X(snaplen_cut)       /* segments cut by the snap length */               \

@@ -104,6 +104,7 @@ static void native_free(struct lp_reasm *r)
 		lp_native_drop_queue(r, &f->half[0]);
 		lp_native_drop_queue(r, &f->half[1]);
 	}
+	lp_recent_clear(&r->recent);
 	lp_age_clear(&r->age);
 	lp_flow_table_clear(&r->table);
 	free(r);
@@ -123,6 +124,7 @@ static enum lp_err native_init(struct lp_reasm **out, const struct lp_reasm_conf
 	r->pool.overlap = config->overlap;
 	r->pool.random = config->seed.k0 ^ config->seed.k1;
 	if (lp_flow_table_init(&r->table, config->max_flows, &config->seed) ||
+	    lp_recent_init(&r->recent, &config->seed) ||
 	    lp_age_init(&r->age, &r->table, config)) {
 		native_free(r);
 		return LP_E_NOMEM;

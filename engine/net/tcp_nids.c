@@ -127,7 +127,7 @@ static void heed(struct lp_reasm *r, struct lp_flow *f, struct lp_half *h, enum 
 	} else if (f->idle == f->stream.idle) {
 		return;
 	}
-	f->idle = f->stream.idle;
+	f->idle = f->stream.idle & 3U;
 	skipped = f->half[0].flags & f->half[1].flags & LP_HALF_SKIP;
 	lp_age_drop(&r->age, f);
 	lp_age_add(&r->age, f, skipped ? LP_AGE_SKIPPED : LP_AGE_LIVE);

@@ -162,10 +162,16 @@ static int print_losses(struct lp_sink *out, const struct lp_host *host,
 	uint64_t kernel = counter(s, "capture.kernel_drop");
 	uint64_t interface = counter(s, "capture.if_drop");
 	uint64_t gaps = counter(s, "tcp.gaps");
+	uint64_t conflicts = counter(s, "tcp.conflicts");
 
 	if (gaps && lp_sink_print(out, "%llu gap%s in the streams, %llu bytes not captured\n",
 				  (ull)gaps, gaps == 1 ? "" : "s",
 				  (ull)counter(s, "tcp.gap_bytes")))
+		return -1;
+	if (conflicts &&
+	    lp_sink_print(out, "%llu overlap%s of segments with different bytes: what the "
+			       "receiver took is a guess\n",
+			  (ull)conflicts, conflicts == 1 ? "" : "s"))
 		return -1;
 	if (kernel || interface) {
 		if (lp_sink_print(out, "packets lost before limpid saw them: %llu by the kernel, "

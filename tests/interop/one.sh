@@ -417,5 +417,18 @@ t_suricata() {
 	servers_stop
 }
 
+# What a sender may do to fool a listener: the kernel as the receiver says what is right.
+t_evasion() {
+	local v
+
+	[ -e /dev/net/tun ] || { mkdir -p /dev/net && mknod /dev/net/tun c 10 200; } 2>/dev/null
+	for v in 4 6; do
+		mkdir "$WORK/IPv$v"
+		want "interop evasion: the kernel agrees (IPv$v)" "$HELPERS/evade" kernel "$WORK/IPv$v" $v >"$WORK/log"
+		[ ! -s "$WORK/log" ] || cat "$WORK/log"
+	done
+	EVADE=$HELPERS/evade tests/golden/evasion.sh "$WORK/IPv4" "$WORK/IPv6"
+}
+
 if declare -F "t_$1" >/dev/null; then "t_$1"; else fail "interop: no test $1"; fi
 exit 0

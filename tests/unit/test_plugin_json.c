@@ -214,13 +214,36 @@ START_TEST(fifo_gets_each_line_when_live)
 }
 END_TEST
 
+START_TEST(stats_at_the_end)
+{
+	static const struct lp_counter counters[] = {
+		{ "drop.arp", 3 }, { "tcp.gaps", 1 }, { "drop.bad_csum", 4 }, { "tcp.flows", 2 },
+	};
+	const struct lp_summary summary = { sizeof summary, counters, 4, 77, 0, 0, 0 };
+	char *got;
+
+	ck_assert_int_eq(help_plugin_open(&h, "out", "stats=on"), 0);
+	ck_assert_int_eq(help_plugin_close(&h, &summary), 0);
+	got = help_plugin_read(&h, "out", NULL);
+	ck_assert_str_eq(got, "{\"event_type\":\"stats\",\"stats\":{"
+			      "\"drop\":{\"arp\":3,\"bad_csum\":4},"
+			      "\"tcp\":{\"gaps\":1,\"flows\":2},\"read\":77}}\n");
+	free(got);
+	ck_assert_int_eq(help_plugin_open(&h, "out", "stats=off"), 0);
+	ck_assert_int_eq(help_plugin_close(&h, &summary), 0);
+	got = help_plugin_read(&h, "out", NULL);
+	ck_assert_str_eq(got, "");
+	free(got);
+}
+END_TEST
+
 START_TEST(faults)
 {
 	ck_assert_int_eq(help_plugin_open(&h, NULL, NULL), -1);
 	ck_assert_str_eq(h.log, "needs a file: json:FILE, or json:- for standard output\n");
 	h.log[0] = '\0';
 	ck_assert_int_eq(help_plugin_open(&h, "out", "x=y"), -1);
-	ck_assert_str_eq(h.log, "unknown option x (json has none)\n");
+	ck_assert_str_eq(h.log, "unknown option x=y (json has stats=on|off)\n");
 	h.log[0] = '\0';
 	ck_assert_int_eq(help_plugin_open(&h, "/dev/full", NULL), 0);
 	help_flow_begin(&f, &h, 4, 1);
@@ -245,6 +268,7 @@ Suite *suite_plugin_json(void)
 	tcase_add_test(t, hostile_names_stay_one_line_of_json);
 	tcase_add_test(t, file_is_truncated);
 	tcase_add_test(t, fifo_gets_each_line_when_live);
+	tcase_add_test(t, stats_at_the_end);
 	tcase_add_test(t, faults);
 	suite_add_tcase(suite, t);
 	return suite;

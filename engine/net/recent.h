@@ -1,0 +1,33 @@
+/* lp_recent: what was handed on lately, so that a retransmission with other bytes is noticed.
+ * Bytes that are out are gone; of the last 65,536 segments a hash stays. Segments that are
+ * sent again as they were, or several in one, can be compared; other pieces cannot.
+ * Owner: the reassembler. A megabyte. No errors but LP_E_NOMEM from init. */
+#ifndef LP_NET_RECENT_H
+#define LP_NET_RECENT_H
+
+#include "base/cursor.h"
+#include "base/hash.h"
+
+struct lp_recent_entry {
+	uint32_t stream; /* number of the flow, times two, plus the side */
+	uint32_t seq;
+	uint32_t n;      /* 0: nothing here */
+	uint32_t hash;
+};
+
+struct lp_recent {
+	struct lp_recent_entry *entries;
+	struct lp_hash_seed seed;
+};
+
+LP_MUST enum lp_err lp_recent_init(struct lp_recent *r, const struct lp_hash_seed *seed);
+void lp_recent_clear(struct lp_recent *r);
+
+/* n bytes at seq of this stream are handed on. */
+void lp_recent_put(struct lp_recent *r, uint32_t stream, uint32_t seq, const uint8_t *p, uint32_t n);
+
+/* Whether n bytes at seq, all of which were handed on before, are known to be others now. */
+bool lp_recent_differs(const struct lp_recent *r, uint32_t stream, uint32_t seq, const uint8_t *p,
+		       uint32_t n);
+
+#endif
