@@ -15,10 +15,14 @@
 
 enum { LP_WARDEN_NAME = 256, LP_WARDEN_INPUT = 1024, LP_WARDEN_SEED = 64, LP_WARDEN_QUEUE = 1024 };
 
+/* lp_warden_key.kind of a file of ticket keys: bits is how many it holds, and ids are
+ * counted by themselves. */
+enum { LP_WARDEN_TICKETS = 64 };
+
 /* What the warden says of a key: its public identity. */
 struct lp_warden_key {
 	uint32_t id;
-	uint32_t kind;             /* enum lp_key_kind of crypto/keyfile.h */
+	uint32_t kind;             /* enum lp_key_kind of crypto/keyfile.h, or the above */
 	uint32_t bits;             /* length of the modulus, or of the curve's field; PSK: 0 */
 	uint8_t spki_sha256[32];   /* PSK: SHA-256 of the identity */
 	char name[LP_WARDEN_NAME]; /* file name as given or found, escaped */
