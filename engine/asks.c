@@ -1,6 +1,7 @@
 #include "asks.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 
@@ -76,13 +77,13 @@ static void release(struct lp_asks *a, uint32_t i)
 	a->pending--;
 }
 
-static void answer(struct lp_asks *a, uint32_t i, const uint8_t *secret, size_t n, bool overload)
+static void answer(struct lp_asks *a, uint32_t i, const struct lp_answer *ans)
 {
 	void *asker = a->slot[i].asker;
 
 	release(a, i);
 	if (asker)
-		a->cb(asker, secret, n, overload);
+		a->cb(asker, ans);
 }
 
 static uint32_t pop_unsent(struct lp_asks *a)
@@ -126,8 +127,21 @@ static void shed_old(struct lp_asks *a)
 	       (a->unsent > LIVE_QUEUE ||
 		now - a->slot[a->first].since > MAX_WAIT_S * LP_NS_PER_S)) {
 		a->shed++;
-		answer(a, pop_unsent(a), NULL, 0, true);
+		answer(a, pop_unsent(a), NULL);
 	}
+}
+
+static struct lp_ask *copy_of(const struct lp_ask *ask)
+{
+	struct lp_ask *copy = malloc(sizeof *copy + ask->ticket.n);
+
+	if (!copy)
+		return NULL;
+	*copy = *ask;
+	copy->ticket.p = (const uint8_t *)(copy + 1);
+	if (ask->ticket.n)
+		memcpy(copy + 1, ask->ticket.p, ask->ticket.n);
+	return copy;
 }
 
 enum lp_err lp_asks_put(struct lp_asks *a, struct lp_ask *ask, void *asker)
@@ -149,12 +163,11 @@ enum lp_err lp_asks_put(struct lp_asks *a, struct lp_ask *ask, void *asker)
 	if (!err)
 		return LP_OK;
 	if (err == LP_E_LIMIT)
-		s->ask = malloc(sizeof *ask);
+		s->ask = copy_of(ask);
 	if (!s->ask) {
 		release(a, i);
 		return err == LP_E_LIMIT ? LP_E_NOMEM : err;
 	}
-	*s->ask = *ask;
 	*(a->last == NONE ? &a->first : &a->slot[a->last].next) = i;
 	a->last = i;
 	a->unsent++;
@@ -176,19 +189,17 @@ static void take(void *user, const struct lp_answer *ans)
 	/* The warden answers what was asked, once; the client has checked that. */
 	if (ans->id >= a->size || !a->slot[i].used || a->slot[i].ask)
 		return;
-	if (ans->code == LP_ANSWER_DONE)
-		answer(a, i, ans->secret, ans->secret_len, false);
-	else
-		answer(a, i, NULL, 0, ans->code == LP_ANSWER_BUSY);
+	answer(a, i, ans);
 }
 
 enum lp_err lp_asks_poll(struct lp_asks *a, int timeout_ms, lp_asks_answer *cb)
 {
 	enum lp_err err;
 
-	if (!a->pending)
-		return LP_OK;
 	a->cb = cb;
+	/* Even then the warden may have something to say. */
+	if (!a->pending)
+		return lp_warden_poll(a->warden, 0, take, a);
 	shed_old(a);
 	err = send_more(a);
 	if (!err)

@@ -13,19 +13,20 @@
 
 struct lp_asks;
 
-/* secret NULL: shed, nobody will answer. */
-typedef void lp_asks_answer(void *asker, const uint8_t *secret, size_t n, bool overload);
+/* answer NULL: shed, nobody will answer. */
+typedef void lp_asks_answer(void *asker, const struct lp_answer *answer);
 
 LP_MUST enum lp_err lp_asks_new(struct lp_asks **out, struct lp_warden *warden, bool live);
 void lp_asks_free(struct lp_asks *a);
 
-/* asker gets the answer. ask->id is filled in here. */
+/* asker gets the answer. ask->id is filled in here; what it points to is copied. */
 LP_MUST enum lp_err lp_asks_put(struct lp_asks *a, struct lp_ask *ask, void *asker);
 
 /* The asker is gone: its answer is for nobody. */
 void lp_asks_forget(struct lp_asks *a, const void *asker);
 
-/* Takes in answers, waiting at most timeout_ms for the first (-1: for ever).
+/* Takes in answers, waiting at most timeout_ms for the first (-1: for ever) if there are
+ * any to come, and whatever else the warden says.
  * LP_E_IO: the warden is gone. */
 LP_MUST enum lp_err lp_asks_poll(struct lp_asks *a, int timeout_ms, lp_asks_answer *cb);
 

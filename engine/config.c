@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "secrets/keylog.h"
+#include "warden/warden.h"
 #include "secrets/sessions.h"
 
 enum kind { FLAG, TEXT, LIST, NUMBER, BYTES, PORTS };
@@ -26,6 +27,8 @@ static const struct option options[] = {
 	{ "read", LIST, AT(read), 0, 0, NULL },
 	{ "key", LIST, AT(key), 0, 0, NULL },
 	{ "psk", LIST, AT(psk), 0, 0, NULL },
+	{ "ticket-key", LIST, AT(ticket_key), 0, 0, NULL },
+	{ "ticket-key-life", NUMBER, AT(ticket_key_life_s), 1, 8640000, NULL },
 	{ "key-log", LIST, AT(key_log), 0, 0, NULL },
 	{ "output", LIST, AT(output), 0, 0, NULL },
 	{ "interface", TEXT, AT(interface), 0, 0, NULL },
@@ -85,6 +88,7 @@ struct lp_config *lp_config_new(void)
 		return NULL;
 	c->promiscuous = true;
 	c->key_wait_s = LP_KEY_WAIT_AUTO;
+	c->ticket_key_life_s = LP_WARDEN_TICKET_LIFE_S;
 	c->max_key_log = LP_KEYLOG_DEFAULT;
 	c->session_life_s = LP_SESSIONS_LIFETIME_S;
 	c->max_sessions = LP_SESSIONS_MAX;

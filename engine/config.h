@@ -26,6 +26,7 @@ struct lp_config {
 	struct lp_list read;      /* capture files */
 	struct lp_list key;       /* private key files and directories */
 	struct lp_list psk;       /* files of pre-shared keys */
+	struct lp_list ticket_key; /* files and directories of ticket keys, haproxy:SOCKET */
 	struct lp_list key_log;   /* SSLKEYLOGFILE files */
 	struct lp_list output;    /* output specifications */
 	char *interface;
@@ -44,6 +45,7 @@ struct lp_config {
 	bool promiscuous;
 	uint64_t buffer_bytes, snaplen, packets; /* live capture; packets: stop after so many */
 	uint64_t warden_threads, warden_delay_ms;
+	uint64_t ticket_key_life_s; /* of a ticket key that its file has no more */
 	uint64_t key_wait_s;      /* LP_KEY_WAIT_AUTO: as it fits what is read */
 	uint64_t max_key_log;     /* secrets */
 	uint64_t max_sessions, max_session_bytes, session_life_s;

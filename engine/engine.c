@@ -15,6 +15,18 @@ static bool is(const char *value, const char *name)
 	return value && !strcmp(value, name);
 }
 
+/* A capture that somebody is still writing to us. */
+static bool is_piped(const struct lp_config *c)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < c->read.n; i++)
+		if (!(is(c->read.item[i], "-") ? fstat(0, &st) : stat(c->read.item[i], &st)) &&
+		    !S_ISREG(st.st_mode))
+			return true;
+	return false;
+}
+
 static void read_limits(struct lp_engine *e, const struct lp_config *c)
 {
 	struct lp_reasm_config *r = &e->reasm_config;
@@ -50,53 +62,29 @@ static void read_limits(struct lp_engine *e, const struct lp_config *c)
 	e->max_held = c->max_held;
 	e->max_kept = c->max_kept;
 	e->live = c->interface != NULL;
+	e->follow = e->live || is_piped(c);
+	e->tickets_given = c->ticket_key.n > 0;
 	e->cleartext = c->cleartext;
-}
-
-/* A capture that somebody is still writing to us. */
-static bool is_piped(const struct lp_config *c)
-{
-	struct stat st;
-
-	for (size_t i = 0; i < c->read.n; i++)
-		if (!(is(c->read.item[i], "-") ? fstat(0, &st) : stat(c->read.item[i], &st)) &&
-		    !S_ISREG(st.st_mode))
-			return true;
-	return false;
 }
 
 static enum lp_err open_key_logs(struct lp_engine *e, const struct lp_config *c, char *why)
 {
-	bool follow = e->live || is_piped(c);
 	uint64_t wait = c->key_wait_s == LP_KEY_WAIT_AUTO ? 2 : c->key_wait_s;
 
-	if (follow && c->key_log.n)
+	if (e->follow && (c->key_log.n || c->ticket_key.n))
 		e->key_wait_ns = wait * 1000000000ULL;
-	return lp_keylogs_new(&e->keylogs, c, &e->seed, follow, why);
+	return lp_keylogs_new(&e->keylogs, c, &e->seed, e->follow, why);
 }
 
-static enum lp_err start_warden(struct lp_engine *e, const struct lp_config *c, char *why)
+/* Makes candidates of the warden's keys that are not among them yet. */
+static enum lp_err add_keys(struct lp_engine *e)
 {
-	const struct lp_warden_config wc = {
-		.helper = c->helper,
-		.key_paths = (const char *const *)c->key.item,
-		.key_paths_n = c->key.n,
-		.psk_paths = (const char *const *)c->psk.item,
-		.psk_paths_n = c->psk.n,
-		.passphrase_file = c->passphrase_file,
-		.strict_key_modes = c->strict_key_modes,
-		.crypto = c->crypto ? c->crypto : "auto",
-		.threads = (unsigned)c->warden_threads,
-		.delay_ms = (unsigned)c->warden_delay_ms,
-	};
-	enum lp_err err = lp_warden_start(&e->warden, &wc, why);
-	const struct lp_warden_key *keys;
+	enum lp_err err = LP_OK;
 	size_t n;
+	const struct lp_warden_key *keys = lp_warden_keys(e->warden, &n);
 
-	if (err)
-		return err;
-	keys = lp_warden_keys(e->warden, &n);
-	for (size_t i = 0; i < n && !err; i++) {
+	for (; e->keys < n && !err; e->keys++) {
+		const size_t i = e->keys;
 		struct lp_candidate key = {
 			.id = keys[i].id,
 			.kind = (enum lp_key_kind)keys[i].kind,
@@ -107,6 +95,40 @@ static enum lp_err start_warden(struct lp_engine *e, const struct lp_config *c, 
 		memcpy(key.spki_sha256, keys[i].spki_sha256, 32);
 		err = lp_candidates_add(e->candidates, &key);
 	}
+	return err;
+}
+
+enum lp_err lp_engine_reloaded(struct lp_engine *e)
+{
+	if (lp_warden_reloads(e->warden) == e->reloads)
+		return LP_OK;
+	e->reloads = lp_warden_reloads(e->warden);
+	return add_keys(e);
+}
+
+static enum lp_err start_warden(struct lp_engine *e, const struct lp_config *c, char *why)
+{
+	const struct lp_warden_config wc = {
+		.helper = c->helper,
+		.key_paths = (const char *const *)c->key.item,
+		.key_paths_n = c->key.n,
+		.psk_paths = (const char *const *)c->psk.item,
+		.psk_paths_n = c->psk.n,
+		.ticket_paths = (const char *const *)c->ticket_key.item,
+		.ticket_paths_n = c->ticket_key.n,
+		.ticket_life_s = (unsigned)c->ticket_key_life_s,
+		.follow = e->follow,
+		.passphrase_file = c->passphrase_file,
+		.strict_key_modes = c->strict_key_modes,
+		.crypto = c->crypto ? c->crypto : "auto",
+		.threads = (unsigned)c->warden_threads,
+		.delay_ms = (unsigned)c->warden_delay_ms,
+	};
+	enum lp_err err = lp_warden_start(&e->warden, &wc, why);
+
+	if (err)
+		return err;
+	err = add_keys(e);
 	if (!err)
 		err = lp_asks_new(&e->asks, e->warden, e->live);
 	return err;
@@ -258,6 +280,8 @@ void lp_engine_captured(struct lp_engine *e, uint64_t kernel_drop, uint64_t if_d
 void lp_engine_rotate(struct lp_engine *e)
 {
 	lp_outputs_rotate(e->outputs);
+	if (e->follow)
+		lp_warden_reload(e->warden);
 }
 
 int lp_engine_failed(const struct lp_engine *e)

@@ -42,6 +42,10 @@ struct lp_engine {
 	bool live;
 	bool cleartext;
 	bool finished;
+	bool tickets_given;          /* -t: ticket keys are there or may come */
+	bool follow;                 /* keys may come while we run */
+	uint64_t reloads;            /* of the warden that were taken in */
+	size_t keys;                 /* … and keys that are candidates */
 	char why[LP_WHY];
 };
 
@@ -62,11 +66,24 @@ struct lp_late {
 	uint64_t mono_ns, packet_ns; /* until when; packet_ns 0: does not count */
 	bool waiting;
 	bool over;
+	bool ticket;                 /* a ticket key may come, too */
+	uint64_t reloads;            /* … since that many lp_warden_reloads() */
 	struct lp_logged_ids ids;
 };
 
 /* What was told about the last question. */
 enum lp_tried { LP_TRIED_NONE, LP_TRIED_LOG, LP_TRIED_OTHER };
+
+/* The question to the warden for the ticket that a session is resumed by. */
+enum lp_ticket_state {
+	LP_TICKET_NONE,    /* not asked */
+	LP_TICKET_ASKED,   /* asked, nobody waits for the answer yet */
+	LP_TICKET_AWAITED,
+	LP_TICKET_OPEN,    /* its secret is there */
+	LP_TICKET_USED,    /* … and was told to the session */
+	LP_TICKET_REFUSED, /* no key opens it */
+	LP_TICKET_SHED,    /* nobody had time for it */
+};
 
 /* A TCP connection that is, or may become, of interest. */
 struct lp_tracked {
@@ -83,6 +100,11 @@ struct lp_tracked {
 	const char *key_kind;       /* where the last secret was from: "rsa-key", "key-log", … */
 	const char *key_name;       /* … the key's file, or NULL */
 	struct lp_tracked *next_lookup;
+	uint8_t *ticket_secret;     /* secret memory */
+	uint32_t ticket_file;
+	uint16_t ticket_version, ticket_suite; /* as the server chose them */
+	uint8_t ticket;             /* enum lp_ticket_state */
+	bool missed;                /* … and the session cache has not got it */
 	uint32_t attempt;           /* of the last question */
 	uint16_t logged, others;    /* candidates from key logs and elsewhere that were tried */
 	uint8_t tried;              /* enum lp_tried: of the last question */
@@ -103,6 +125,7 @@ struct lp_worker {
 	struct lp_tls_env env;
 	struct lp_late *late, *late_last; /* by deadline */
 	uint64_t late_seen;               /* secrets of the key log when last looked at */
+	uint64_t late_reloads;            /* … and reloads of keys */
 	struct lp_segment segments[64];
 	size_t segments_n;
 	uint64_t last_number, last_ns, second;
@@ -110,8 +133,11 @@ struct lp_worker {
 	uint64_t no_tls, empty, with_tls; /* flows */
 };
 
-/* worker.c: an answer for a flow; secret NULL: none. */
-void lp_worker_answer(void *flow, const uint8_t *secret, size_t n, bool overload);
+/* engine.c: what the warden has told anew. */
+LP_MUST enum lp_err lp_engine_reloaded(struct lp_engine *e);
+
+/* worker.c: an answer for a flow; NULL: none will come. */
+void lp_worker_answer(void *flow, const struct lp_answer *answer);
 /* The question that was to be answered later is to be asked again. */
 void lp_worker_again(struct lp_tracked *f);
 /* The capture ended for this worker. */
@@ -149,6 +175,19 @@ bool lp_wanted_logged(struct lp_engine *e, const struct lp_logged_ids *ids, bool
  * with an ephemeral key and a pre-shared one it may be what the key exchange gave. */
 bool lp_wanted_premaster(struct lp_engine *e, const struct lp_handshake *hs,
 			 struct lp_keylog_secret *out);
+
+/* tickets.c: asks the warden to open the ticket, if that may help and was not done. */
+void lp_tickets_ask(struct lp_tracked *f, const struct lp_question *q);
+/* The same, and what became of it. */
+enum lp_reply lp_tickets_reply(struct lp_tracked *f, const struct lp_question *q,
+			       struct lp_no_secret *no);
+/* Says that nobody knows what is in the ticket. */
+enum lp_reply lp_tickets_unknown(struct lp_tracked *f, const struct lp_handshake *hs,
+				 struct lp_no_secret *no);
+/* True: the answer was for a ticket. */
+bool lp_tickets_answer(struct lp_tracked *f, const struct lp_answer *answer);
+/* Nobody needs it any more. */
+void lp_tickets_forget(struct lp_tracked *f);
 
 /* late.c */
 enum { LP_LATE_POLL_MS = 5 };

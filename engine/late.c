@@ -45,11 +45,16 @@ bool lp_late_wait(struct lp_tracked *f, const struct lp_logged_ids *ids,
 	f->late = l;
 	l->flow = f;
 	l->ids = *ids;
-	l->over = !e->key_wait_ns || e->finished;
+	l->ticket = f->ticket == LP_TICKET_REFUSED;
+	l->reloads = e->reloads;
+	l->over = !e->key_wait_ns || e->finished ||
+		  !(l->ticket || lp_keylogs_followed(e->keylogs));
 	if (l->over)
 		return false;
-	l->mono_ns = lp_clock_mono() + e->key_wait_ns;
-	l->packet_ns = e->live ? 0 : when->released_ns + e->key_wait_ns;
+	if (!l->mono_ns) { /* else it is that of a wait that a wrong key has interrupted */
+		l->mono_ns = lp_clock_mono() + e->key_wait_ns;
+		l->packet_ns = e->live ? 0 : when->released_ns + e->key_wait_ns;
+	}
 	enter(l);
 	lp_order_wait(e->order, &f->waiter, when);
 	return true;
@@ -87,11 +92,12 @@ static bool is_over(const struct lp_late *l, uint64_t now_ns)
 void lp_late_poll(struct lp_worker *w, bool all)
 {
 	uint64_t secrets = lp_keylog_stats(lp_keylogs_store(w->engine->keylogs))->secrets;
-	bool more = secrets != w->late_seen;
+	bool more = secrets != w->late_seen || w->engine->reloads != w->late_reloads;
 	uint64_t now = w->late ? lp_clock_mono() : 0;
 	struct lp_late *last = w->late_last, *next;
 
 	w->late_seen = secrets;
+	w->late_reloads = w->engine->reloads;
 	for (struct lp_late *l = w->late; l; l = next) {
 		bool end = all || is_over(l, now);
 		bool done = l == last;
@@ -99,6 +105,13 @@ void lp_late_poll(struct lp_worker *w, bool all)
 		if (!end && !more)
 			break; /* those behind it wait longer */
 		next = done ? NULL : l->next;
+		if (!end && l->ticket && l->reloads != w->engine->reloads) {
+			/* Once more, and if it was another key that came, on until the end. */
+			l->flow->ticket = LP_TICKET_NONE;
+			leave(l);
+			lp_worker_again(l->flow);
+			continue;
+		}
 		if (!end && !came(l))
 			continue;
 		leave(l);

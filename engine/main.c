@@ -20,6 +20,7 @@
 #include "capture/capture.h"
 #include "config.h"
 #include "tls/verdict.h"
+#include "warden/haproxy.h"
 #include "warden/warden.h"
 
 enum { STATUS_OK = 0, STATUS_ERROR = 1, STATUS_INPUT = 2 };
@@ -35,6 +36,8 @@ static const char usage[] =
 	"  -i IFACE      sniff a device\n"
 	"  -k PATH       server private key, or a directory of them; may repeat\n"
 	"  -p FILE       file with the passphrase of encrypted keys\n"
+	"  -t PATH       session ticket keys as nginx, Apache, HAProxy and others keep them: a\n"
+	"                file, a directory, or haproxy:SOCKET; may repeat\n"
 	"  --psk FILE    pre-shared keys, a line each: identity:hex; may repeat\n"
 	"  -l FILE       key log (SSLKEYLOGFILE format); may repeat; live, its growth counts\n"
 	"  -w FILE       write a decrypted capture (as -o pcap:FILE)\n"
@@ -83,7 +86,7 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-static const char short_options[] = "r:i:k:p:l:w:do:qnc:s:B:Z:hV";
+static const char short_options[] = "r:i:k:p:l:t:w:do:qnc:s:B:Z:hV";
 
 /* What a run needs beside the configuration. */
 struct run {
@@ -179,7 +182,7 @@ static int short_option(struct run *run, int c, const char *word)
 		const char *name;
 	} config[] = {
 		{ 'r', "read" }, { 'i', "interface" }, { 'k', "key" }, { 'p', "passphrase-file" },
-		{ 'l', "key-log" },
+		{ 'l', "key-log" }, { 't', "ticket-key" },
 		{ 'o', "output" }, { 'd', "print-data" }, { 'q', "quiet" }, { 'c', "packets" },
 		{ 's', "snaplen" }, { 'Z', "user" },
 	};
@@ -478,6 +481,8 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && !strcmp(argv[1], LP_WARDEN_ARG))
 		return lp_warden_main(atoi(argv[2]));
+	if (argc == 3 && !strcmp(argv[1], LP_HAPROXY_ARG))
+		return lp_haproxy_main(atoi(argv[2]));
 	if (!lp_secret_harden_process())
 		lp_log("memory for secrets could not be locked (ulimit -l)");
 	run.config = lp_config_new();

@@ -28,10 +28,6 @@ static enum lp_reply no_resumption(const struct lp_handshake *hs, struct lp_no_s
 {
 	char id[2 * 32 + 1];
 
-	if (hs->facts.resumed == LP_RESUMED_TICKET)
-		return lp_wanted_never(no, LP_REASON_TICKET_UNKNOWN,
-			     "the session was resumed from a ticket of %zu bytes, and what is in it "
-			     "is not known", hs->ticket.n);
 	return lp_wanted_never(no, LP_REASON_SESSION_UNKNOWN,
 		     "the session was resumed as %s, and the handshake that made it is not known",
 		     lp_text_hex(id, hs->server_sid, hs->server_sid_len));
@@ -70,16 +66,23 @@ static enum lp_reply look_up(struct lp_tracked *f, const struct lp_question *q,
 {
 	struct lp_worker *w = f->worker;
 	struct lp_tracked **at = &w->lookups;
-	bool final = f->looked || f->others || !w->env.waiting;
+	bool final = f->looked || f->missed || f->others || !w->env.waiting;
+	enum lp_reply reply;
 
 	f->looked = false;
-	if (resumed_secret(f, q->hs, q->when, f->others, q->now))
+	if (resumed_secret(f, q->hs, q->when, f->others, q->now)) {
+		lp_tickets_forget(f);
 		return LP_REPLY_NOW;
-	if (final) {
-		if (!f->others)
-			lp_sessions_missed(w->engine->sessions);
-		return no_resumption(q->hs, no);
 	}
+	if (final) {
+		f->missed = true;
+		reply = q->hs->facts.resumed == LP_RESUMED_TICKET ? lp_tickets_reply(f, q, no)
+								  : no_resumption(q->hs, no);
+		if (reply == LP_REPLY_NEVER && !f->others)
+			lp_sessions_missed(w->engine->sessions);
+		return reply;
+	}
+	lp_tickets_ask(f, q);
 	/* A handshake before this place may still be on its way to the cache: a miss
 	 * is final only when nobody waits at an earlier place. */
 	f->next_lookup = NULL;
@@ -300,8 +303,10 @@ void lp_wanted_proven(void *flow, const struct lp_handshake *hs, char *name, siz
 	struct lp_tracked *f = flow;
 	(void)hs;
 	lp_late_free(f);
-	if (f->key_name)
+	if (f->key_name && f->ticket != LP_TICKET_USED)
 		lp_exchange_proven(f);
 	snprintf(name, size, "%s%s%s", f->key_kind, f->key_name ? " " : "",
 		 f->key_name ? f->key_name : "");
+	lp_tickets_forget(f);
+	f->missed = false;
 }

@@ -80,6 +80,7 @@ static void flow_free(struct lp_tracked *f)
 	lp_order_done(f->worker->engine->order, &f->waiter);
 	if (f->asked)
 		lp_asks_forget(f->worker->engine->asks, f);
+	lp_tickets_forget(f);
 	lp_late_free(f);
 	lp_stage_clear_all(&f->stage);
 	free(f);
@@ -181,6 +182,7 @@ static void on_end(void *owner, struct lp_snapshot *facts, struct lp_result *res
 	if (result->pub.verdict == LP_OPAQUE && lp_late_came(f))
 		add_note(result, LP_NOTE_KEY_TOO_LATE);
 	lp_late_free(f);
+	lp_tickets_forget(f);
 	put(owner, &event, when, false);
 }
 
@@ -404,19 +406,24 @@ static const struct lp_reasm_cb reasm_cb = {
 
 /* ---- answers ---- */
 
-void lp_worker_answer(void *flow, const uint8_t *secret, size_t n, bool overload)
+void lp_worker_answer(void *flow, const struct lp_answer *answer)
 {
+	bool overload = !answer || answer->code == LP_ANSWER_BUSY;
+	bool done = answer && answer->code == LP_ANSWER_DONE;
 	struct lp_no_secret no = {
 		.reason = overload ? LP_REASON_RSA_OVERLOAD : LP_REASON_NO_KEY,
 		.detail = "the warden gave no answer",
 	};
 	struct lp_tracked *f = flow;
 
-	if (!secret && !overload)
+	if (lp_tickets_answer(f, answer))
+		return;
+	if (!done && !overload)
 		lp_exchange_refused(f, &no);
 	f->asked = false;
 	lp_order_done(f->worker->engine->order, &f->waiter);
-	if (lp_stage_answer(&f->stage, secret, n, &no)) {
+	if (lp_stage_answer(&f->stage, done ? answer->secret : NULL, done ? answer->secret_len : 0,
+			    &no)) {
 		end_flow(f);
 		return;
 	}
@@ -585,9 +592,13 @@ int lp_worker_poll(struct lp_worker *w, int timeout_ms)
 	lp_late_poll(w, false);
 	if (w->late && (timeout_ms < 0 || timeout_ms > LP_LATE_POLL_MS))
 		timeout_ms = LP_LATE_POLL_MS;
-	if (!err && lp_asks_pending(e->asks))
+	bool pending = lp_asks_pending(e->asks) > 0;
+
+	if (!err && (pending || e->follow))
 		err = lp_asks_poll(e->asks, timeout_ms, lp_worker_answer);
-	else if (w->late && timeout_ms)
+	if (!err)
+		err = lp_engine_reloaded(e);
+	if (!pending && w->late && timeout_ms)
 		(void)poll(NULL, 0, timeout_ms);
 	if (err)
 		w->env.fault = err;

@@ -169,20 +169,26 @@
 	  "ssl_session_cache off; Apache: SSLSessionCache none).\n")                            \
 	X(TICKET_UNKNOWN, "ticket-unknown", OPAQUE, true,                                       \
 	  "resumes an earlier session by a ticket",                                             \
-	  "Start the capture before the session that it resumes, or give limpid a log of the "  \
-	  "session's secrets with -l.",                                                         \
+	  "Give limpid the server's session ticket key with -t, or start the capture before the " \
+	  "session that it resumes, or give it a log of the session's secrets with -l.",        \
 	  "This connection has no key exchange of its own. The client presented a session\n"    \
 	  "ticket, which holds the secret of an earlier connection, encrypted by the\n"         \
 	  "server for itself; the server's private key took no part in it. limpid remembers\n"  \
-	  "the tickets that it saw being issued in the connections that it opened; this one\n"  \
-	  "is not among them. This release does not read ticket keys.\n"                        \
+	  "the tickets that it saw being issued in the connections that it opened, and opens\n" \
+	  "others with the server's ticket key; here it could do neither.\n"                    \
 	  "\n"                                                                                  \
 	  "Evidence: the client sent a ticket, and the server went on to ChangeCipherSpec\n"    \
-	  "without a certificate or key exchange.\n"                                            \
+	  "without a certificate or key exchange. Most servers begin a ticket with the name\n"  \
+	  "of its key, which is also how the key file begins.\n"                                \
 	  "\n"                                                                                  \
-	  "What to do: capture from before the first connection of that client; or give\n"      \
-	  "limpid a key log (-l); or, for the time of the analysis, turn tickets off on the\n"  \
-	  "server (nginx: ssl_session_tickets off; Apache: SSLSessionTickets off).\n")          \
+	  "What to do: give the file with -t that the server reads its ticket keys from\n"      \
+	  "(nginx: ssl_session_ticket_key; Apache: SSLSessionTicketKeyFile; HAProxy:\n"         \
+	  "tls-ticket-keys, or haproxy:SOCKET if keys are set while it runs; lighttpd:\n"       \
+	  "ssl.stek-file; stunnel: ticketKeySecret and ticketMacSecret). A server that has\n"   \
+	  "no such file makes up a key at each start and never writes it down: configure one,\n" \
+	  "or capture from before the first connection of that client; or give limpid a key\n"  \
+	  "log (-l); or, for the time of the analysis, turn tickets off on the server\n"        \
+	  "(nginx: ssl_session_tickets off; Apache: SSLSessionTickets off).\n")                 \
 	X(START_NOT_CAPTURED, "start-not-captured", OPAQUE, true,                               \
 	  "the connection was already open when the capture began",                             \
 	  "Start the capture before the connection, or make the client connect again.",         \

@@ -13,26 +13,36 @@
 #include "base/log.h"
 #include "warden/keyring.h"
 #include "warden/message.h"
+#include "warden/ticketring.h"
 
 enum { WHY = LP_CHILD_WHY };
 
-/* What comes in while running; secret memory. A KEYS datagram would not fit and
- * does not belong there. */
+/* What comes in while running; secret memory. */
 struct inbox {
-	uint8_t datagram[LP_MESSAGE_LINE_ROOM];
+	uint8_t datagram[LP_MESSAGE_MAX];
 	struct lp_message message;
+};
+
+/* Keys as they were told. The table does not move when more come: others point into it. */
+struct table {
+	struct lp_warden_key *key;
+	size_t n, max;
+	size_t heard; /* of the list that is being told */
 };
 
 struct lp_warden {
 	struct lp_child child;
 	bool dead;
-	struct lp_warden_key *keys;
-	size_t keys_n;
+	struct table keys, tickets;
 	uint32_t skipped;
+	uint64_t reloads;
 	size_t pending;
 	struct lp_buf out; /* questions that the socket had no room for: length ‖ datagram */
+	uint8_t *bytes;    /* the question that is being written */
 	struct inbox *in;
 };
+
+enum { LENGTH = 3 };
 
 /* The one line about a warden that is gone or talks nonsense. */
 static enum lp_err die(struct lp_warden *w)
@@ -64,13 +74,29 @@ static enum lp_err configure(struct lp_warden *w, const struct lp_warden_config 
 	const char *crypto = config->crypto ? config->crypto : "auto";
 	const char *passphrase = config->passphrase_file ? config->passphrase_file : "";
 	const struct lp_message_options options = {
-		config->strict_key_modes, config->threads, config->delay_ms,
-		lp_span_of(crypto, strlen(crypto)), lp_span_of(passphrase, strlen(passphrase))
+		.strict_key_modes = config->strict_key_modes,
+		.follow = config->follow,
+		.ticket_life_s = config->ticket_life_s ? config->ticket_life_s
+						       : LP_WARDEN_TICKET_LIFE_S,
+		.threads = config->threads,
+		.delay_ms = config->delay_ms,
+		.crypto = lp_span_of(crypto, strlen(crypto)),
+		.passphrase_file = lp_span_of(passphrase, strlen(passphrase)),
+	};
+	const struct {
+		enum lp_message_type type;
+		const char *const *path;
+		size_t n;
+	} paths[] = {
+		{ LP_MESSAGE_PATH, config->key_paths, config->key_paths_n },
+		{ LP_MESSAGE_PSKS, config->psk_paths, config->psk_paths_n },
+		{ LP_MESSAGE_TICKETS, config->ticket_paths, config->ticket_paths_n },
 	};
 	uint8_t datagram[LP_MESSAGE_OPTIONS_ROOM];
 	size_t n = lp_message_write_options(datagram, sizeof datagram, &options);
 
-	if (config->key_paths_n + config->psk_paths_n > LP_MESSAGE_PATHS_MAX) {
+	if (config->key_paths_n + config->psk_paths_n + config->ticket_paths_n >
+	    LP_MESSAGE_PATHS_MAX) {
 		snprintf(why, WHY, "more than %d key files and directories", LP_MESSAGE_PATHS_MAX);
 		return LP_E_ARG;
 	}
@@ -81,41 +107,52 @@ static enum lp_err configure(struct lp_warden *w, const struct lp_warden_config 
 	}
 	if (!send_now(w, datagram, n))
 		return LP_OK;
-	for (size_t i = 0; i < config->key_paths_n + config->psk_paths_n; i++) {
-		bool psk = i >= config->key_paths_n;
-
-		n = lp_message_write_path(datagram, sizeof datagram,
-					  psk ? LP_MESSAGE_PSKS : LP_MESSAGE_PATH,
-					  psk ? config->psk_paths[i - config->key_paths_n]
-					      : config->key_paths[i]);
-		if (!n) {
-			snprintf(why, WHY, "the name of a key file is empty or too long");
-			return LP_E_ARG;
+	for (size_t k = 0; k < sizeof paths / sizeof *paths; k++) {
+		for (size_t i = 0; i < paths[k].n; i++) {
+			n = lp_message_write_path(datagram, sizeof datagram, paths[k].type,
+						  paths[k].path[i]);
+			if (!n) {
+				snprintf(why, WHY, "the name of a key file is empty or too long");
+				return LP_E_ARG;
+			}
+			if (!send_now(w, datagram, n))
+				return LP_OK;
 		}
-		if (!send_now(w, datagram, n))
-			return LP_OK;
 	}
 	(void)send_now(w, datagram, lp_message_write_go(datagram, sizeof datagram));
 	return LP_OK;
 }
 
+static enum lp_err take_key(struct table *t, const struct lp_warden_key *key)
+{
+	if (key->id != t->heard || t->heard == t->max)
+		return LP_E_FORMAT;
+	if (!t->key)
+		t->key = calloc(t->max, sizeof *t->key);
+	if (!t->key)
+		return LP_E_NOMEM;
+	t->heard++;
+	/* One that is known may only hold more or less than before. */
+	if (key->id < t->n) {
+		t->key[key->id].bits = key->bits;
+		return LP_OK;
+	}
+	t->key[t->n++] = *key;
+	return LP_OK;
+}
+
+/* LP_OK: that was the last of them. LP_MORE. */
 static enum lp_err take_keys(struct lp_warden *w, struct lp_message_keys *keys)
 {
 	struct lp_warden_key key;
+	enum lp_err err = LP_OK;
 
-	while (lp_message_next_key(keys, &key) == LP_OK) {
-		if (w->keys_n == LP_KEYRING_MAX || key.id != w->keys_n)
-			return LP_E_FORMAT;
-		if ((w->keys_n & (w->keys_n - 1)) == 0) { /* full at each power of two */
-			size_t room = w->keys_n ? 2 * w->keys_n : 1;
-			void *p = realloc(w->keys, room * sizeof *w->keys);
-
-			if (!p)
-				return LP_E_NOMEM;
-			w->keys = p;
-		}
-		w->keys[w->keys_n++] = key;
-	}
+	while (!err && lp_message_next_key(keys, &key) == LP_OK)
+		err = take_key(key.kind == LP_WARDEN_TICKETS ? &w->tickets : &w->keys, &key);
+	if (err || !keys->last)
+		return err ? err : LP_MORE;
+	w->keys.heard = 0;
+	w->tickets.heard = 0;
 	w->skipped = keys->skipped;
 	return LP_OK;
 }
@@ -139,9 +176,9 @@ static enum lp_err heed(struct lp_warden *w, struct lp_message *m, char *why)
 		return m->fault;
 	case LP_MESSAGE_KEYS:
 		err = take_keys(w, &m->keys);
-		if (err)
+		if (err < 0)
 			break;
-		return m->keys.last ? LP_OK : LP_MORE;
+		return err;
 	default:
 		err = LP_E_FORMAT;
 		break;
@@ -192,9 +229,12 @@ enum lp_err lp_warden_start(struct lp_warden **out, const struct lp_warden_confi
 	if (!w)
 		return LP_E_NOMEM;
 	w->child = LP_CHILD_NONE;
-	lp_buf_init(&w->out, (size_t)LP_WARDEN_QUEUE * (LP_MESSAGE_ASK_ROOM + 2));
+	lp_buf_init(&w->out, (size_t)LP_WARDEN_QUEUE * (LP_MESSAGE_ASK_ROOM + LENGTH));
+	w->keys.max = LP_KEYRING_MAX;
+	w->tickets.max = LP_TICKETRING_FILES;
+	w->bytes = malloc(LENGTH + LP_MESSAGE_MAX);
 	w->in = lp_secret_alloc(sizeof *w->in);
-	if (!w->in)
+	if (!w->in || !w->bytes)
 		goto out;
 	err = lp_child_start(&w->child, config->helper, LP_WARDEN_ARG, "the key process", why);
 	if (!err)
@@ -213,8 +253,19 @@ out:
 
 const struct lp_warden_key *lp_warden_keys(const struct lp_warden *w, size_t *n)
 {
-	*n = w->keys_n;
-	return w->keys;
+	*n = w->keys.n;
+	return w->keys.key;
+}
+
+const struct lp_warden_key *lp_warden_tickets(const struct lp_warden *w, size_t *n)
+{
+	*n = w->tickets.n;
+	return w->tickets.key;
+}
+
+uint64_t lp_warden_reloads(const struct lp_warden *w)
+{
+	return w->reloads;
 }
 
 uint32_t lp_warden_skipped(const struct lp_warden *w)
@@ -259,18 +310,27 @@ static enum lp_err flush(struct lp_warden *w)
 
 	while (!err && lp_buf_len(&w->out)) {
 		struct lp_cursor c = lp_cursor_span(lp_buf_span(&w->out));
-		lp_span datagram = lp_cursor_vec16(&c);
+		lp_span datagram = lp_cursor_vec24(&c);
 
 		err = try_send(w, datagram.p, datagram.n);
 		if (!err)
-			lp_buf_consume(&w->out, datagram.n + 2);
+			lp_buf_consume(&w->out, datagram.n + LENGTH);
 	}
 	return err;
 }
 
+/* The datagram of n bytes that was written behind the room for its length. */
+static enum lp_err queue(struct lp_warden *w, size_t n)
+{
+	enum lp_err err = lp_buf_len(&w->out) ? LP_MORE : try_send(w, w->bytes + LENGTH, n);
+
+	for (size_t i = 0; i < LENGTH; i++)
+		w->bytes[i] = (uint8_t)(n >> (8 * (LENGTH - 1 - i)));
+	return err == LP_MORE ? lp_buf_append(&w->out, w->bytes, n + LENGTH) : err;
+}
+
 enum lp_err lp_warden_ask(struct lp_warden *w, const struct lp_ask *ask)
 {
-	uint8_t bytes[2 + LP_MESSAGE_ASK_ROOM];
 	size_t n;
 	enum lp_err err;
 
@@ -278,17 +338,39 @@ enum lp_err lp_warden_ask(struct lp_warden *w, const struct lp_ask *ask)
 		return LP_E_IO;
 	if (w->pending == LP_WARDEN_QUEUE)
 		return LP_E_LIMIT;
-	n = lp_message_write_ask(bytes + 2, LP_MESSAGE_ASK_ROOM, ask);
+	n = lp_message_write_ask(w->bytes + LENGTH, LP_MESSAGE_MAX, ask);
 	if (!n)
 		return LP_E_ARG;
-	bytes[0] = (uint8_t)(n >> 8);
-	bytes[1] = (uint8_t)n;
-	err = lp_buf_len(&w->out) ? LP_MORE : try_send(w, bytes + 2, n);
-	if (err == LP_MORE)
-		err = lp_buf_append(&w->out, bytes, n + 2);
+	err = queue(w, n);
 	if (!err)
 		w->pending++;
 	return err;
+}
+
+void lp_warden_reload(struct lp_warden *w)
+{
+	/* A warden that is gone shows at the next poll, and one that has its hands full
+	 * with questions looks at its files by itself. */
+	if (!w->dead)
+		(void)queue(w, lp_message_write_reload(w->bytes + LENGTH, LP_MESSAGE_MAX));
+}
+
+/* What the warden says unasked. */
+static enum lp_err overhear(struct lp_warden *w, struct lp_message *m)
+{
+	enum lp_err err;
+
+	switch (m->type) {
+	case LP_MESSAGE_LOG:
+		log_line(m->text);
+		return LP_OK;
+	case LP_MESSAGE_KEYS:
+		err = take_keys(w, &m->keys);
+		w->reloads += err == LP_OK;
+		return err < 0 ? die(w) : LP_OK;
+	default:
+		return die(w);
+	}
 }
 
 /* One message, if there is one. LP_MORE: there is none. *heard counts answers. */
@@ -303,15 +385,14 @@ static enum lp_err receive(struct lp_warden *w, lp_warden_answer *cb, void *user
 	if (n <= 0 || (size_t)n > sizeof in->datagram ||
 	    lp_message_read(&in->message, lp_span_of(in->datagram, (size_t)n)))
 		return die(w);
+	if (in->message.type != LP_MESSAGE_ANSWER || !w->pending)
+		return overhear(w, &in->message);
 	lp_wipe(in->datagram, (size_t)n);
-	if (in->message.type == LP_MESSAGE_ANSWER && w->pending) {
-		w->pending--;
-		++*heard;
-		cb(user, &in->message.answer);
-		lp_wipe(&in->message.answer, sizeof in->message.answer);
-		return LP_OK;
-	}
-	return die(w);
+	w->pending--;
+	++*heard;
+	cb(user, &in->message.answer);
+	lp_wipe(&in->message.answer, sizeof in->message.answer);
+	return LP_OK;
 }
 
 enum lp_err lp_warden_poll(struct lp_warden *w, int timeout_ms, lp_warden_answer *cb, void *user)
@@ -358,6 +439,8 @@ void lp_warden_stop(struct lp_warden *w)
 	lp_child_stop(&w->child, LP_CHILD_STOP_MS);
 	lp_secret_free(w->in, sizeof *w->in);
 	lp_buf_clear(&w->out);
-	free(w->keys);
+	free(w->keys.key);
+	free(w->tickets.key);
+	free(w->bytes);
 	free(w);
 }

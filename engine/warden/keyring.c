@@ -226,23 +226,15 @@ static enum lp_err load_fault(struct lp_keyring *r, enum lp_err err, struct file
 	return fault(r, err, "%s: %s", f->name, why);
 }
 
-static enum lp_err grow(struct lp_keyring *r)
+/* At once for as many as there may be: threads read the keys while more come, so the
+ * tables must not move. What is not used costs no memory. */
+static enum lp_err make_room(struct lp_keyring *r)
 {
-	size_t room = r->room ? 2 * r->room : 16;
-	struct lp_keyring_key *keys;
-	struct lp_warden_key *faces;
-
-	/* The structs hold pointers to secrets, no secrets: realloc may copy them. */
-	keys = realloc(r->keys, room * sizeof *keys);
-	if (!keys)
-		return LP_E_NOMEM;
-	r->keys = keys;
-	faces = realloc(r->faces, room * sizeof *faces);
-	if (!faces)
-		return LP_E_NOMEM;
-	r->faces = faces;
-	r->room = room;
-	return LP_OK;
+	if (!r->keys)
+		r->keys = calloc(LP_KEYRING_MAX, sizeof *r->keys);
+	if (!r->faces)
+		r->faces = calloc(LP_KEYRING_MAX, sizeof *r->faces);
+	return r->keys && r->faces ? LP_OK : LP_E_NOMEM;
 }
 
 static bool same_secret(const struct lp_secret *a, const struct lp_secret *b)
@@ -285,8 +277,7 @@ enum lp_err lp_keyring_add(struct lp_keyring *r, struct lp_key *key, const char 
 		err = fault(r, LP_E_LIMIT, "more than %d keys", LP_KEYRING_MAX);
 		goto out;
 	}
-	if (r->n == r->room)
-		err = grow(r);
+	err = make_room(r);
 	if (!err)
 		err = set_seed(r, &k);
 	if (err) {
@@ -297,7 +288,8 @@ enum lp_err lp_keyring_add(struct lp_keyring *r, struct lp_key *key, const char 
 	*face = (struct lp_warden_key){ (uint32_t)r->n, k.key.kind, k.key.bits, { 0 }, { 0 } };
 	memcpy(face->spki_sha256, k.key.spki_sha256, sizeof face->spki_sha256);
 	snprintf(face->name, sizeof face->name, "%s", name);
-	r->keys[r->n++] = k;
+	r->keys[r->n] = k;
+	r->n++; /* now the others see it */
 	return LP_OK;
 out:
 	lp_key_clear(&k.key);
@@ -399,6 +391,16 @@ enum lp_err lp_keyring_psks(struct lp_keyring *r, const char *path)
 }
 
 /* ---- directories ---- */
+
+enum lp_err lp_keyring_load_fd(struct lp_keyring *r, int fd, const char *shown)
+{
+	struct file f;
+	enum lp_err err;
+
+	snprintf(f.name, sizeof f.name, "%s", shown);
+	err = load_file(r, fd, &f);
+	return err && !is_grave(err) && f.no_key ? LP_EOF : err;
+}
 
 struct names {
 	char **at;

@@ -35,8 +35,7 @@ struct lp_keyring_key {
 struct lp_keyring {
 	struct lp_keyring_key *keys;
 	struct lp_warden_key *faces;      /* what the engine is told of each */
-	size_t n;
-	size_t room;
+	_Atomic size_t n;                 /* grows while others read */
 	size_t usable;                    /* files with a key, twice or not */
 	uint32_t skipped;                 /* files in directories that were no keys */
 	bool strict_modes;
@@ -61,6 +60,9 @@ LP_MUST enum lp_err lp_keyring_psks(struct lp_keyring *r, const char *path);
 
 /* Loads what path names. Faults leave a line in why. */
 LP_MUST enum lp_err lp_keyring_load(struct lp_keyring *r, const char *path);
+
+/* Loads one file; takes fd; shown: its name, escaped. LP_EOF: it is no key. */
+LP_MUST enum lp_err lp_keyring_load_fd(struct lp_keyring *r, int fd, const char *shown);
 
 /* Takes over key (always: it is empty afterwards) under the given escaped name.
  * LP_E_LIMIT beyond LP_KEYRING_MAX. */

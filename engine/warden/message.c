@@ -77,7 +77,12 @@ static bool ask_is_sound(const struct lp_ask *ask)
 	if (ask->op < LP_ASK_RSA || ask->op > LP_ASK_TICKET || ask->prf > LP_MD5_SHA1 ||
 	    ask->seed_len > LP_WARDEN_SEED || ask->input_len > LP_WARDEN_INPUT)
 		return false;
-	if (ask->op == LP_ASK_DH || ask->op == LP_ASK_TICKET)
+	if (ask->op == LP_ASK_TICKET)
+		return !ask->seed_len && !ask->input_len && ask->ticket.n &&
+		       ask->ticket.n <= LP_WARDEN_TICKET;
+	if (ask->ticket.n || ask->time_s)
+		return false;
+	if (ask->op == LP_ASK_DH)
 		return true;
 	if (ask->version < 0x0300 || ask->version > 0x0303)
 		return false;
@@ -95,14 +100,17 @@ static bool ask_is_sound(const struct lp_ask *ask)
 static enum lp_err read_options(struct lp_message_options *o, struct lp_cursor *c)
 {
 	uint16_t protocol = lp_cursor_u16(c);
-	uint8_t strict = lp_cursor_u8(c);
+	uint8_t strict = lp_cursor_u8(c), follow;
 
 	o->threads = lp_cursor_u32(c);
 	o->delay_ms = lp_cursor_u32(c);
 	o->crypto = lp_cursor_vec16(c);
 	o->passphrase_file = lp_cursor_vec16(c);
+	follow = lp_cursor_u8(c);
+	o->ticket_life_s = lp_cursor_u32(c);
 	o->strict_key_modes = strict != 0;
-	if (protocol != LP_MESSAGE_PROTOCOL || strict > 1 || o->crypto.n > LP_MESSAGE_NAME_MAX ||
+	o->follow = follow != 0;
+	if (protocol != LP_MESSAGE_PROTOCOL || strict > 1 || follow > 1 || o->crypto.n > LP_MESSAGE_NAME_MAX ||
 	    !is_line(o->crypto) || !is_path(o->passphrase_file))
 		return LP_E_FORMAT;
 	return LP_OK;
@@ -132,17 +140,27 @@ static enum lp_err read_ask(struct lp_ask *ask, struct lp_cursor *c)
 	if (input.n)
 		memcpy(ask->input, input.p, input.n);
 	ask->psk = lp_cursor_u32(c);
+	ask->time_s = lp_cursor_u64(c);
+	ask->ticket = lp_cursor_vec16(c);
 	return ask_is_sound(ask) ? LP_OK : LP_E_FORMAT;
 }
 
 static enum lp_err read_answer(struct lp_answer *a, struct lp_cursor *c)
 {
-	uint8_t code;
+	uint8_t code, loose;
 	lp_span secret;
 
 	a->id = lp_cursor_u64(c);
 	code = lp_cursor_u8(c);
 	secret = lp_cursor_vec8(c);
+	a->version = lp_cursor_u16(c);
+	a->suite = lp_cursor_u16(c);
+	a->ems = (int8_t)lp_cursor_u8(c);
+	loose = lp_cursor_u8(c);
+	a->key = lp_cursor_u32(c);
+	a->loose = loose != 0;
+	if (a->ems < -1 || a->ems > 1 || loose > 1)
+		return LP_E_FORMAT;
 	if (code > LP_ANSWER_BUSY || secret.n > sizeof a->secret ||
 	    (code == LP_ANSWER_DONE) != (secret.n != 0))
 		return LP_E_FORMAT;
@@ -220,9 +238,11 @@ static enum lp_err read_body(struct lp_message *m, struct lp_cursor *c)
 		return read_options(&m->options, c);
 	case LP_MESSAGE_PATH:
 	case LP_MESSAGE_PSKS:
+	case LP_MESSAGE_TICKETS:
 		m->text = lp_cursor_vec16(c);
 		return m->text.n && is_path(m->text) ? LP_OK : LP_E_FORMAT;
 	case LP_MESSAGE_GO:
+	case LP_MESSAGE_RELOAD:
 		return LP_OK;
 	case LP_MESSAGE_ASK:
 		return read_ask(&m->ask, c);
@@ -260,6 +280,8 @@ size_t lp_message_write_options(uint8_t *out, size_t room, const struct lp_messa
 	put_be(&to, o->delay_ms, 4);
 	put_vec16(&to, o->crypto.p, o->crypto.n, LP_MESSAGE_NAME_MAX);
 	put_vec16(&to, o->passphrase_file.p, o->passphrase_file.n, LP_MESSAGE_PATH_MAX);
+	put_be(&to, o->follow, 1);
+	put_be(&to, o->ticket_life_s, 4);
 	return is_line(o->crypto) && is_path(o->passphrase_file) ? end(&to) : 0;
 }
 
@@ -275,6 +297,13 @@ size_t lp_message_write_path(uint8_t *out, size_t room, enum lp_message_type typ
 size_t lp_message_write_go(uint8_t *out, size_t room)
 {
 	struct out to = begin(out, room, LP_MESSAGE_GO);
+
+	return end(&to);
+}
+
+size_t lp_message_write_reload(uint8_t *out, size_t room)
+{
+	struct out to = begin(out, room, LP_MESSAGE_RELOAD);
 
 	return end(&to);
 }
@@ -296,6 +325,8 @@ size_t lp_message_write_ask(uint8_t *out, size_t room, const struct lp_ask *ask)
 	put(&to, ask->seed, ask->seed_len);
 	put_vec16(&to, ask->input, ask->input_len, LP_WARDEN_INPUT);
 	put_be(&to, ask->psk, 4);
+	put_be(&to, ask->time_s, 8);
+	put_vec16(&to, ask->ticket.p, ask->ticket.n, LP_WARDEN_TICKET);
 	return end(&to);
 }
 
@@ -332,6 +363,11 @@ size_t lp_message_write_answer(uint8_t *out, size_t room, const struct lp_answer
 	put_be(&to, answer->code, 1);
 	put_be(&to, answer->secret_len, 1);
 	put(&to, answer->secret, answer->secret_len);
+	put_be(&to, answer->version, 2);
+	put_be(&to, answer->suite, 2);
+	put_be(&to, (uint8_t)answer->ems, 1);
+	put_be(&to, answer->loose, 1);
+	put_be(&to, answer->key, 4);
 	return end(&to);
 }
 

@@ -5,9 +5,11 @@
  * so is malformed, and either end stops talking: there is no second guess in a
  * protocol whose two ends are one program.
  *
- *   engine → warden   OPTIONS once, PATH for each -k, PSKS for each --psk, GO; then ASK, any number
+ *   engine → warden   OPTIONS once, PATH for each -k, PSKS for each --psk, TICKETS for each -t,
+ *                     GO; then ASK and RELOAD, any number
  *   warden → engine   LOG any number, then FAULT (and the end) or KEYS, as many
- *                     datagrams as it takes; then ANSWER, one for each ASK
+ *                     datagrams as it takes; then ANSWER, one for each ASK; LOG and
+ *                     all KEYS again when keys were read anew
  *
  * Owner: nobody; writers fill the caller's bytes, readers borrow from the
  * datagram. A writer returns the datagram's length, 0 if the fields do not fit
@@ -18,15 +20,15 @@
 #include "warden/warden.h"
 
 enum {
-	LP_MESSAGE_PROTOCOL = 2,      /* both ends must have the same */
+	LP_MESSAGE_PROTOCOL = 3,      /* both ends must have the same */
 	LP_MESSAGE_MAX = 70 * 1024,   /* no datagram is longer */
 	LP_MESSAGE_PATHS_MAX = 1024,  /* paths in a configuration */
 	LP_MESSAGE_PATH_MAX = 4095,   /* PATH_MAX without its NUL */
 	LP_MESSAGE_NAME_MAX = 32,     /* name of a crypto provider */
 	LP_MESSAGE_TEXT_MAX = 511,    /* a LOG or FAULT line */
 	LP_MESSAGE_LINE_ROOM = 520,   /* room for either */
-	LP_MESSAGE_ASK_ROOM = 1152,
-	LP_MESSAGE_ANSWER_ROOM = 80,
+	LP_MESSAGE_ASK_ROOM = 1152,   /* but of TICKET, which takes up to LP_MESSAGE_MAX */
+	LP_MESSAGE_ANSWER_ROOM = 96,
 	LP_MESSAGE_OPTIONS_ROOM = LP_MESSAGE_PATH_MAX + LP_MESSAGE_NAME_MAX + 32,
 };
 
@@ -35,7 +37,9 @@ enum lp_message_type {
 	LP_MESSAGE_PATH,
 	LP_MESSAGE_GO,
 	LP_MESSAGE_ASK,
-	LP_MESSAGE_PSKS, /* path of a file of pre-shared keys */
+	LP_MESSAGE_PSKS,    /* path of a file of pre-shared keys */
+	LP_MESSAGE_TICKETS, /* what -t names */
+	LP_MESSAGE_RELOAD,
 	LP_MESSAGE_LOG = 65,
 	LP_MESSAGE_FAULT,
 	LP_MESSAGE_KEYS,
@@ -44,6 +48,8 @@ enum lp_message_type {
 
 struct lp_message_options {
 	bool strict_key_modes;
+	bool follow;
+	uint32_t ticket_life_s;
 	uint32_t threads;
 	uint32_t delay_ms;
 	lp_span crypto;            /* without NUL */
@@ -60,7 +66,7 @@ struct lp_message_keys {
 struct lp_message {
 	enum lp_message_type type;
 	enum lp_err fault;                  /* FAULT */
-	lp_span text;                       /* PATH, PSKS, LOG, FAULT; without NUL */
+	lp_span text;                       /* PATH, PSKS, TICKETS, LOG, FAULT; without NUL */
 	struct lp_message_options options;
 	struct lp_message_keys keys;
 	struct lp_ask ask;
@@ -75,10 +81,11 @@ LP_MUST enum lp_err lp_message_read(struct lp_message *m, lp_span datagram);
 LP_MUST enum lp_err lp_message_next_key(struct lp_message_keys *keys, struct lp_warden_key *out);
 
 size_t lp_message_write_options(uint8_t *out, size_t room, const struct lp_message_options *o);
-/* type: PATH or PSKS. */
+/* type: PATH, PSKS or TICKETS. */
 size_t lp_message_write_path(uint8_t *out, size_t room, enum lp_message_type type,
 			     const char *path);
 size_t lp_message_write_go(uint8_t *out, size_t room);
+size_t lp_message_write_reload(uint8_t *out, size_t room);
 size_t lp_message_write_ask(uint8_t *out, size_t room, const struct lp_ask *ask);
 size_t lp_message_write_log(uint8_t *out, size_t room, const char *text);
 size_t lp_message_write_fault(uint8_t *out, size_t room, enum lp_err err, const char *text);

@@ -20,6 +20,7 @@
 struct job {
 	struct job *next;
 	struct lp_ask ask;
+	uint8_t ticket[]; /* what ask.ticket points to */
 };
 
 /* An answer that is held back (delay_ms); secret memory. */
@@ -36,6 +37,7 @@ struct scratch {
 	uint8_t substitute[LP_PREMASTER_SIZE];
 	uint8_t premaster[LP_PREMASTER_SIZE];
 	uint8_t combined[LP_PREMASTER_PSK_ROOM]; /* that of a PSK suite, or an ECDH secret */
+	struct lp_ticket_session session;
 	struct lp_answer answer;
 	uint8_t datagram[LP_MESSAGE_ANSWER_ROOM];
 };
@@ -49,6 +51,7 @@ struct worker {
 	struct lp_service *s;
 	pthread_t thread;
 	struct scratch *scratch;
+	uint8_t *ticket;          /* room for one that is opened, secret memory; NULL without keys */
 	struct context *contexts; /* one for each key, made when first asked for */
 	size_t open;
 	uint64_t uses;
@@ -359,6 +362,33 @@ static void answer_rsa(struct worker *w, struct job *job)
 	lp_wipe(w->scratch->premaster, sizeof w->scratch->premaster);
 }
 
+static void answer_ticket(struct worker *w, struct job *job)
+{
+	const struct lp_ask *ask = &job->ask;
+	const struct lp_ticket_try t = { w->s->config.crypto, ask->ticket, ask->time_s, w->ticket };
+	struct lp_answer *a = &w->scratch->answer;
+	struct lp_ticket_session *s = &w->scratch->session;
+	uint32_t file = 0;
+	bool loose = false;
+	enum lp_err err = LP_E_NOENT;
+
+	if (w->ticket)
+		err = lp_ticketring_open(w->s->config.tickets, (unsigned)(w - w->s->workers), &t, s,
+					 &file, &loose);
+	if (err) {
+		refuse(w, job, code_of(err));
+		return;
+	}
+	*a = (struct lp_answer){
+		.id = ask->id, .code = LP_ANSWER_DONE, .secret_len = s->secret_len,
+		.version = s->version, .suite = s->suite, .ems = s->ems, .loose = loose, .key = file,
+	};
+	memcpy(a->secret, s->secret, s->secret_len);
+	lp_wipe(s, sizeof *s);
+	free(job);
+	reply(w);
+}
+
 static void answer(struct worker *w, struct job *job)
 {
 	switch (job->ask.op) {
@@ -372,8 +402,10 @@ static void answer(struct worker *w, struct job *job)
 	case LP_ASK_ECDH:
 		answer_ecdh(w, job);
 		return;
-	case LP_ASK_DH:
 	case LP_ASK_TICKET:
+		answer_ticket(w, job);
+		return;
+	case LP_ASK_DH:
 		break;
 	}
 	refuse(w, job, LP_ANSWER_NO_KEY);
@@ -448,6 +480,7 @@ static void *run_clock(void *arg)
 	return NULL;
 }
 
+/* How many cores we may use. */
 static unsigned cores(void)
 {
 	cpu_set_t set;
@@ -464,16 +497,17 @@ static enum lp_err start_thread(pthread_t *thread, void *(*run)(void *), void *a
 static enum lp_err add_worker(struct lp_service *s)
 {
 	struct worker *w = &s->workers[s->workers_n];
-	size_t keys = s->config.ring->n;
 	enum lp_err err = LP_E_NOMEM;
 
 	w->s = s;
 	w->scratch = lp_secret_alloc(sizeof *w->scratch);
-	w->contexts = calloc(keys ? keys : 1, sizeof *w->contexts);
-	if (w->scratch && w->contexts)
+	w->contexts = calloc(LP_KEYRING_MAX, sizeof *w->contexts);
+	w->ticket = s->config.tickets ? lp_secret_alloc(LP_WARDEN_TICKET) : NULL;
+	if (w->scratch && w->contexts && (w->ticket || !s->config.tickets))
 		err = start_thread(&w->thread, work, w);
 	if (err) {
 		lp_secret_free(w->scratch, sizeof *w->scratch);
+		lp_secret_free(w->ticket, LP_WARDEN_TICKET);
 		free(w->contexts);
 		return err;
 	}
@@ -493,17 +527,22 @@ static void init_locks(struct lp_service *s)
 	pthread_condattr_destroy(&mono);
 }
 
+unsigned lp_service_threads(unsigned wanted)
+{
+	unsigned threads = wanted ? wanted : cores();
+
+	return threads < LP_SERVICE_THREADS_MAX ? threads : LP_SERVICE_THREADS_MAX;
+}
+
 enum lp_err lp_service_new(struct lp_service **out, const struct lp_service_config *config)
 {
 	struct lp_service *s = calloc(1, sizeof *s);
-	unsigned threads = config->threads ? config->threads : cores();
+	unsigned threads = lp_service_threads(config->threads);
 	enum lp_err err;
 
 	*out = NULL;
 	if (!s)
 		return LP_E_NOMEM;
-	if (threads > LP_SERVICE_THREADS_MAX)
-		threads = LP_SERVICE_THREADS_MAX;
 	s->config = *config;
 	s->last = &s->first;
 	s->held_last = &s->held;
@@ -525,7 +564,7 @@ enum lp_err lp_service_new(struct lp_service **out, const struct lp_service_conf
 
 void lp_service_ask(struct lp_service *s, const struct lp_ask *ask)
 {
-	struct job *job = malloc(sizeof *job);
+	struct job *job = malloc(sizeof *job + ask->ticket.n);
 	const struct lp_answer busy = { .id = ask->id, .code = LP_ANSWER_BUSY };
 	uint8_t datagram[LP_MESSAGE_ANSWER_ROOM];
 	bool taken = false;
@@ -534,6 +573,9 @@ void lp_service_ask(struct lp_service *s, const struct lp_ask *ask)
 	if (job && s->unanswered < LP_WARDEN_QUEUE) {
 		job->next = NULL;
 		job->ask = *ask;
+		job->ask.ticket.p = job->ticket;
+		if (ask->ticket.n)
+			memcpy(job->ticket, ask->ticket.p, ask->ticket.n);
 		*s->last = job;
 		s->last = &job->next;
 		s->unanswered++;
@@ -554,6 +596,7 @@ static void free_worker(struct worker *w)
 		w->s->config.crypto->rsa->rsa_free(w->contexts[i].rsa);
 	free(w->contexts);
 	lp_secret_free(w->scratch, sizeof *w->scratch);
+	lp_secret_free(w->ticket, LP_WARDEN_TICKET);
 }
 
 void lp_service_free(struct lp_service *s)

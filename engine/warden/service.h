@@ -7,11 +7,12 @@
  * one RSA operation.
  *
  * Owner: the warden's main thread, which alone calls these functions. The keyring
- * and the crypto set outlive it and do not change. Answers are written to fd. */
+ * and the crypto set outlive it; keys may be added while it runs. Answers are written to fd. */
 #ifndef LP_WARDEN_SERVICE_H
 #define LP_WARDEN_SERVICE_H
 
 #include "warden/keyring.h"
+#include "warden/ticketring.h"
 
 enum {
 	LP_SERVICE_THREADS_MAX = 64,
@@ -21,12 +22,16 @@ enum {
 struct lp_service_config {
 	int fd;
 	const struct lp_keyring *ring;
+	struct lp_ticketring *tickets; /* or NULL; made for lp_service_threads() threads */
 	const struct lp_crypto_set *crypto;
 	unsigned threads;  /* 0: one for each core that we may use */
 	unsigned delay_ms; /* tests: answers are held back this long */
 };
 
 struct lp_service;
+
+/* The number of threads that `wanted` comes to. */
+unsigned lp_service_threads(unsigned wanted);
 
 LP_MUST enum lp_err lp_service_new(struct lp_service **out, const struct lp_service_config *config);
 

@@ -16,8 +16,10 @@
 #include <unistd.h>
 
 #include "base/child.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "warden/message.h"
+#include "warden/reload.h"
 #include "warden/service.h"
 
 struct warden {
@@ -25,11 +27,12 @@ struct warden {
 	pid_t parent;
 	struct lp_crypto_set crypto;
 	struct lp_keyring ring;
+	struct lp_reload *reload;
 	struct lp_message_options options;
 	char crypto_name[LP_MESSAGE_NAME_MAX + 1];
 	char passphrase_file[LP_MESSAGE_PATH_MAX + 1];
 	char *paths[LP_MESSAGE_PATHS_MAX];
-	bool is_psk[LP_MESSAGE_PATHS_MAX]; /* the path is one of --psk */
+	uint8_t path_type[LP_MESSAGE_PATHS_MAX]; /* enum lp_message_type */
 	size_t paths_n;
 	bool locked;
 	uint8_t datagram[LP_MESSAGE_MAX];
@@ -83,7 +86,12 @@ static void copy_text(char *out, lp_span text)
 	out[text.n] = '\0';
 }
 
-/* OPTIONS, any number of PATH and PSKS, GO; nothing else and in that order. */
+static bool is_path(enum lp_message_type type)
+{
+	return type == LP_MESSAGE_PATH || type == LP_MESSAGE_PSKS || type == LP_MESSAGE_TICKETS;
+}
+
+/* OPTIONS, any number of paths, GO; nothing else and in that order. */
 static enum lp_err hear_configuration(struct warden *w)
 {
 	enum lp_err err = hear(w);
@@ -93,14 +101,13 @@ static enum lp_err hear_configuration(struct warden *w)
 	w->options = w->message.options;
 	copy_text(w->crypto_name, w->options.crypto);
 	copy_text(w->passphrase_file, w->options.passphrase_file);
-	while (!(err = hear(w)) &&
-	       (w->message.type == LP_MESSAGE_PATH || w->message.type == LP_MESSAGE_PSKS)) {
+	while (!(err = hear(w)) && is_path(w->message.type)) {
 		if (w->paths_n == LP_MESSAGE_PATHS_MAX)
 			return LP_E_LIMIT;
 		w->paths[w->paths_n] = strndup((const char *)w->message.text.p, w->message.text.n);
 		if (!w->paths[w->paths_n])
 			return LP_E_NOMEM;
-		w->is_psk[w->paths_n] = w->message.type == LP_MESSAGE_PSKS;
+		w->path_type[w->paths_n] = (uint8_t)w->message.type;
 		w->paths_n++;
 	}
 	if (!err && w->message.type != LP_MESSAGE_GO)
@@ -116,33 +123,55 @@ static enum lp_err load_keys(struct warden *w)
 	w->ring.strict_modes = w->options.strict_key_modes;
 	if (*w->passphrase_file)
 		err = lp_keyring_passphrases(&w->ring, w->passphrase_file);
-	for (size_t i = 0; !err && i < w->paths_n; i++)
-		err = w->is_psk[i] ? lp_keyring_psks(&w->ring, w->paths[i])
-				   : lp_keyring_load(&w->ring, w->paths[i]);
-	lp_keyring_forget(&w->ring);
+	for (size_t i = 0; !err && i < w->paths_n; i++) {
+		if (w->path_type[i] == LP_MESSAGE_PSKS)
+			err = lp_keyring_psks(&w->ring, w->paths[i]);
+		else if (w->path_type[i] == LP_MESSAGE_PATH)
+			err = lp_keyring_load(&w->ring, w->paths[i]);
+	}
+	/* Those that come later may need them. */
+	if (!w->options.follow)
+		lp_keyring_forget(&w->ring);
 	return err;
 }
 
-static bool send_keys(struct warden *w)
+/* Ticket keys, and what is needed to read keys again. A line for a fault is in why. */
+static enum lp_err load_more(struct warden *w, char why[LP_KEYRING_LINE])
 {
-	size_t at = 0, taken;
+	const struct lp_reload_config config = {
+		.fd = w->fd,
+		.ring = &w->ring,
+		.crypto = &w->crypto,
+		.threads = lp_service_threads(w->options.threads),
+		.ticket_life_ns = w->options.ticket_life_s * LP_NS_PER_S,
+		.strict_modes = w->options.strict_key_modes,
+		.follow = w->options.follow,
+	};
+	enum lp_err err = lp_reload_new(&w->reload, &config);
 
-	do {
-		const struct lp_warden_key *faces = w->ring.n ? &w->ring.faces[at] : NULL;
-		size_t n = lp_message_write_keys(w->datagram, 60000, faces, w->ring.n - at,
-						 w->ring.skipped, &taken);
-
-		if (!send_all(w, n))
-			return false;
-		at += taken;
-	} while (at < w->ring.n);
-	return true;
+	for (size_t i = 0; !err && i < w->paths_n; i++) {
+		if (w->path_type[i] == LP_MESSAGE_PATH)
+			err = lp_reload_add_keys(w->reload, w->paths[i]);
+		else if (w->path_type[i] == LP_MESSAGE_TICKETS)
+			err = lp_reload_add_tickets(w->reload, w->paths[i]);
+	}
+	if (!err)
+		err = lp_reload_hold(w->reload);
+	if (err)
+		snprintf(why, LP_KEYRING_LINE, "%s", w->reload && *lp_reload_why(w->reload)
+			 ? lp_reload_why(w->reload) : "out of memory while reading keys");
+	return err;
 }
 
 static int serve(struct warden *w)
 {
 	const struct lp_service_config config = {
-		w->fd, &w->ring, &w->crypto, w->options.threads, w->options.delay_ms
+		.fd = w->fd,
+		.ring = &w->ring,
+		.tickets = lp_reload_tickets(w->reload),
+		.crypto = &w->crypto,
+		.threads = w->options.threads,
+		.delay_ms = w->options.delay_ms,
 	};
 	struct lp_service *service;
 	enum lp_err err;
@@ -150,9 +179,17 @@ static int serve(struct warden *w)
 	err = lp_service_new(&service, &config);
 	if (err)
 		return fault(w, err, "the key process cannot start its threads");
-	err = send_keys(w) ? LP_OK : LP_EOF;
-	while (!err && !(err = hear(w)) && w->message.type == LP_MESSAGE_ASK)
-		lp_service_ask(service, &w->message.ask);
+	err = lp_reload_tell(w->reload);
+	if (!err && lp_reload_start(w->reload))
+		warn(w, "files with keys are not followed: no thread can be started for that");
+	while (!err && !(err = hear(w))) {
+		if (w->message.type == LP_MESSAGE_ASK)
+			lp_service_ask(service, &w->message.ask);
+		else if (w->message.type == LP_MESSAGE_RELOAD)
+			lp_reload_now(w->reload);
+		else
+			break;
+	}
 	/* Or a thread could wait for ever for somebody to read its answer. */
 	(void)shutdown(w->fd, SHUT_RDWR);
 	lp_service_free(service);
@@ -183,10 +220,13 @@ static int run(struct warden *w)
 	err = load_keys(w);
 	if (err)
 		return fault(w, err, w->ring.why);
-	if (!w->locked && w->ring.n)
-		warn(w, "keys may be swapped to disk: the limit of locked memory is too low");
 	/* The files are read. */
 	lp_child_close_others(w->fd);
+	err = load_more(w, line);
+	if (err)
+		return fault(w, err, line);
+	if (!w->locked && (w->ring.n || lp_reload_tickets(w->reload)))
+		warn(w, "keys may be swapped to disk: the limit of locked memory is too low");
 	return serve(w);
 }
 
@@ -209,6 +249,7 @@ int lp_warden_main(int fd)
 	w->parent = getppid();
 	w->locked = locked;
 	status = run(w);
+	lp_reload_free(w->reload);
 	lp_keyring_clear(&w->ring);
 	for (size_t i = 0; i < w->paths_n; i++)
 		free(w->paths[i]);

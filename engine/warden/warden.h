@@ -1,7 +1,7 @@
 /* The warden: the key process, and this, its client.
  *
  * The warden is a process image of its own (exec), started before the first
- * packet; it alone opens private and pre-shared keys (later ticket keys too). It
+ * packet; it alone opens private, pre-shared and ticket keys. It
  * answers with master secrets, never with raw RSA results, never with "the
  * padding was bad": for a broken premaster secret it goes on with a
  * deterministic substitute, as RFC 5246 section 7.4.7.1 has servers do.
@@ -14,6 +14,7 @@
 #include "base/secret.h"
 
 enum { LP_WARDEN_NAME = 256, LP_WARDEN_INPUT = 1024, LP_WARDEN_SEED = 64, LP_WARDEN_QUEUE = 1024 };
+enum { LP_WARDEN_TICKET = 65535, LP_WARDEN_TICKET_LIFE_S = 86400 };
 
 /* lp_warden_key.kind of a file of ticket keys: bits is how many it holds, and ids are
  * counted by themselves. */
@@ -30,12 +31,12 @@ struct lp_warden_key {
 
 enum lp_warden_op { LP_ASK_RSA = 1, LP_ASK_RSA_PSK, LP_ASK_PSK, LP_ASK_DH, LP_ASK_ECDH, LP_ASK_TICKET };
 
-/* LP_ASK_DH and LP_ASK_TICKET get NO_KEY. An ECDH input that is no point of the key's
+/* LP_ASK_DH gets NO_KEY. An ECDH input that is no point of the key's
  * curve gets NO_KEY too: anybody can see that. */
 struct lp_ask {
 	uint64_t id;               /* the asker's; comes back with the answer */
 	enum lp_warden_op op;
-	uint32_t key;              /* lp_warden_key.id (not of PSK) */
+	uint32_t key;              /* lp_warden_key.id (not of PSK and TICKET) */
 	uint32_t psk;              /* PSK, RSA_PSK: that of the pre-shared key */
 	uint16_t version;          /* negotiated protocol version, 0x0301 … 0x0303 */
 	uint16_t client_version;   /* ClientHello.client_version: expected in the premaster;
@@ -48,6 +49,9 @@ struct lp_ask {
 	                            * field; ECDH: the client's point; PSK: nothing, or the
 	                            * (EC)DH secret of DHE_PSK and ECDHE_PSK */
 	uint8_t input[LP_WARDEN_INPUT];
+	/* TICKET, which takes of the above only the version: */
+	uint64_t time_s;           /* of the packet, since 1970: GnuTLS changes keys by it */
+	lp_span ticket;            /* borrowed; at most LP_WARDEN_TICKET bytes */
 };
 
 enum lp_answer_code { LP_ANSWER_DONE, LP_ANSWER_NO_KEY, LP_ANSWER_BUSY };
@@ -57,6 +61,12 @@ struct lp_answer {
 	enum lp_answer_code code;
 	size_t secret_len;         /* DONE: 48 for a master secret */
 	uint8_t secret[64];        /* wiped by the client after the callback returned */
+	/* TICKET; else zeros */
+	uint16_t version, suite;   /* of the session in the ticket */
+	int8_t ems;                /* 1, 0; -1: the ticket does not tell */
+	bool loose;                /* the ticket is not authentic (see warden/ticket.h): use it
+	                            * only if version and suite are what the server chose */
+	uint32_t key;              /* lp_warden_key.id among those of lp_warden_tickets() */
 };
 
 struct lp_warden_config {
@@ -65,6 +75,10 @@ struct lp_warden_config {
 	size_t key_paths_n;
 	const char *const *psk_paths;  /* files of pre-shared keys, as given with --psk */
 	size_t psk_paths_n;
+	const char *const *ticket_paths; /* ticket keys, as given with -t */
+	size_t ticket_paths_n;
+	unsigned ticket_life_s;        /* of a ticket key that was taken out of use; 0: default */
+	bool follow;                   /* files change while we run, and that counts */
 	const char *passphrase_file;   /* or NULL */
 	bool strict_key_modes;         /* refuse files that others can read */
 	const char *crypto;            /* "auto", "mbedtls", "openssl" */
@@ -86,8 +100,18 @@ int lp_warden_main(int fd);
 LP_MUST enum lp_err lp_warden_start(struct lp_warden **out, const struct lp_warden_config *config,
 				    char *why);
 
-/* The keys, in a stable order; valid until stop. */
+/* The keys, in a stable order; valid until stop. While files are followed more may come:
+ * *n grows, with the number of reloads. */
 const struct lp_warden_key *lp_warden_keys(const struct lp_warden *w, size_t *n);
+
+/* The files of ticket keys, by id; as above. */
+const struct lp_warden_key *lp_warden_tickets(const struct lp_warden *w, size_t *n);
+
+/* How often the warden has told new keys since the start. */
+uint64_t lp_warden_reloads(const struct lp_warden *w);
+
+/* Has the warden look at its files now. */
+void lp_warden_reload(struct lp_warden *w);
 
 /* Files in key directories that were no keys. */
 uint32_t lp_warden_skipped(const struct lp_warden *w);
@@ -105,7 +129,7 @@ int lp_warden_fd(const struct lp_warden *w);
 
 /* Sends what is queued and hands out the answers that have come; waits at most
  * timeout_ms for the first (0: not at all, -1: for ever). The callback may ask
- * again, not poll. Returns at once when nothing is pending, and early on a signal.
+ * again, not poll. Does not wait when nothing is pending; returns early on a signal.
  * LP_E_IO if the warden is gone (a fault of the machine; one line has gone to
  * stderr). */
 typedef void lp_warden_answer(void *user, const struct lp_answer *answer);

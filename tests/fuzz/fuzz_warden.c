@@ -13,7 +13,8 @@ static size_t write_again(struct lp_message *m, uint8_t *out, size_t room)
 	char text[LP_MESSAGE_PATH_MAX + 1] = "";
 	size_t n = 0, taken;
 
-	if (m->type == LP_MESSAGE_PATH || m->type == LP_MESSAGE_PSKS || m->type == LP_MESSAGE_LOG ||
+	if (m->type == LP_MESSAGE_PATH || m->type == LP_MESSAGE_PSKS ||
+	    m->type == LP_MESSAGE_TICKETS || m->type == LP_MESSAGE_LOG ||
 	    m->type == LP_MESSAGE_FAULT)
 		memcpy(text, m->text.n ? m->text.p : (const uint8_t *)"", m->text.n);
 	switch (m->type) {
@@ -21,9 +22,12 @@ static size_t write_again(struct lp_message *m, uint8_t *out, size_t room)
 		return lp_message_write_options(out, room, &m->options);
 	case LP_MESSAGE_PATH:
 	case LP_MESSAGE_PSKS:
+	case LP_MESSAGE_TICKETS:
 		return lp_message_write_path(out, room, m->type, text);
 	case LP_MESSAGE_GO:
 		return lp_message_write_go(out, room);
+	case LP_MESSAGE_RELOAD:
+		return lp_message_write_reload(out, room);
 	case LP_MESSAGE_ASK:
 		return lp_message_write_ask(out, room, &m->ask);
 	case LP_MESSAGE_LOG:

@@ -379,7 +379,7 @@ START_TEST(what_is_not_answered)
 	ask.key = UINT32_MAX;
 	ck_assert_int_eq(ask_once(w, &ask)->code, LP_ANSWER_NO_KEY);
 	ask.key = 0;
-	for (int op = LP_ASK_RSA_PSK; op <= LP_ASK_TICKET; op++) {
+	for (int op = LP_ASK_RSA_PSK; op <= LP_ASK_ECDH; op++) {
 		ask.op = (enum lp_warden_op)op;
 		ck_assert_int_eq(ask_once(w, &ask)->code, LP_ANSWER_NO_KEY);
 	}
@@ -422,7 +422,7 @@ START_TEST(poll_waits_as_told)
 {
 	struct lp_warden_config config = { .delay_ms = 300, .threads = 1 };
 	struct lp_warden *w = start(&config);
-	struct lp_ask ask = { .op = LP_ASK_TICKET };
+	struct lp_ask ask = { .op = LP_ASK_DH };
 	struct pollfd p = { lp_warden_fd(w), POLLIN, 0 };
 	uint64_t begin = lp_clock_mono();
 
@@ -450,8 +450,8 @@ END_TEST
 /* A warden whose protocol the test speaks itself. */
 static int raw_warden(pid_t *pid, const char *const *paths, size_t n)
 {
-	const struct lp_message_options options = { false, 1, 0, lp_span_of("mbedtls", 7),
-						    { NULL, 0 } };
+	const struct lp_message_options options = { .threads = 1,
+						    .crypto = lp_span_of("mbedtls", 7) };
 	static uint8_t bytes[LP_MESSAGE_MAX];
 	int sock[2];
 	struct lp_message m;
@@ -482,8 +482,8 @@ static int raw_warden(pid_t *pid, const char *const *paths, size_t n)
 /* Allow-list: anything but a whole ASK ends it, with status 1. */
 START_TEST(anything_else_ends_it)
 {
-	struct lp_answer answer = { 1, LP_ANSWER_BUSY, 0, { 0 } };
-	struct lp_ask ask = { .op = LP_ASK_TICKET };
+	struct lp_answer answer = { .id = 1, .code = LP_ANSWER_BUSY };
+	struct lp_ask ask = { .op = LP_ASK_DH };
 	uint8_t bytes[LP_MESSAGE_ASK_ROOM];
 	size_t n = 0;
 	int status;

@@ -38,7 +38,7 @@ static bool gone(pid_t pid)
 START_TEST(killed_warden)
 {
 	struct lp_warden *w = start(&(struct lp_warden_config){ .delay_ms = 60000 });
-	struct lp_ask ask = { .op = LP_ASK_TICKET };
+	struct lp_ask ask = { .op = LP_ASK_DH };
 	pid_t pid = lp_warden_pid(w);
 
 	ck_assert_int_eq(lp_warden_ask(w, &ask), LP_OK);

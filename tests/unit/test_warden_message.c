@@ -37,7 +37,8 @@ static void check_exact(const uint8_t *p, size_t n, struct lp_message *m)
 START_TEST(questions_and_answers)
 {
 	const struct lp_ask ask = an_ask();
-	struct lp_answer answer = { 99, LP_ANSWER_DONE, 48, { 1, 2, 3 } };
+	struct lp_answer answer = { .id = 99, .code = LP_ANSWER_DONE, .secret_len = 48,
+				    .secret = { 1, 2, 3 } };
 	uint8_t bytes[LP_MESSAGE_ASK_ROOM], again[LP_MESSAGE_ASK_ROOM];
 	struct lp_message m;
 	size_t n = lp_message_write_ask(bytes, sizeof bytes, &ask);
@@ -71,9 +72,9 @@ END_TEST
 START_TEST(rooms_are_large_enough)
 {
 	struct lp_ask ask = an_ask();
-	const struct lp_answer answer = { 1, LP_ANSWER_DONE, 64, { 0 } };
+	const struct lp_answer answer = { .id = 1, .code = LP_ANSWER_DONE, .secret_len = 64 };
 	char path[LP_MESSAGE_PATH_MAX + 2], line[LP_MESSAGE_TEXT_MAX + 100];
-	struct lp_message_options o = { true, 1, 2, { NULL, 0 }, { NULL, 0 } };
+	struct lp_message_options o = { .strict_key_modes = true, .threads = 1, .delay_ms = 2 };
 	uint8_t bytes[LP_MESSAGE_OPTIONS_ROOM];
 	struct lp_message m;
 

@@ -1,0 +1,361 @@
+#define _GNU_SOURCE
+#include "warden/reload.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "warden/haproxy.h"
+#include "warden/message.h"
+#include "warden/secretfile.h"
+#include "warden/watch.h"
+
+enum { PRIVATE_KEYS, TICKET_KEYS };
+enum { SOCKETS_MAX = 64, FIRST_MS = 5000, KEYS_ROOM = 60000, SLOWER = 10 };
+enum { WAKE_LOOK = 1, WAKE_STOP = 1 << 16 }; /* added to the eventfd */
+
+struct source {
+	struct lp_haproxy *haproxy;
+	char *path;
+	uint32_t file;
+};
+
+struct lp_reload {
+	struct lp_reload_config config;
+	struct lp_watch *watch;
+	struct lp_ticketring *tickets;
+	bool has_tickets;
+	struct source socket[SOCKETS_MAX];
+	size_t sockets;
+	bool changed;              /* the engine is to be told */
+	int wake;
+	pthread_t thread;
+	bool runs;
+	char why[LP_WATCH_WHY];
+	uint8_t line[LP_MESSAGE_LINE_ROOM];
+	uint8_t keys[KEYS_ROOM];
+};
+
+static void warn(void *user, const char *line)
+{
+	struct lp_reload *r = user;
+	size_t n = lp_message_write_log(r->line, sizeof r->line, line);
+
+	/* If the engine is gone, that shows elsewhere. */
+	(void)send(r->config.fd, r->line, n, MSG_NOSIGNAL);
+}
+
+/* ---- what a file means ---- */
+
+/* Takes over the keys of f. */
+static enum lp_err use(struct lp_reload *r, const char *shown, struct lp_ticketfile *f, char *why)
+{
+	uint32_t file;
+	bool changed = false;
+	enum lp_err err = lp_ticketring_file(r->tickets, shown, &file);
+
+	if (!err)
+		err = lp_ticketring_set(r->tickets, file, f, lp_clock_mono(), &changed);
+	lp_ticketfile_clear(f);
+	if (err == LP_E_LIMIT)
+		snprintf(why, LP_WATCH_WHY, "%.300s: more than %d ticket keys in all", shown,
+			 LP_TICKETRING_MAX);
+	r->changed |= changed;
+	return err;
+}
+
+static enum lp_err use_text(struct lp_reload *r, const char *shown, lp_span bytes, char *why)
+{
+	struct lp_ticketfile f = { NULL, 0, 0 };
+	char reason[LP_TICKETFILE_WHY];
+	enum lp_err err = lp_ticketfile_read(&f, bytes, reason);
+
+	if (err)
+		snprintf(why, LP_WATCH_WHY, "%.300s: %s", shown, reason);
+	return err ? err : use(r, shown, &f, why);
+}
+
+static enum lp_err load_tickets(struct lp_reload *r, int fd, const char *shown, char *why)
+{
+	struct lp_secretfile f;
+	bool exposed;
+	enum lp_err err = lp_secretfile_read(&f, fd, shown);
+
+	if (err) {
+		snprintf(why, LP_WATCH_WHY, "%s", f.why);
+		return err;
+	}
+	exposed = lp_secretfile_exposed(&f, shown, r->config.strict_modes);
+	if (exposed && r->config.strict_modes) {
+		snprintf(why, LP_WATCH_WHY, "%s", f.why);
+		err = LP_E_ARG;
+	} else {
+		err = use_text(r, shown, lp_secret_span(&f.bytes), why);
+		if (!err && exposed)
+			warn(r, f.why);
+	}
+	lp_secretfile_clear(&f);
+	return err;
+}
+
+static enum lp_err load(void *user, unsigned kind, int fd, const char *shown,
+			char why[LP_WATCH_WHY])
+{
+	struct lp_reload *r = user;
+	size_t before = r->config.ring->n;
+	enum lp_err err;
+
+	if (kind == TICKET_KEYS)
+		return load_tickets(r, fd, shown, why);
+	err = lp_keyring_load_fd(r->config.ring, fd, shown);
+	if (err)
+		snprintf(why, LP_WATCH_WHY, "%s", r->config.ring->why);
+	r->changed |= r->config.ring->n != before;
+	return err;
+}
+
+/* A private key stays: what was captured under it may still be on its way. */
+static void gone(void *user, unsigned kind, const char *shown)
+{
+	struct lp_reload *r = user;
+	struct lp_ticketfile none = { NULL, 0, 0 };
+
+	if (kind == TICKET_KEYS)
+		(void)use(r, shown, &none, r->why);
+}
+
+static const struct lp_watch_cb watch_cb = { load, gone, warn };
+
+/* ---- start ---- */
+
+enum lp_err lp_reload_new(struct lp_reload **out, const struct lp_reload_config *config)
+{
+	struct lp_reload *r = calloc(1, sizeof *r);
+	enum lp_err err;
+
+	*out = r;
+	if (!r)
+		return LP_E_NOMEM;
+	r->config = *config;
+	r->wake = config->follow ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+	err = config->follow && r->wake < 0 ? LP_E_IO : lp_watch_new(&r->watch, &watch_cb, r);
+	if (!err)
+		err = lp_ticketring_new(&r->tickets, config->crypto, config->threads,
+					config->ticket_life_ns);
+	return err;
+}
+
+void lp_reload_free(struct lp_reload *r)
+{
+	const uint64_t stop = WAKE_STOP;
+
+	if (!r)
+		return;
+	if (r->runs) {
+		(void)!write(r->wake, &stop, sizeof stop);
+		pthread_join(r->thread, NULL);
+	}
+	for (size_t i = 0; i < r->sockets; i++) {
+		lp_haproxy_stop(r->socket[i].haproxy);
+		free(r->socket[i].path);
+	}
+	lp_watch_free(r->watch);
+	lp_ticketring_free(r->tickets);
+	if (r->wake >= 0)
+		close(r->wake);
+	free(r);
+}
+
+const char *lp_reload_why(const struct lp_reload *r)
+{
+	return r->why;
+}
+
+enum lp_err lp_reload_add_keys(struct lp_reload *r, const char *path)
+{
+	return r->config.follow ? lp_watch_add(r->watch, PRIVATE_KEYS, path, false, r->why) : LP_OK;
+}
+
+enum lp_err lp_reload_add_tickets(struct lp_reload *r, const char *path)
+{
+	static const char prefix[] = LP_HAPROXY_PREFIX;
+	struct source *s = &r->socket[r->sockets];
+
+	r->has_tickets = true;
+	if (strncmp(path, prefix, sizeof prefix - 1) != 0)
+		return lp_watch_add(r->watch, TICKET_KEYS, path, true, r->why);
+	if (r->sockets == SOCKETS_MAX) {
+		snprintf(r->why, sizeof r->why, "more than %d sockets of HAProxy", SOCKETS_MAX);
+		return LP_E_LIMIT;
+	}
+	s->path = strdup(path + sizeof prefix - 1);
+	if (!s->path)
+		return LP_E_NOMEM;
+	r->sockets++;
+	return LP_OK;
+}
+
+/* Keys from a socket, or why there are none. LP_MORE: nothing was told. */
+static enum lp_err hear(struct lp_reload *r, struct source *s, int timeout_ms)
+{
+	char shown[LP_WATCH_NAME];
+	lp_span text;
+	enum lp_err err = lp_haproxy_hear(s->haproxy, timeout_ms, &text, r->why);
+
+	if (err)
+		return err;
+	snprintf(shown, sizeof shown, LP_HAPROXY_PREFIX);
+	lp_text_escape(shown + strlen(shown), sizeof shown - strlen(shown), s->path,
+		       strlen(s->path));
+	return use_text(r, shown, text, r->why);
+}
+
+enum lp_err lp_reload_hold(struct lp_reload *r)
+{
+	enum lp_err err = r->config.follow ? lp_watch_hold(r->watch, r->why) : LP_OK;
+
+	for (size_t i = 0; !err && i < r->sockets; i++) {
+		struct source *s = &r->socket[i];
+
+		err = lp_haproxy_start(&s->haproxy, s->path, r->why);
+		if (err)
+			break;
+		err = hear(r, s, FIRST_MS);
+		if (err == LP_MORE || err == LP_EOF) {
+			snprintf(r->why, sizeof r->why, "HAProxy's socket gives no answer");
+			err = LP_E_IO;
+		}
+		if (!r->config.follow) {
+			lp_haproxy_stop(s->haproxy);
+			s->haproxy = NULL;
+		}
+	}
+	return err;
+}
+
+struct lp_ticketring *lp_reload_tickets(struct lp_reload *r)
+{
+	return r->has_tickets ? r->tickets : NULL;
+}
+
+/* ---- what the engine is told ---- */
+
+/* Some of n faces; the datagram is the last of all if nothing is left of both kinds. */
+static enum lp_err tell_some(struct lp_reload *r, const struct lp_warden_key *faces, size_t n,
+			     bool last_kind, size_t *taken)
+{
+	size_t length = lp_message_write_keys(r->keys, sizeof r->keys, faces, n,
+					      r->config.ring->skipped, taken);
+
+	if (length && !last_kind)
+		r->keys[1] = 0;
+	return length && send(r->config.fd, r->keys, length, MSG_NOSIGNAL) == (ssize_t)length
+	       ? LP_OK : LP_EOF;
+}
+
+enum lp_err lp_reload_tell(struct lp_reload *r)
+{
+	const struct lp_warden_key *faces[2] = { r->config.ring->faces, NULL };
+	size_t n[2] = { r->config.ring->n, 0 };
+	enum lp_err err = LP_OK;
+
+	faces[1] = lp_ticketring_faces(r->tickets, &n[1]);
+	for (size_t kind = 0; kind < 2 && (!kind || n[1]); kind++) {
+		size_t at = 0, taken;
+
+		do {
+			err = tell_some(r, n[kind] ? faces[kind] + at : NULL, n[kind] - at,
+					kind || !n[1], &taken);
+			at += taken;
+		} while (!err && at < n[kind]);
+		if (err)
+			return err;
+	}
+	r->changed = false;
+	return LP_OK;
+}
+
+/* ---- the thread ---- */
+
+static void hear_all(struct lp_reload *r)
+{
+	for (size_t i = 0; i < r->sockets; i++) {
+		enum lp_err err = hear(r, &r->socket[i], 0);
+
+		if (err && err != LP_MORE)
+			warn(r, r->why);
+	}
+}
+
+/* Waits for the time of the next look, for a socket, or to be woken. */
+static uint64_t doze(struct lp_reload *r, uint64_t until)
+{
+	struct pollfd p[1 + SOCKETS_MAX] = { { r->wake, POLLIN, 0 } };
+	uint64_t now = lp_clock_mono(), word = 0;
+	nfds_t n = 1;
+
+	for (size_t i = 0; i < r->sockets; i++)
+		p[n++] = (struct pollfd){ lp_haproxy_fd(r->socket[i].haproxy), POLLIN, 0 };
+	(void)poll(p, n, until > now ? (int)((until - now) / LP_NS_PER_MS) + 1 : 0);
+	if (read(r->wake, &word, sizeof word) != sizeof word)
+		word = 0;
+	return word;
+}
+
+static void *run(void *arg)
+{
+	struct lp_reload *r = arg;
+	uint64_t next = lp_clock_mono() + LP_RELOAD_LOOK_MS * LP_NS_PER_MS, word;
+
+	while ((word = doze(r, next)) < WAKE_STOP) {
+		uint64_t start = lp_clock_mono(), took;
+
+		hear_all(r);
+		if (word || start >= next) {
+			if (lp_watch_look(r->watch, word != 0))
+				warn(r, "out of memory while looking for new keys");
+			(void)lp_ticketring_expire(r->tickets, start);
+			/* A directory of many files on a slow disk must not keep us busy. */
+			took = SLOWER * (lp_clock_mono() - start);
+			next = start + LP_RELOAD_LOOK_MS * LP_NS_PER_MS;
+			next = next > start + took ? next : start + took;
+		}
+		if (r->changed && lp_reload_tell(r))
+			return NULL; /* the engine is gone */
+	}
+	return NULL;
+}
+
+enum lp_err lp_reload_start(struct lp_reload *r)
+{
+	sigset_t all, before;
+	int code;
+
+	if (!r->config.follow)
+		return LP_OK;
+	r->config.ring->warn = warn; /* from a thread of its own now */
+	r->config.ring->user = r;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	code = pthread_create(&r->thread, NULL, run, r);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	r->runs = !code;
+	return code ? LP_E_NOMEM : LP_OK;
+}
+
+void lp_reload_now(struct lp_reload *r)
+{
+	const uint64_t look = WAKE_LOOK;
+
+	if (r->runs)
+		(void)!write(r->wake, &look, sizeof look);
+}
