@@ -12,11 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { COMPRESSION_DEFLATE = 1 }; /* RFC 3749 section 2 */
+
 void lp_tls_keys_clear(struct lp_tls *tls)
 {
 	for (int dir = 0; dir < 2; dir++) {
 		lp_protect_clear(&tls->now[dir]);
 		lp_protect_clear(&tls->next[dir]);
+		lp_inflate_free(tls->inflate[dir]);
+		lp_inflate_free(tls->inflate_next[dir]);
+		tls->inflate[dir] = tls->inflate_next[dir] = NULL;
 	}
 	lp_secret_clear(&tls->master);
 	free(tls->trial);
@@ -124,12 +129,13 @@ static bool derive(struct lp_tls *tls, const uint8_t *secret, size_t n)
 		closed(tls, LP_REASON_CIPHER_UNAVAILABLE, detail);
 		return false;
 	}
-	if (hs->facts.compression) {
+	if (hs->facts.compression > COMPRESSION_DEFLATE) {
 		snprintf(detail, sizeof detail, "%s with compression method %u", suite->name,
 			 hs->facts.compression);
 		closed(tls, LP_REASON_SUITE_UNSUPPORTED, detail);
 		return false;
 	}
+	tls->compressed_next = hs->facts.compression == COMPRESSION_DEFLATE;
 	params = (struct lp_protect_params){
 		.suite = suite,
 		.cipher = crypto->cipher[suite->cipher],
@@ -213,11 +219,66 @@ static bool keep_trial(struct lp_tls *tls, enum lp_dir dir, const struct lp_seal
 	return true;
 }
 
+/* Nothing behind a record that is not to be had can be decompressed (RFC 3749 section 2):
+ * the direction ends here. The other has a stream of its own. */
+static void stream_broken(struct lp_tls *tls, enum lp_dir dir, enum lp_reason reason,
+			  uint64_t seq, const char *why)
+{
+	char detail[LP_RESULT_TEXT];
+
+	snprintf(detail, sizeof detail, "record %llu of the %s %s", (unsigned long long)seq,
+		 dir == LP_C2S ? "client" : "server", why);
+	if (tls->hs && tls->hs->sealed[dir] && !lp_handshake_done(tls->hs)) {
+		closed(tls, reason, detail); /* its Finished was in it */
+		return;
+	}
+	tls->dead[dir] = true;
+	if (tls->reason == LP_REASON_NONE) {
+		tls->reason = reason;
+		snprintf(tls->detail, sizeof tls->detail, "%s", detail);
+	}
+}
+
+/* Takes the compression off record seq, whose n bytes stand in *room; the clear bytes
+ * stand in another afterwards. False: that cannot be, and the direction has ended. */
+static bool decompress(struct lp_tls *tls, enum lp_dir dir, bool next, uint64_t seq,
+		       uint8_t **room, size_t *n)
+{
+	struct lp_inflate **z = next ? &tls->inflate_next[dir] : &tls->inflate[dir];
+	uint8_t packed[LP_INFLATE_IN_MAX];
+	size_t packed_n = *n;
+	enum lp_err err;
+
+	memcpy(packed, *room, packed_n);
+	*room = tls->env->cb->room(tls->owner, LP_INFLATE_ROOM);
+	err = !*room ? LP_E_NOMEM : *z ? LP_OK : lp_inflate_new(z);
+	if (!err)
+		err = lp_inflate_record(*z, seq, lp_span_of(packed, packed_n), *room, n);
+	lp_wipe(packed, packed_n);
+	if (err == LP_E_NOMEM)
+		lp_tls_nomem(tls);
+	if (err == LP_E_LIMIT)
+		stream_broken(tls, dir, LP_REASON_LIMIT, seq,
+			      "holds more than 16384 bytes when it is decompressed");
+	else if (err == LP_E_ORDER)
+		stream_broken(tls, dir, LP_REASON_GAP_NOT_RECOVERED, seq,
+			      "is compressed, and one before it is missing");
+	else if (err)
+		stream_broken(tls, dir, LP_REASON_RECORD_BAD, seq,
+			      "is authentic and cannot be decompressed");
+	return !err;
+}
+
 static void not_authentic(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p,
 			  const struct lp_sealed *sealed, const char *why)
 {
 	if (p != &tls->next[dir] || tls->next_proven) {
+		bool compressed = p == &tls->now[dir] ? tls->compressed : tls->compressed_next;
+
 		record_closed(tls, dir, p, sealed, why);
+		if (compressed)
+			stream_broken(tls, dir, LP_REASON_RECORD_BAD, p->seq - 1,
+				      "does not authenticate");
 		return;
 	}
 	if (keep_trial(tls, dir, sealed))
@@ -260,6 +321,11 @@ static void open_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_sea
 		/* Authentic, but its IV was in a record that was not. */
 		tls->iv_unsure[dir] = false;
 		count_closed(tls, dir, sealed);
+		return;
+	}
+	if ((next ? tls->compressed_next : tls->compressed) &&
+	    !decompress(tls, dir, next, p->seq - 1, &room, &n)) {
+		lp_tls_account(tls, dir, LP_IN_OPAQUE, wire);
 		return;
 	}
 	lp_tls_content(tls, dir, sealed->type, room, n, wire);
@@ -349,7 +415,12 @@ void lp_tls_complete(struct lp_tls *tls)
 		lp_protect_clear(&tls->now[dir]);
 		tls->now[dir] = tls->next[dir];
 		tls->next[dir] = (struct lp_protect){ 0 };
+		lp_inflate_free(tls->inflate[dir]);
+		tls->inflate[dir] = tls->inflate_next[dir];
+		tls->inflate_next[dir] = NULL;
 	}
+	tls->compressed = tls->compressed_next;
+	tls->compressed_next = false;
 	lp_secret_clear(&tls->master);
 	lp_facts_clear(&tls->facts);
 	lp_handshake_take(tls->hs, &tls->facts);

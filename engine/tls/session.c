@@ -571,7 +571,8 @@ size_t lp_tls_feed(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size
 
 /* A hole in a handshake whose keys, or the keys before it, were proven: this
  * direction ends here, the other may go on. */
-static void lost_in_handshake(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
+static void lost_for_good(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n,
+			  const char *where)
 {
 	uint64_t spoilt = lp_records_resync(&tls->records[dir], off + n);
 
@@ -582,8 +583,8 @@ static void lost_in_handshake(struct lp_tls *tls, enum lp_dir dir, uint64_t off,
 		return;
 	tls->reason = LP_REASON_GAP_NOT_RECOVERED;
 	snprintf(tls->detail, sizeof tls->detail,
-		 "%llu bytes from the %s at byte %llu, in the middle of a handshake, were not "
-		 "captured", (unsigned long long)n, dir_name(dir), (unsigned long long)off);
+		 "%llu bytes from the %s at byte %llu, %s, were not captured",
+		 (unsigned long long)n, dir_name(dir), (unsigned long long)off, where);
 }
 
 void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
@@ -602,11 +603,14 @@ void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
 	/* A HelloRequest alone begins no handshake: the client may ignore it. */
 	if (lp_protect_ready(&tls->now[dir]) && !lp_messages_partial(&tls->messages[dir]) &&
 	    (!tls->hs || lp_handshake_idle(tls->hs))) {
-		lp_tls_seek_begin(tls, dir, off, n);
+		if (tls->compressed)
+			lost_for_good(tls, dir, off, n, "in a compressed stream");
+		else
+			lp_tls_seek_begin(tls, dir, off, n);
 		return;
 	}
 	if (tls->proven) {
-		lost_in_handshake(tls, dir, off, n);
+		lost_for_good(tls, dir, off, n, "in the middle of a handshake");
 		return;
 	}
 	lp_tls_hole(tls, dir, off, n);

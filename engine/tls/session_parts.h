@@ -5,6 +5,7 @@
 #define LP_TLS_SESSION_PARTS_H
 
 #include "tls/handshake.h"
+#include "tls/inflate.h"
 #include "tls/protect.h"
 #include "tls/record.h"
 #include "tls/session.h"
@@ -63,6 +64,9 @@ struct lp_tls {
 	struct lp_facts facts;         /* of the last completed one */
 	struct lp_protect now[2];      /* in use; keys NULL: clear text */
 	struct lp_protect next[2];     /* of the handshake under way */
+	struct lp_inflate *inflate[2]; /* that of now[], made at its first record */
+	struct lp_inflate *inflate_next[2];
+	bool compressed, compressed_next; /* DEFLATE was negotiated */
 	struct lp_secret master;       /* of the handshake under way */
 	struct lp_trial *trial;
 	bool next_proven;

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "crypto/kdf.h"
 #include "help_seal.h"
@@ -34,8 +35,27 @@ void help_peer_close(struct help_peer *p, enum lp_end end)
 	help_close(&p->told, ends, false, &p->when);
 }
 
+static void deflate_end(struct help_peer_keys *k)
+{
+	if (k->deflate)
+		(void)deflateEnd(k->deflate);
+	free(k->deflate);
+	k->deflate = NULL;
+}
+
+static void deflate_begin(struct help_peer *p, struct help_peer_keys *k)
+{
+	deflate_end(k);
+	k->deflate = calloc(1, sizeof *k->deflate);
+	HELP_REQUIRE(k->deflate);
+	HELP_REQUIRE(deflateInit2(k->deflate, 9, Z_DEFLATED, p->window_bits ? p->window_bits : 15,
+				  8, Z_DEFAULT_STRATEGY) == Z_OK);
+}
+
 void help_peer_clear(struct help_peer *p)
 {
+	deflate_end(&p->now[0]);
+	deflate_end(&p->now[1]);
 	help_told_clear(&p->told);
 	lp_buf_clear(&p->transcript);
 	lp_buf_clear(&p->clear[0]);
@@ -87,10 +107,22 @@ static size_t seal(struct help_peer *p, enum lp_dir dir, uint8_t type, const uin
 void help_peer_record(struct help_peer *p, enum lp_dir dir, uint8_t type, const void *bytes,
 		      size_t n)
 {
-	uint8_t *out = malloc(LP_RECORD_HEADER + n + 24 + 1);
+	z_stream *z = n && p->now[dir].on && !p->raw ? p->now[dir].deflate : NULL;
+	uint8_t *out = malloc(LP_RECORD_HEADER + n + 24 + 1024 + 1), *packed = NULL;
 	size_t body = n;
 
 	HELP_REQUIRE(out);
+	if (z) {
+		packed = malloc(n + 1024);
+		HELP_REQUIRE(packed);
+		z->next_in = (Bytef *)(uintptr_t)bytes;
+		z->avail_in = (uInt)n;
+		z->next_out = packed;
+		z->avail_out = (uInt)(n + 1024);
+		HELP_REQUIRE(deflate(z, Z_SYNC_FLUSH) == Z_OK && !z->avail_in && z->avail_out);
+		n = body = n + 1024 - z->avail_out;
+		bytes = packed;
+	}
 	if (p->now[dir].on)
 		body = seal(p, dir, type, bytes, n, out + 5);
 	else
@@ -103,6 +135,7 @@ void help_peer_record(struct help_peer *p, enum lp_dir dir, uint8_t type, const 
 	if (p->bad)
 		out[5 + body / 2] ^= 4;
 	send_bytes(p, dir, out, 5 + body);
+	free(packed);
 	free(out);
 }
 
@@ -138,9 +171,9 @@ void help_peer_bye(struct help_peer *p, enum lp_dir dir)
 
 static void hello(struct help_peer *p, enum lp_dir dir)
 {
-	uint8_t body[2 + 32 + 7] = { VERSION >> 8, VERSION & 0xff };
-	static const uint8_t offer[] = { 0, 0, 2, SUITE >> 8, SUITE & 0xff, 1, 0 };
-	static const uint8_t choice[] = { 0, SUITE >> 8, SUITE & 0xff, 0 };
+	uint8_t body[2 + 32 + 8] = { VERSION >> 8, VERSION & 0xff };
+	static const uint8_t offer[] = { 0, 0, 2, SUITE >> 8, SUITE & 0xff, 2, 1, 0 };
+	const uint8_t choice[] = { 0, SUITE >> 8, SUITE & 0xff, p->deflate };
 
 	help_fill(p->random[dir], 32, 1000 + 2 * p->handshakes + (uint32_t)dir);
 	memcpy(body + 2, p->random[dir], 32);
@@ -185,6 +218,9 @@ void help_peer_switch(struct help_peer *p, enum lp_dir dir)
 	p->now[dir].seq = 0;
 	p->now[dir].nonce = p->wild_nonce ? 77 : 0;
 	p->now[dir].on = true;
+	deflate_end(&p->now[dir]);
+	if (p->deflate)
+		deflate_begin(p, &p->now[dir]);
 }
 
 void help_peer_finished(struct help_peer *p, enum lp_dir dir)

@@ -10,6 +10,7 @@ struct help_peer_keys {
 	uint8_t key[16], iv[4];
 	uint64_t seq, nonce;
 	bool on;
+	struct z_stream_s *deflate; /* NULL: not compressed */
 };
 
 struct help_peer {
@@ -27,6 +28,9 @@ struct help_peer {
 	bool drop;        /* what is sent is not captured */
 	bool bad;         /* what is sent is changed on its way */
 	bool wild_nonce;  /* explicit nonces are no counter */
+	bool deflate;     /* records are compressed (RFC 3749) */
+	int window_bits;  /* for zlib: 15 with its header (and if 0), -15 without */
+	bool raw;         /* what is sent is no DEFLATE stream, although it should be */
 };
 
 /* Set p->play's live, caps and answers in between if need be. */
