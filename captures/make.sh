@@ -272,6 +272,19 @@ if begin key-log; then
 	golden key-log-forms captures/key-log.pcap -l captures/key-log-forms.keys
 fi
 
+# ---- static ECDH, by Java; without the key, and without the certificate in the capture
+if begin ecdh; then
+	for kind in ec:ECDSA ec-rsa:RSA; do for ems in on off; do
+		stop java.
+		SERVER_KEY=${kind%%:*} java_sessions $ems no 200 $(suites_ecdh ${kind#*:}) || exit 1
+	done; done
+	stop java.
+	edit '.secret = "ec-key keys/ec.pem"'
+	end -k keys/other.pem -k keys/ec.pem
+	edit '{name, version, suite, verdict: "opaque", reason: "no-key"}'
+	golden ecdh-no-key captures/ecdh.pcap -k keys/server.pem
+fi
+
 # ---- pre-shared keys; those with an ephemeral key beside it by a key log
 if begin psk; then
 	: > "$WORK/keys"

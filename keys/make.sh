@@ -20,6 +20,15 @@ cert other.pem other.example other.crt serverAuth
 cert export.pem export.example export.crt serverAuth
 cert client.pem client.example client.crt clientAuth
 
+# For static ECDH, whose suites name the signature of the certificate: two certificates of a key.
+openssl ecparam -name prime256v1 -genkey -noout -out ec.pem
+ec_cert() { # more arguments
+	openssl req -x509 -new -key ec.pem -subj "/C=DE/O=limpid samples/CN=ec.example" -days 7300 -sha256 \
+		-addext "keyUsage=digitalSignature,keyAgreement" -addext "basicConstraints=critical,CA:FALSE" "$@"
+}
+ec_cert -out ec.crt
+ec_cert -CA other.crt -CAkey other.pem -out ec-rsa.crt
+
 # The server's key as it comes in the wild.
 mkdir -p forms
 openssl rsa -in server.pem -traditional -out forms/pkcs1.pem

@@ -52,6 +52,8 @@ public class Peer {
 		Always(X509KeyManager in) {
 			this.in = in;
 			String[] a = in.getServerAliases("RSA", null);
+			for (String t : new String[] { "EC", "EC_EC", "EC_RSA" })
+				a = a == null ? in.getServerAliases(t, null) : a;
 			alias = a == null ? null : a[0];
 		}
 		public String[] getClientAliases(String t, Principal[] i) { return new String[] { alias }; }
@@ -88,7 +90,7 @@ public class Peer {
 			ss.setEnabledProtocols(new String[] { "SSLv2Hello", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2" });
 			List<String> rsa = new ArrayList<>();
 			for (String s : ss.getSupportedCipherSuites())
-				if (s.startsWith("TLS_RSA_") || s.startsWith("SSL_RSA_"))
+				if (s.startsWith("TLS_RSA_") || s.startsWith("SSL_RSA_") || s.startsWith("TLS_ECDH_"))
 					rsa.add(s);
 			ss.setEnabledCipherSuites(rsa.toArray(new String[0]));
 			if (a[3].equals("request"))

@@ -42,6 +42,13 @@ suites_java() {
 	done
 	echo 1.0:TLS_RSA_WITH_DES_CBC_SHA 1.2:TLS_RSA_WITH_NULL_SHA256 1.2:TLS_RSA_WITH_RC4_128_MD5
 }
+suites_ecdh() { # by the certificate's signature: ECDSA or RSA
+	local v
+
+	for v in 1.0 1.1 1.2; do echo $v:TLS_ECDH_$1_WITH_AES_128_CBC_SHA; done
+	echo 1.0:TLS_ECDH_$1_WITH_RC4_128_SHA 1.1:TLS_ECDH_$1_WITH_3DES_EDE_CBC_SHA 1.2:TLS_ECDH_$1_WITH_AES_128_CBC_SHA256 \
+		1.2:TLS_ECDH_$1_WITH_AES_128_GCM_SHA256 1.2:TLS_ECDH_$1_WITH_AES_256_GCM_SHA384
+}
 suites_export() { # with a certificate key of 512 bits, so that it is the one in use
 	local v
 
@@ -192,8 +199,8 @@ nginx_conf() { # name, port, request
 	C
 }
 java_keys() {
-	[ -e "$WORK/server.p12" ] || for k in server client export; do
-		openssl pkcs12 -export -in "$KEYS/$k.crt" -inkey "$KEYS/$k.pem" -passout pass:changeit -out "$WORK/$k.p12"
+	[ -e "$WORK/server.p12" ] || for k in server client export ec ec-rsa; do
+		openssl pkcs12 -export -in "$KEYS/$k.crt" -inkey "$KEYS/${k%-rsa}.pem" -passout pass:changeit -out "$WORK/$k.p12"
 	done
 }
 
@@ -352,7 +359,7 @@ java_suite() {
 	local s
 
 	s=$(iana "$1")
-	case $s in TLS_RSA_WITH_NULL_SHA256) ;; *RC4* | *DES* | *NULL*) s=SSL_${s#TLS_} ;; esac
+	case $s in TLS_RSA_WITH_NULL_SHA256 | TLS_ECDH_*) ;; *RC4* | *DES* | *NULL*) s=SSL_${s#TLS_} ;; esac
 	echo "$s"
 }
 
