@@ -152,6 +152,47 @@ t_suites() {
 	PROVIDERS=auto MORE_KEYS="-k $KEYS/export.pem" judge suites "$WORK/suites.pcap"
 }
 
+# Key exchanges other than RSA that keys open: pre-shared ones, and static ECDH.
+t_exchange() {
+	local v s ems kind
+
+	capture_start "$WORK/exchange.pcap" || { fail "interop exchange: no capture"; return; }
+	: > "$WORK/expect.jsonl"
+	: > "$WORK/keys"
+	if [ "$LEVEL" = short ]; then
+		{ psk_session openssl openssl 1.2 PSK-AES128-GCM-SHA256 on 3000 &&
+		psk_session openssl openssl 1.0 RSA-PSK-AES256-CBC-SHA off 3000 &&
+		psk_session openssl openssl 1.2 DHE-PSK-AES128-CBC-SHA256 on 3000 &&
+		psk_session openssl gnutls 1.2 PSK-AES256-CBC-SHA384 off 3000 &&
+		psk_session gnutls gnutls 1.1 PSK-AES128-CBC-SHA on 3000 &&
+		psk_session gnutls gnutls 1.2 RSA-PSK-AES128-GCM-SHA256 on 3000 &&
+		psk_session gnutls openssl 1.2 ECDHE-PSK-AES256-CBC-SHA384 on 3000; } || fail "interop exchange: a session with PSK"
+		SERVER_KEY=ec java_sessions on no 3000 1.2:TLS_ECDH_ECDSA_WITH_AES_128_GCM_SHA256 1.0:TLS_ECDH_ECDSA_WITH_AES_128_CBC_SHA ||
+			fail "interop exchange: static ECDH"
+	else
+		for ems in on off; do
+			for s in $(openssl ciphers 'PSK:RSAPSK:kDHEPSK:kECDHEPSK:eNULL:@SECLEVEL=0' | tr : ' '); do
+				case $s in TLS_* | SRP* ) continue ;; *PSK*) ;; *) continue ;; esac
+				for v in $(case $s in *-SHA) echo 1.0 1.1 ;; esac) 1.2; do
+					psk_session openssl openssl $v $s $ems 3000 || fail "interop exchange: openssl $s"
+				done
+			done
+			for kind in openssl:gnutls gnutls:openssl gnutls:gnutls; do
+				for s in PSK RSA-PSK $([ ${kind#*:} = gnutls ] || echo DHE-PSK ECDHE-PSK); do for v in 1.0 1.1 1.2; do
+					psk_session ${kind%:*} ${kind#*:} $v $s-AES128-CBC-SHA $ems 3000 || fail "interop exchange: $kind $s"
+				done; done
+			done
+			for kind in ec:ECDSA ec-rsa:RSA; do for v in no yes; do
+				stop java.; stop java.request
+				SERVER_KEY=${kind%%:*} java_sessions $ems $v 3000 $(suites_ecdh ${kind#*:}) || fail "interop exchange: static ECDH"
+			done; done
+		done
+	fi
+	capture_stop
+	servers_stop
+	PROVIDERS=$([ "$LEVEL" = short ] || echo auto) MORE_KEYS="-k $KEYS/ec.pem --psk $KEYS/psk -l $WORK/keys" judge exchange "$WORK/exchange.pcap"
+}
+
 # A download of 200 MB over a link that is too slow for what comes at once, so that the
 # kernel's queue drops and TCP sends again, out of order.
 t_download() {

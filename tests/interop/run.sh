@@ -7,8 +7,8 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/run/lib.sh
 export LIMPID=${LIMPID:-./limpid} HELPERS=${HELPERS:-${BUILD:-build}/interop} LEVEL=short
 
-short="renegotiation openssl nginx gnutls java suites live keylog evasion"
-all="renegotiation openssl nginx gnutls java suites cross download many canary outage suricata evasion"
+short="renegotiation openssl nginx gnutls java suites exchange live keylog evasion"
+all="renegotiation openssl nginx gnutls java suites exchange cross download many canary outage suricata evasion"
 case ${1:-short} in
 short) shift; tests=${*:-$short} ;;
 all) LEVEL=all; shift; tests=${*:-$all} ;;
