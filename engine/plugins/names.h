@@ -7,6 +7,7 @@
 	X(text)  /* session lines and summary; the default */         \
 	X(json)  /* an object a session, Suricata's EVE vocabulary */    \
 	X(pcap)  /* the clear bytes as TCP conversations; -w */          \
-	X(files) /* each session's clear bytes in two files */
+	X(files) /* each session's clear bytes in two files */           \
+	X(audit) /* how forward-secret each server is */
 
 #endif

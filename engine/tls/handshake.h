@@ -153,12 +153,16 @@ struct lp_facts {
 	char **server_alpns;
 	struct lp_ja3 ja3, ja3s;
 	char ja4[LP_JA4_TEXT];     /* "" unknown */
+	struct lp_ticket_info ticket, new_ticket; /* offered, issued; length 0: none */
+	uint8_t session_id[32];    /* of the ServerHello */
+	uint8_t session_id_n;
 	struct lp_peer_cert *server_cert; /* the leaf; NULL: none seen */
 	struct lp_peer_cert *client_cert_info;
 };
 
 void lp_facts_init(struct lp_facts *f);
 void lp_facts_clear(struct lp_facts *f);
+void lp_facts_set_ticket(struct lp_ticket_info *out, lp_span ticket, uint32_t lifetime);
 
 /* Each frees what was there before. LP_E_NOMEM. */
 LP_MUST enum lp_err lp_facts_set_name(char **out, lp_span name);

@@ -40,6 +40,7 @@ enum lp_err lp_learn_client_hello(struct lp_handshake *hs, const struct lp_messa
 	copy_id(hs->client_sid, &hs->client_sid_len, hello.session_id);
 	hs->offered = hello.seen;
 	f->ticket_offered = hello.ticket.n > 0;
+	lp_facts_set_ticket(&f->ticket, hello.ticket, 0);
 	f->ech = hello.seen & LP_HAS_ECH;
 	err = lp_bytes_set(&hs->offered_suites, hello.suites);
 	if (!err)
@@ -121,6 +122,7 @@ enum lp_err lp_learn_server_hello(struct lp_handshake *hs, const struct lp_messa
 	hs->suite = lp_suite_find(hello.suite);
 	memcpy(hs->server_random, hello.random.p, sizeof hs->server_random);
 	copy_id(hs->server_sid, &hs->server_sid_len, hello.session_id);
+	copy_id(f->session_id, &f->session_id_n, hello.session_id);
 	err = lp_ja3_server(&f->ja3s, hs->crypto, &hello);
 	if (err)
 		return err;
@@ -300,5 +302,6 @@ enum lp_err lp_learn_ticket(struct lp_handshake *hs, const struct lp_message *ms
 	ticket = lp_cursor_vec16(&c);
 	if (lp_cursor_end(&c))
 		return fault(hs, LP_E_FORMAT, "malformed NewSessionTicket");
+	lp_facts_set_ticket(&hs->facts.new_ticket, ticket, hs->ticket_lifetime);
 	return lp_bytes_set(&hs->new_ticket, ticket);
 }

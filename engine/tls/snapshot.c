@@ -74,6 +74,13 @@ static const char *const *put_list(struct pool *pool, const char **out, size_t m
 	return out;
 }
 
+static const struct lp_ticket_info *put_ticket(struct lp_ticket_info *out,
+					       const struct lp_ticket_info *ticket)
+{
+	*out = *ticket;
+	return ticket->length ? out : NULL;
+}
+
 static void fill(struct lp_snapshot *s, struct pool *pool, const struct lp_facts *f,
 		 const struct lp_snapshot_extra *extra)
 {
@@ -104,7 +111,12 @@ static void fill(struct lp_snapshot *s, struct pool *pool, const struct lp_facts
 		.secret = put(pool, extra->secret),
 		.epoch = extra->epoch,
 		.group = f->group,
+		.ticket = put_ticket(&s->ticket, &f->ticket),
+		.new_ticket = put_ticket(&s->new_ticket, &f->new_ticket),
+		.session_id = f->session_id_n ? s->session_id : NULL,
+		.session_id_n = f->session_id_n,
 	};
+	memcpy(s->session_id, f->session_id, sizeof s->session_id);
 }
 
 struct lp_snapshot *lp_snapshot_new(const struct lp_facts *facts,

@@ -17,6 +17,8 @@ enum { LP_SNAPSHOT_ALPNS = 16, LP_RESULT_NOTES = 8, LP_RESULT_TEXT = 400 };
 struct lp_snapshot {
 	atomic_uint refs;
 	struct lp_session_info info; /* number is 0: the output side gives it */
+	struct lp_ticket_info ticket, new_ticket;
+	uint8_t session_id[32];
 	struct lp_cert_info server_cert;
 	struct lp_cert_info client_cert;
 	const char *client_alpns[LP_SNAPSHOT_ALPNS + 1];

@@ -118,6 +118,17 @@ struct lp_cert_info {
 	const char *sha256;      /* 64 hexadecimal digits */
 };
 
+/* A session ticket (RFC 5077) as it is seen from outside. */
+struct lp_ticket_info {
+	size_t size;
+	size_t length;           /* of the ticket */
+	uint8_t name[16];        /* its first bytes (zeros beyond its end): with most servers
+	                          * the name of the key that sealed it */
+	uint64_t id;             /* a hash of the whole ticket, the same in every run; for
+	                          * recognition, not for security */
+	uint32_t lifetime;       /* of one that was issued: the server's hint in seconds, or 0 */
+};
+
 /* One TLS connection. Lives from session_begin to the return of session_end, at the
  * same address; what its members point to, until the callback returns. They are
  * filled in as they become known, and describe the last completed handshake. Unknown
@@ -146,6 +157,11 @@ struct lp_session_info {
 	const char *secret;          /* what opened it: "rsa-key NAME", "key-log", "key-log (DSB)", … */
 	unsigned epoch;              /* of the last session_ready, from 1; 0 before */
 	uint32_t group;              /* named group of the key exchange, 0 unknown */
+	const struct lp_ticket_info *ticket; /* what the client offered, and what was resumed if
+	                                      * resumed is LP_RESUMED_TICKET; NULL if nothing */
+	const struct lp_ticket_info *new_ticket; /* issued by the server; NULL if none was seen */
+	const uint8_t *session_id;   /* of the ServerHello, at most 32 bytes; NULL if empty or */
+	size_t session_id_n;         /* … not seen */
 };
 
 /* Bytes of one direction of a session on the wire, gaps included; the sum of the
