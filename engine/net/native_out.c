@@ -53,7 +53,7 @@ static void heed(struct lp_reasm *r, struct lp_flow *f, struct lp_half *h, enum 
 	}
 	assert(f->stream.idle <= LP_IDLE_KEYS);
 	skipped = f->half[0].flags & f->half[1].flags & LP_HALF_SKIP;
-	class = skipped ? LP_AGE_SKIPPED : LP_AGE_LIVE;
+	class = f->stream.rst ? LP_AGE_CLOSED : skipped ? LP_AGE_SKIPPED : LP_AGE_LIVE;
 	f->idle = f->stream.idle & 3U;
 	lp_age_drop(&r->age, f);
 	lp_age_add(&r->age, f, class);
@@ -246,6 +246,8 @@ void lp_native_close(struct lp_reasm *r, struct lp_flow *f, enum lp_why why)
 		flush(r, f, LP_B2A);
 		if (f->stream.fin == 3)
 			why = LP_WHY_FIN;
+		else if (f->stream.rst)
+			why = LP_WHY_RST;
 		r->stats.flows_now--;
 		r->cb->close(r->user, &f->stream, why, place(r, r->now_ns));
 	}

@@ -220,6 +220,33 @@ static void on_ack(struct lp_reasm *r, struct lp_flow *f, enum lp_side side, uin
 		lp_native_evidence(r, peer);
 }
 
+/* A mirror port may show one side late: bytes that whoever reset has acknowledged are
+ * still to come. */
+static bool awaits(const struct lp_flow *f)
+{
+	for (int side = 0; side < 2; side++) {
+		const struct lp_half *h = &f->half[side];
+
+		if ((f->stream.rst & 1 << !side) && (h->flags & LP_HALF_KNOWN) &&
+		    !(f->stream.fin & 1 << side) && lp_seq_before(h->next, h->acked))
+			return true;
+	}
+	return false;
+}
+
+/* The flow was reset: it is over, or over as soon as those bytes are here, and no later
+ * than an ended flow is forgotten. */
+static void reset(struct lp_reasm *r, struct lp_flow *f)
+{
+	bool wait = awaits(f);
+
+	if (!wait)
+		lp_native_close(r, f, LP_WHY_RST);
+	else
+		lp_age_drop(&r->age, f);
+	lp_native_bury(r, f);
+}
+
 static enum lp_err on_rst(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
 			  const struct lp_segment *s)
 {
@@ -241,9 +268,10 @@ static enum lp_err on_rst(struct lp_reasm *r, struct lp_flow *f, enum lp_side si
 		lp_flow_remove(&r->table, f);
 		return LP_OK;
 	}
+	if (s->flags & LP_TCP_ACK)
+		on_ack(r, f, side, s->ack, f->window[side]);
 	f->stream.rst |= (uint8_t)(1 << side);
-	lp_native_close(r, f, LP_WHY_RST);
-	lp_native_bury(r, f);
+	reset(r, f);
 	return LP_OK;
 }
 
@@ -327,7 +355,8 @@ enum lp_err lp_native_segment(struct lp_reasm *r, struct lp_flow *f, enum lp_sid
 		return LP_OK;
 	}
 	h->flags |= LP_HALF_SEEN;
-	f->last = lp_native_second(r);
+	if (!f->stream.rst)
+		f->last = lp_native_second(r);
 	on_ack(r, f, side, s->ack, s->window);
 	if (s->wire_len || (s->flags & LP_TCP_FIN)) {
 		err = on_bytes(r, f, side, s);
@@ -338,6 +367,8 @@ enum lp_err lp_native_segment(struct lp_reasm *r, struct lp_flow *f, enum lp_sid
 	}
 	if (f->half[0].ooo || f->half[1].ooo || f->stream.fin == 3)
 		lp_native_look_at_holes(r, f);
+	if (f->state == LP_FLOW_LIVE && f->stream.rst && !awaits(f))
+		reset(r, f);
 	return err;
 }
 

@@ -237,6 +237,26 @@ START_TEST(skip_from_inside_what_waited)
 }
 END_TEST
 
+/* The mirror port shows B's side late: A has what it acknowledged, and resets. */
+START_TEST(a_reset_waits_for_what_was_acknowledged)
+{
+	struct help_tcp *t = wire(NULL);
+
+	help_tcp_run(t, "#1 hs AK:a100/31 AR101 +250 BK1:b20 BK21:b10 BK31:x50 "
+			"#2 hs AK:a100 ARK101/31 +250 BK1:b29 BFK30 AK "
+			"#3 hs AK:a100/31 AR101 BK1:b20 AK101:z5");
+	help_tcp_flush(t);
+	/* Those bytes are given up when an ended flow would be forgotten. */
+	ck_assert_ptr_null(strstr(help_tcp_text(t), "B+10@20"));
+	help_tcp_run(t, "+12000 #4 hs");
+	help_tcp_flush(t);
+	ck_assert_ptr_nonnull(strstr(help_tcp_text(t), "B+10@20 RST"));
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a100 B0:b30 RST | A0:a100 B0:b29 RST | "
+			 "A0:a100 B0:b20 A100:z5 B+10@20 RST | EOF");
+	discard(t);
+}
+END_TEST
+
 START_TEST(conflicts_are_marked)
 {
 	struct help_tcp *t = wire(NULL);
@@ -404,6 +424,7 @@ Suite *suite_tcp_native(void)
 	tcase_add_test(t, skip_a_direction);
 	tcase_add_test(t, skip_the_flow_from_the_start);
 	tcase_add_test(t, skip_from_inside_what_waited);
+	tcase_add_test(t, a_reset_waits_for_what_was_acknowledged);
 	tcase_add_test(t, conflicts_are_marked);
 	tcase_add_loop_test(t, streams_are_described, 0, 2);
 	suite_add_tcase(s, t);
