@@ -120,7 +120,8 @@ $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(HEL
 # Small programs that the interop tests need beside the real ones.
 $(BUILD)/interop/%: tests/interop/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	@$(CC) -std=c11 -Wall -Wextra -O2 -o $@ $< -lssl -lcrypto -pthread
+	@$(CC) -std=c11 -Wall -Wextra -O2 $(MBEDTLS_CPPFLAGS) -o $@ $< -lssl -lcrypto $(HELPER_LIBS) -pthread $(LDFLAGS)
+$(BUILD)/interop/talk_mbedtls: HELPER_LIBS := -lmbedtls -lmbedx509 -lmbedcrypto
 
 # Programs that print figures: tests/bench/bench_NAME.c.
 $(BUILD)/bench/%: $(BUILD)/tests/bench/bench_%.o $(BUILD)/liblimpid.a

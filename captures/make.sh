@@ -19,6 +19,7 @@ CAPTURE_FLAGS=--immediate-mode CAPTURE_WAIT=0.3
 ip link set lo mtu 1500
 cc -O2 -o "$WORK/pcapcut" tests/interop/pcapcut.c || exit 1
 cc -O2 -o "$WORK/talk" tests/interop/talk.c -lssl -lcrypto || exit 1
+cc -O2 -o "$WORK/talk_mbedtls" tests/interop/talk_mbedtls.c -lmbedtls -lmbedx509 -lmbedcrypto || exit 1
 TALK=$WORK/talk
 ONLY=" $* "
 
@@ -226,6 +227,20 @@ if begin renegotiation; then
 	reneg_refused
 	end -k keys/server.pem
 fi
+
+# ---- handshakes and records out of the ordinary. captures/NAME.keys is for what is not RSA.
+more() { # name, functions
+	begin "$1" || return
+	rm -f "$WORK/keys"
+	shift
+	while [ $# -gt 0 ]; do $1; shift; done
+	[ ! -s "$WORK/keys" ] || cp "$WORK/keys" "captures/$NAME.keys"
+	end -k keys/server.pem $([ ! -s "$WORK/keys" ] || echo "-l captures/$NAME.keys")
+}
+more hello hello_more
+more resumption "resume_more off:AES128-SHA256 on:ECDHE-RSA-AES128-GCM-SHA256"
+more records "records_more 1.0 1.2"
+more ends "ends AES128-SHA"
 
 # ---- what no server key opens: a key log does
 logged() { # version, suite, EMS, more s_client arguments

@@ -128,6 +128,31 @@ t_renegotiation() {
 	judge renegotiation "$WORK/renegotiation.pcap"
 }
 
+# One capture of what the functions of handshakes.sh do, judged with their key log.
+handshakes() { # name, then lines to run
+	local name=$1
+
+	rm -f "$WORK/keys"; : > "$WORK/keys"
+	capture_start "$WORK/$name.pcap" || { fail "interop $name: no capture"; return; }
+	: > "$WORK/expect.jsonl"
+	shift
+	while [ $# -gt 0 ]; do $1; shift; done
+	[ -z "${PIDS[capture]:-}" ] || capture_stop
+	MORE_KEYS="-l $WORK/keys" judge "$name" "$WORK/$name.pcap"
+}
+t_hello() { handshakes hello hello_more hello_big; }
+t_resumption() {
+	local s ems list="off:AES128-SHA256 on:ECDHE-RSA-AES128-GCM-SHA256"
+
+	[ "$LEVEL" = short ] || list=$(for ems in on off; do for s in AES128-SHA256 AES256-GCM-SHA384 ECDHE-RSA-AES128-GCM-SHA256 \
+		DHE-RSA-AES256-SHA; do echo "$ems:$s"; done; done)
+	handshakes resumption "resume_more $(echo $list)"
+}
+t_records() {
+	handshakes records "records_more 1.0 1.1 1.2"
+	handshakes ends "ends AES128-SHA AES256-GCM-SHA384"
+}
+
 # What is not AES: one session of each cipher, by each peer that has it.
 t_suites() {
 	local v s list

@@ -8,15 +8,17 @@
  *
  *   version=1.0|1.1|1.2 suite=LIST ems=on|off etm=on|off ticket=on|off
  *   ticket=renew|forget       the server issues a new one, or has lost its keys
+ *   ids=forget                it has lost the sessions
  *   verify=on                 the server asks for the client's certificate
  *   cert=on                   the client has one
  *   keylog=FILE split=N       handshake records in clear are cut into N bytes
  *   alpn=N                    the client offers so many bytes of protocol names
- *   npn=on status=on sni=NAME maxfrag=1..4 frag=N norenegotiation=c|s
+ *   npn=on status=on sni=NAME maxfrag=1..4 frag=N norenegotiation=c|s fallback=on grease=on
  *
  * Words: new (a connection, resuming the session if keep=on), hello (the handshake),
  * c:N s:N (the side writes N bytes; 0 is nothing), c-renegotiate s-renegotiate
- * c-abbreviated s-abbreviated, carry, close, c-close, fin, rst, say:JSON (added to the line). */
+ * c-abbreviated s-abbreviated, carry, close, c-close, fin, rst, say:JSON (added to the line),
+ * sleep:N (milliseconds). */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -344,8 +346,11 @@ static void end(const char *how)
 	const SSL_CIPHER *suite = SSL_get_current_cipher(c);
 	int cbc = suite && strstr(SSL_CIPHER_standard_name(suite), "_CBC_");
 	int resumed = SSL_session_reused(c);
+	const char *ends[2];
 
 	carry();
+	for (int i = 0; i < 2; i++)
+		ends[i] = SSL_get_shutdown(side[i].ssl) & SSL_SENT_SHUTDOWN ? "close_notify" : how;
 	if (side[0].sent != side[1].got || side[1].sent != side[0].got ||
 	    memcmp(side[0].out, side[1].in, side[0].sent) || memcmp(side[1].out, side[0].in, side[1].sent))
 		die("what came is not what was sent");
@@ -356,8 +361,9 @@ static void end(const char *how)
 	printf(",\"client_cert\":%s,\"resumed\":\"%s\",\"renegotiations\":%ld,\"end\":{\"client\":\"%s\",\"server\":\"%s\"}",
 	       want_cert && have_cert && !resumed ? "true" : "false",
 	       !resumed ? "no" : SSL_SESSION_has_ticket(SSL_get0_session(c)) ? "ticket" : "id",
-	       SSL_total_renegotiations(c) - failed, how, how);
-	printf(",\"verdict\":\"decrypted\",\"reason\":\"complete\",\"notes\":[]");
+	       SSL_total_renegotiations(c) - failed, ends[0], ends[1]);
+	printf(",\"verdict\":\"decrypted\",\"reason\":\"complete\",\"notes\":[%s]",
+	       ends[0] == how || ends[1] == how ? "\"truncated\"" : "");
 	print_sum("client", &side[CLIENT]);
 	print_sum("server", &side[SERVER]);
 	printf("%s%s}\n", more ? "," : "", more ? more : "");
@@ -439,6 +445,8 @@ static int option(const char *w)
 		renew = !strcmp(v, "renew");
 		generation += !strcmp(v, "forget");
 		ticket = strcmp(v, "off") != 0;
+	} else if (IS("ids")) {
+		SSL_CTX_flush_sessions(ctx[SERVER], 0x7fffffff);
 	} else if (IS("verify"))
 		want_cert = on;
 	else if (IS("cert"))
@@ -468,6 +476,10 @@ static int option(const char *w)
 			SSL_set_tlsext_host_name(side[CLIENT].ssl, v);
 	} else if (IS("maxfrag"))
 		SSL_CTX_set_tlsext_max_fragment_length(ctx[CLIENT], (uint8_t)atoi(v));
+	else if (IS("fallback")) /* TLS_FALLBACK_SCSV */
+		SSL_CTX_set_mode(ctx[CLIENT], SSL_MODE_SEND_FALLBACK_SCSV);
+	else if (IS("grease")) /* RFC 8701 */
+		SSL_CTX_add_client_custom_ext(ctx[CLIENT], 0x0a0a, NULL, NULL, NULL, NULL, NULL);
 	else if (IS("norenegotiation"))
 		SSL_set_options(side[*v == 's'].ssl, SSL_OP_NO_RENEGOTIATION);
 	else if (IS("name"))
@@ -503,11 +515,13 @@ static void word(const char *w)
 		carry();
 		SSL_shutdown(side[CLIENT].ssl);
 		SSL_shutdown(side[SERVER].ssl);
-		end("close_notify");
+		end("fin");
 		return;
 	} else if (!strcmp(w, "fin") || !strcmp(w, "rst")) {
 		end(w);
 		return;
+	} else if (!strncmp(w, "sleep:", 6)) {
+		usleep(1000 * (unsigned)atoi(w + 6));
 	} else if (strcmp(w, "carry")) {
 		die(w);
 	}
