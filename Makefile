@@ -6,6 +6,7 @@
 #   make check-all     the whole interop matrix, the sanitizers, other compilers and switches
 #   make asan          unit, fuzz corpora and golden tests under ASan and UBSan
 #   make unit [T="cursor buf"]     make golden [T=NAME]     make interop [T=NAME]
+#   make bench [T=NAME]
 #   make fuzz [T=NAME] [FUZZ_SECONDS=60]    make layers     make install     make clean
 #
 # Switches: BUILD=dir  CC=clang  CFLAGS=…  NIDS=0 (no libnids, which is GPL)
@@ -149,6 +150,9 @@ golden interop layers:
 	@$(R)/check.sh $(if $(filter layers,$@),,tests) $@ $(if $(T),T=$(T))
 fuzz:
 	@$(R)/fuzz.sh $(or $(T),$(FUZZERS))
+# Prints figures; on a machine that does nothing else.
+bench: $(BUILD)/limpid $(BENCHES)
+	@BUILD=$(BUILD) tests/bench/run.sh $(T)
 deps:
 	@$(R)/deps.sh build check check-all
 
@@ -168,6 +172,6 @@ install: $(BUILD)/limpid $(BUILD)/liblimpid.a $(BUILD)/liblimpid.so
 clean:
 	rm -rf $(BUILD) limpid
 
-.PHONY: all limpid unit tests demo check check-all asan golden interop layers fuzz deps install clean
+.PHONY: all limpid unit tests bench demo check check-all asan golden interop layers fuzz deps install clean
 .SECONDARY:
 -include $(patsubst %.c,$(BUILD)/%.d,$(wildcard engine/*.c engine/*/*.c tests/*/*.c))

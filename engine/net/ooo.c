@@ -4,6 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+	TINY = 32,  /* bytes; a segment that is worth keeping with its neighbour */
+	RUN = 512,  /* bytes; how far such neighbours grow */
+	LEAST = 16, /* room of the first two */
+};
+
 /* The nodes after which something stands or would stand, level by level; NULL is
  * the head. */
 struct path {
@@ -71,7 +77,8 @@ void lp_ooo_renew(struct lp_ooo_pool *pool, struct lp_ooo *q, uint32_t below, ui
 
 uint64_t lp_ooo_cost(uint32_t n)
 {
-	return sizeof(struct lp_ooo_node) + LP_OOO_LEVELS * sizeof(struct lp_ooo_node *) + n;
+	return sizeof(struct lp_ooo_node) + LP_OOO_LEVELS * sizeof(struct lp_ooo_node *) + n +
+	       (n <= TINY ? RUN : 0);
 }
 
 /* One level more with a probability of 1/4 (Pugh 1990). */
@@ -89,26 +96,39 @@ static unsigned random_height(struct lp_ooo_pool *pool)
 	return height;
 }
 
-static struct lp_ooo_node *make_node(struct lp_ooo_pool *pool, const struct lp_ooo_piece *piece)
+/* Where the room for data begins. */
+static uint8_t *room_of(struct lp_ooo_node *n)
+{
+	return (uint8_t *)n->next + n->height * sizeof(struct lp_ooo_node *);
+}
+
+static struct lp_ooo_node *make_room(struct lp_ooo_pool *pool, size_t room)
 {
 	unsigned height = random_height(pool);
-	size_t head = sizeof(struct lp_ooo_node) + height * sizeof(struct lp_ooo_node *);
-	struct lp_ooo_node *n = malloc(head + piece->captured);
-	uint8_t *data;
+	size_t size = sizeof(struct lp_ooo_node) + height * sizeof(struct lp_ooo_node *) + room;
+	struct lp_ooo_node *n = malloc(size);
 
 	if (!n)
 		return NULL;
-	data = (uint8_t *)n + head;
+	n->size = (uint32_t)size;
+	n->height = height;
+	return n;
+}
+
+static struct lp_ooo_node *make_node(struct lp_ooo_pool *pool, const struct lp_ooo_piece *piece)
+{
+	struct lp_ooo_node *n = make_room(pool, piece->captured);
+
+	if (!n)
+		return NULL;
+	n->data = room_of(n);
 	if (piece->captured)
-		memcpy(data, piece->data, piece->captured);
+		memcpy(room_of(n), piece->data, piece->captured);
 	n->carried_ns = piece->carried_ns;
-	n->data = data;
 	n->seq = piece->seq;
 	n->end = piece->seq + piece->wire;
 	n->captured = piece->captured;
 	n->urgent = piece->urgent;
-	n->size = (uint32_t)(head + piece->captured);
-	n->height = height;
 	return n;
 }
 
@@ -121,7 +141,9 @@ static void seek(struct lp_ooo *q, uint32_t seq, struct path *path)
 		memcpy(path->node, q->tail, sizeof path->node);
 		return;
 	}
-	for (unsigned level = LP_OOO_LEVELS; level-- > 0;) {
+	for (unsigned level = LP_OOO_LEVELS; level-- > q->height;)
+		path->node[level] = NULL;
+	for (unsigned level = q->height; level-- > 0;) {
 		while ((n = *link_after(q, at, level)) && !lp_seq_before(seq, n->end))
 			at = n;
 		path->node[level] = at;
@@ -158,6 +180,8 @@ static void put_in(struct lp_ooo_pool *pool, struct lp_ooo *q, struct path *path
 		if (!n->next[level])
 			q->tail[level] = n;
 	}
+	if (q->height < n->height)
+		q->height = (uint8_t)n->height;
 	q->bytes += n->size;
 	pool->bytes += n->size;
 	if (pool->bytes > pool->peak)
@@ -204,11 +228,120 @@ static bool replaces(const struct lp_ooo_pool *pool, const struct lp_ooo_piece *
 	return n->end == end && piece->captured > n->captured;
 }
 
+/* ---- tiny segments ---- */
+
+static bool is_run(const struct lp_ooo_node *n)
+{
+	return !n->urgent && n->captured == n->end - n->seq && n->captured < RUN;
+}
+
+/* A node like n with room for at least so many more, the bytes at the end of it (front: for what comes before
+ * them) or at its beginning. */
+static struct lp_ooo_node *make_larger(struct lp_ooo_pool *pool, const struct lp_ooo_node *n,
+				       uint32_t more, bool front)
+{
+	size_t room = (n->captured + more) * 2u;
+	struct lp_ooo_node *larger;
+	uint8_t *data;
+
+	if (room < LEAST)
+		room = LEAST;
+	if (room > RUN)
+		room = RUN;
+	larger = make_room(pool, room);
+	if (!larger)
+		return NULL;
+	data = room_of(larger) + (front ? room - n->captured : 0);
+	memcpy(data, n->data, n->captured);
+	larger->carried_ns = n->carried_ns;
+	larger->data = data;
+	larger->seq = n->seq;
+	larger->start = n->start;
+	larger->end = n->end;
+	larger->captured = n->captured;
+	larger->urgent = 0;
+	return larger;
+}
+
+/* Puts the piece behind the node before it. */
+static enum lp_err append(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_ooo_node *n,
+			  const struct lp_ooo_piece *piece)
+{
+	uint32_t used = (uint32_t)(n->data - (const uint8_t *)n) + n->captured;
+	struct lp_ooo_node *larger;
+	struct path path;
+
+	if (n->size - used < piece->captured) {
+		larger = make_larger(pool, n, piece->captured, false);
+		if (!larger)
+			return LP_E_NOMEM;
+		seek(q, n->start, &path);
+		cut_out(pool, q, &path, n);
+		lp_ooo_release(n);
+		put_in(pool, q, &path, larger);
+		n = larger;
+	}
+	memcpy(room_of(n) + (n->data - room_of(n)) + n->captured, piece->data, piece->captured);
+	n->captured += piece->captured;
+	n->end += piece->captured;
+	return LP_OK;
+}
+
+/* Puts the piece before the node that follows path. */
+static enum lp_err prepend(struct lp_ooo_pool *pool, struct lp_ooo *q, struct path *path,
+			   struct lp_ooo_node *n, const struct lp_ooo_piece *piece)
+{
+	struct lp_ooo_node *larger;
+
+	if ((size_t)(n->data - room_of(n)) < piece->captured) {
+		larger = make_larger(pool, n, piece->captured, true);
+		if (!larger)
+			return LP_E_NOMEM;
+		cut_out(pool, q, path, n);
+		lp_ooo_release(n);
+		put_in(pool, q, path, larger);
+		n = larger;
+	}
+	n->data -= piece->captured;
+	memcpy(room_of(n) + (n->data - room_of(n)), piece->data, piece->captured);
+	n->carried_ns = piece->carried_ns;
+	n->seq -= piece->captured;
+	n->start = n->seq;
+	n->captured += piece->captured;
+	return LP_OK;
+}
+
+/* If the piece is tiny and touches a neighbour that can take it, *done. */
+static enum lp_err join(struct lp_ooo_pool *pool, struct lp_ooo *q, struct path *path,
+			const struct lp_ooo_piece *piece, bool *done)
+{
+	struct lp_ooo_node *before = path->node[0], *after = *link_after(q, before, 0);
+	uint32_t end = piece->seq + piece->wire;
+
+	*done = false;
+	if (piece->captured > TINY || piece->captured != piece->wire || piece->urgent)
+		return LP_OK;
+	if (after && lp_seq_before(after->start, end))
+		return LP_OK;
+	if (before && before->end == piece->seq && is_run(before) &&
+	    before->captured + piece->captured <= RUN) {
+		*done = true;
+		return append(pool, q, before, piece);
+	}
+	if (after && after->seq == end && after->start == end && is_run(after) &&
+	    after->captured + piece->captured <= RUN) {
+		*done = true;
+		return prepend(pool, q, path, after, piece);
+	}
+	return LP_OK;
+}
+
 enum lp_err lp_ooo_insert(struct lp_ooo_pool *pool, struct lp_ooo *q,
 			  const struct lp_ooo_piece *piece, bool *added, bool *conflict)
 {
 	uint32_t start = piece->seq, end = piece->seq + piece->wire;
 	struct lp_ooo_node *n, *made;
+	enum lp_err err;
 	struct path path;
 
 	*added = false;
@@ -225,6 +358,11 @@ enum lp_err lp_ooo_insert(struct lp_ooo_pool *pool, struct lp_ooo *q,
 			return LP_OK;
 		start = n->end;
 		step_over(&path, n);
+	}
+	if (start == piece->seq) {
+		err = join(pool, q, &path, piece, added);
+		if (err || *added)
+			return err;
 	}
 	made = make_node(pool, piece);
 	if (!made)

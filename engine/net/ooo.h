@@ -7,6 +7,8 @@
  *  - of two that begin at the same byte the first wins, except with
  *    LP_OVERLAP_LINUX, where the longer replaces it.
  * (Linux tcp_data_queue_ofo(), FreeBSD tcp_reass().)
+ * Tiny segments that touch are kept as one, so that they cost little more than their
+ * bytes in whatever order they come.
  * Owner: lp_ooo belongs to its half of a flow, lp_ooo_pool to the reassembler. The
  * pool counts memory as allocated, headers too, so that a cap on "out-of-order
  * bytes" bounds what one-byte segments cost. Errors: LP_E_NOMEM. */
@@ -43,6 +45,7 @@ struct lp_ooo {
 	uint64_t bytes;
 	uint32_t below;       /* next, as of since_ns */
 	uint8_t side;         /* enum lp_side */
+	uint8_t height;       /* of the highest node there was */
 };
 
 struct lp_ooo_pool {

@@ -97,6 +97,53 @@ START_TEST(cap_of_a_single_segment)
 }
 END_TEST
 
+/* A hundred thousand bytes in as many segments fit, in any order. */
+START_TEST(tiny_segments_cost_little)
+{
+	enum { N = 100000 };
+	static uint8_t bytes[N + 1];
+	static uint32_t order[N];
+
+	for (int way = 0; way < 4; way++) {
+		struct help_tcp *t = calloc(1, sizeof *t);
+		struct lp_reasm_stats stats;
+		uint32_t x = 7, k, was;
+
+		ck_assert_ptr_nonnull(t);
+		t->isn[0] = 0xffff0000;
+		t->keep = t->quiet = true;
+		t->batch = HELP_TCP_BATCH;
+		help_tcp_start(t, &lp_tcp_native, NULL);
+		help_tcp_run(t, "hs");
+		for (uint32_t i = 0; i < N; i++) {
+			bytes[i] = (uint8_t)(i * 2654435761u >> 9);
+			order[i] = way == 0 ? N - 1 - i : way == 1 ? (i + 1) % N : i;
+		}
+		for (uint32_t i = 0; i < N && way >= 2; i++) {
+			x = x * 1664525 + 1013904223;
+			k = way == 2 ? i + (x >> 4) % (N - i) : i < N - 50 ? i + (x >> 4) % 50 : i;
+			was = order[i];
+			order[i] = order[k];
+			order[k] = was;
+		}
+		for (uint32_t i = 0; i < N; i++)
+			help_tcp_shot(t, &(struct help_tcp_shot){ .flags = LP_TCP_ACK | LP_TCP_PSH,
+				.seq = t->isn[0] + 1 + order[i], .ack = 1, .payload = bytes + order[i],
+				.len = 1, .captured = 1 });
+		help_tcp_flush(t);
+		stats = help_tcp_stats(t);
+		ck_assert_uint_eq(stats.gaps, 0);
+		ck_assert_uint_eq(stats.conflicts, 0);
+		ck_assert_uint_eq(stats.duplicate, 0);
+		ck_assert_uint_lt(stats.ooo_peak, 4 << 20);
+		ck_assert_uint_eq(t->streams[0].off[0], N);
+		ck_assert_mem_eq(lp_buf_span(&t->streams[0].keep[0]).p, bytes, N);
+		help_tcp_finish(t);
+		discard(t);
+	}
+}
+END_TEST
+
 /* Row 26. */
 START_TEST(cap_of_all)
 {
@@ -358,6 +405,7 @@ Suite *suite_tcp_limits(void)
 	tcase_add_test(t, cap_of_a_side);
 	tcase_add_test(t, cap_counts_headers);
 	tcase_add_test(t, cap_of_a_single_segment);
+	tcase_add_test(t, tiny_segments_cost_little);
 	tcase_add_test(t, cap_of_all);
 	tcase_add_test(t, cap_takes_syn_data_too);
 	tcase_add_test(t, table_evicts_the_least);

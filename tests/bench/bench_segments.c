@@ -1,0 +1,238 @@
+/* What a byte costs when segments are tiny or come in the wrong order: one direction of
+ * one connection, 100,000 packets, decoded and reassembled; against the same in order.
+ *
+ *	segments [LIMIT]    status 1 if an order costs more than LIMIT (2) times as much
+ *                        (all of it at random is printed, and not judged) */
+#include <arpa/inet.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "net/checksum.h"
+#include "net/decode.h"
+#include "net/tcp.h"
+
+enum { N = 100000, LARGEST = 1448, BATCH = 64, RUNS = 7 };
+
+static uint64_t delivered;
+
+static uint64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * LP_NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static enum lp_take on_open(void *user, struct lp_stream *s, const struct lp_when *when)
+{
+	(void)user, (void)s, (void)when;
+	return LP_TAKE_ON;
+}
+
+static uint8_t byte_at(uint64_t off)
+{
+	return (uint8_t)(off * 0x9e3779b1u >> 13);
+}
+
+static enum lp_take on_data(void *user, struct lp_stream *s, enum lp_side side, const uint8_t *p,
+			    uint32_t n, uint64_t off, const struct lp_when *when)
+{
+	(void)user, (void)s, (void)side, (void)when;
+	if (off != delivered || p[0] != byte_at(off) || p[n - 1] != byte_at(off + n - 1)) {
+		fprintf(stderr, "wrong bytes\n");
+		exit(2);
+	}
+	delivered += n;
+	return LP_TAKE_ON;
+}
+
+static void on_gap(void *user, struct lp_stream *s, enum lp_side side, uint64_t off, uint64_t n,
+		   const struct lp_when *when)
+{
+	(void)user, (void)s, (void)side, (void)when;
+	fprintf(stderr, "a gap of %llu at %llu\n", (unsigned long long)n, (unsigned long long)off);
+	exit(2);
+}
+
+static void on_close(void *user, struct lp_stream *s, enum lp_why why, const struct lp_when *when)
+{
+	(void)user, (void)s, (void)why, (void)when;
+}
+
+static const struct lp_reasm_cb cb = { on_open, on_data, on_gap, on_close };
+
+/* Places of the segments, in the order of their coming. */
+static uint32_t *order_of(const char *name)
+{
+	uint32_t *o = malloc(N * sizeof *o), x = 1, k, was;
+
+	for (uint32_t i = 0; i < N; i++)
+		o[i] = i;
+	if (!strcmp(name, "reversed"))
+		for (uint32_t i = 0; i < N; i++)
+			o[i] = N - 1 - i;
+	else if (!strcmp(name, "first last"))
+		for (uint32_t i = 0; i < N; i++)
+			o[i] = (i + 1) % N;
+	else if (!strcmp(name, "even, then odd"))
+		for (uint32_t i = 0; i < N; i++)
+			o[i] = i < N / 2 ? i * 2 + 1 : (i - N / 2) * 2;
+	else if (strcmp(name, "in order") != 0)
+		for (uint32_t i = 0; i < N; i++) {
+			uint32_t span = !strcmp(name, "shuffled") ? N : 100;
+			uint32_t end = (i / span + 1) * span;
+
+			x = x * 1664525 + 1013904223;
+			k = i + (x >> 8) % (end - i);
+			was = o[i];
+			o[i] = o[k];
+			o[k] = was;
+		}
+	return o;
+}
+
+static void put32(uint8_t *p, uint32_t v)
+{
+	v = htonl(v);
+	memcpy(p, &v, 4);
+}
+
+/* Ethernet, IPv4, TCP. */
+static size_t make_frame(uint8_t *f, bool back, uint8_t flags, uint32_t seq, const uint8_t *p, size_t n)
+{
+	uint8_t *ip = f + 14, *tcp = ip + 20;
+	uint16_t sum;
+
+	memset(f, 0, 54);
+	f[12] = 8;
+	put32(ip, 0x45000000 + 40 + (uint32_t)n);
+	put32(ip + 8, 64u << 24 | 6 << 16);
+	put32(ip + 12, back ? 0x0a000002 : 0x0a000001);
+	put32(ip + 16, back ? 0x0a000001 : 0x0a000002);
+	sum = (uint16_t)~lp_checksum_fold(lp_checksum_add(0, ip, 20));
+	memcpy(ip + 10, &sum, 2);
+	put32(tcp, back ? 443u << 16 | 1000 : 1000u << 16 | 443);
+	put32(tcp + 4, seq);
+	put32(tcp + 8, !(flags & LP_TCP_ACK) ? 0 : back ? 101 : 501);
+	put32(tcp + 12, 5u << 28 | (uint32_t)flags << 16 | 60000);
+	if (n)
+		memcpy(tcp + 20, p, n);
+	sum = (uint16_t)~lp_checksum_fold(lp_checksum_add(
+		lp_checksum_pseudo(4, ip + 12, ip + 16, (uint32_t)n + 20, 6), tcp, n + 20));
+	memcpy(tcp + 16, &sum, 2);
+	return n + 54;
+}
+
+struct wire {
+	struct lp_decode *decode;
+	struct lp_reasm *r;
+	uint8_t frame[BATCH][LARGEST + 64];
+	struct lp_packet packet[BATCH];
+	uint64_t number, spent;
+	size_t n;
+};
+
+static void flush(struct wire *w)
+{
+	struct lp_segment s[BATCH];
+	uint64_t begun = now();
+	size_t k = 0;
+
+	for (size_t i = 0; i < w->n; i++)
+		k += lp_decode_packet(w->decode, &w->packet[i], &s[k]) == LP_DROP_NONE;
+	if (k != w->n || lp_tcp_native.segments(w->r, s, k))
+		exit(2);
+	lp_decode_release(w->decode);
+	w->spent += now() - begun;
+	w->n = 0;
+}
+
+static void give(struct wire *w, bool back, uint8_t flags, uint32_t seq, const uint8_t *p, size_t n)
+{
+	uint8_t *f = w->frame[w->n];
+	uint32_t len = (uint32_t)make_frame(f, back, flags, seq, p, n);
+
+	w->number++;
+	w->packet[w->n++] = (struct lp_packet){ .data = f, .caplen = len, .len = len,
+						.ts_ns = w->number * 1000, .number = w->number,
+						.link = LP_LINK_ETHERNET };
+	if (w->n == BATCH)
+		flush(w);
+}
+
+/* Nanoseconds a packet; the best of some runs, for the machine has other business too. */
+static double run(const char *name, uint32_t size, const uint8_t *data)
+{
+	static struct wire w;
+	uint32_t *order = order_of(name);
+	struct lp_reasm_config config;
+	struct lp_decode_config dc;
+	double best = 0;
+
+	lp_decode_config_default(&dc);
+	lp_reasm_config_default(&config);
+	config.max_flows = 16;
+	config.seed = (struct lp_hash_seed){ 1, 2 };
+	for (int i = 0; i < RUNS; i++) {
+		memset(&w, 0, sizeof w);
+		delivered = 0;
+		if (lp_tcp_native.init(&w.r, &config, &cb, NULL) || lp_decode_new(&w.decode, &dc))
+			exit(2);
+		give(&w, false, LP_TCP_SYN, 100, NULL, 0);
+		give(&w, true, LP_TCP_SYN | LP_TCP_ACK, 500, NULL, 0);
+		give(&w, false, LP_TCP_ACK, 101, NULL, 0);
+		for (uint32_t at = 0; at < N; at++)
+			give(&w, false, LP_TCP_ACK | LP_TCP_PSH, 101 + order[at] * size,
+			     data + (size_t)order[at] * size, size);
+		flush(&w);
+		if (delivered != (uint64_t)N * size) {
+			fprintf(stderr, "%s: %llu bytes\n", name, (unsigned long long)delivered);
+			exit(2);
+		}
+		if (!i || (double)w.spent < best)
+			best = (double)w.spent;
+		lp_tcp_native.free(w.r);
+		lp_decode_free(w.decode);
+	}
+	free(order);
+	return best / N;
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const orders[] = { "reversed", "first last", "even, then odd", "shuffled",
+					      "shuffled by hundreds" };
+	static const uint32_t sizes[] = { 1, 20, 1448 };
+	double limit = argc > 1 ? strtod(argv[1], NULL) : 2, base, cost;
+	uint8_t *data = malloc((size_t)N * LARGEST);
+	int bad = 0;
+
+	if (!data)
+		return 2;
+	for (size_t i = 0; i < (size_t)N * LARGEST; i++)
+		data[i] = byte_at(i);
+	for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
+		base = run("in order", sizes[k], data);
+		printf("%u segments of %u byte%s: in order %.0f ns each;", N, sizes[k],
+		       sizes[k] == 1 ? "" : "s", base);
+		for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
+			/* What waits must be within the cap of a direction, 4 MiB with its headers. */
+			if (sizes[k] > 1 && i > 1 && i < 4)
+				continue;
+			if (sizes[k] > 20 && i < 4)
+				continue;
+			cost = run(orders[i], sizes[k], data);
+			printf(" %s %.2f", orders[i], cost / base);
+			/* A hundred thousand at random: what is sought is in no cache. */
+			bad |= cost / base > limit && strcmp(orders[i], "shuffled") != 0;
+			fflush(stdout);
+		}
+		printf(" times (limit %.1f)\n", limit);
+	}
+	free(data);
+	return bad;
+}

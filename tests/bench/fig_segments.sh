@@ -1,0 +1,2 @@
+# Tiny segments, and segments out of order.
+"$BENCH/segments"
