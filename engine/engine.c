@@ -141,6 +141,13 @@ static const char *meaning(const char *reason)
 	return t ? t->meaning : lp_totals_text(reason);
 }
 
+static const char *advice(const char *reason)
+{
+	const struct lp_verdict_text *t = lp_verdict_find(reason);
+
+	return t ? t->advice : NULL;
+}
+
 static enum lp_err add_outputs(struct lp_engine *e, const struct lp_config *c, char *why)
 {
 	const struct lp_outputs_config oc = {
@@ -149,6 +156,7 @@ static enum lp_err add_outputs(struct lp_engine *e, const struct lp_config *c, c
 		.print_data = c->print_data,
 		.cleartext = c->cleartext,
 		.meaning = meaning,
+		.advice = advice,
 	};
 	enum lp_err err = lp_outputs_new(&e->outputs, &oc);
 

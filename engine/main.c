@@ -57,7 +57,7 @@ static const char usage[] =
 	"  --crypto auto|mbedtls|openssl    --strict-key-modes    --no-promiscuous\n"
 	"  --key-wait SECONDS   how long a session waits for its line of a key log that grows\n"
 	"  --session-lifetime SECONDS   how long a secret may be resumed from (86400)\n"
-	"  --explain CODE     what a verdict's reason means (\"all\" lists them)\n"
+	"  --explain [CODE]   what a verdict's reason or note means; without CODE a list\n"
 	"  --set NAME=VALUE   any other option of limpid(1)\n"
 	"  -h, --help    -V, --version\n"
 	"\n"
@@ -70,7 +70,7 @@ enum { OPT_EXPLAIN = 256, OPT_SET, OPT_NO_PROMISCUOUS, OPT_CONFIG };
 static const struct option long_options[] = {
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
-	{ "explain", required_argument, NULL, OPT_EXPLAIN },
+	{ "explain", optional_argument, NULL, OPT_EXPLAIN },
 	{ "set", required_argument, NULL, OPT_SET },
 	{ "no-promiscuous", no_argument, NULL, OPT_NO_PROMISCUOUS },
 	{ "merge", no_argument, NULL, OPT_CONFIG },
@@ -144,32 +144,36 @@ static int add_output(struct run *run, const char *name, const char *arg)
 	return r;
 }
 
+static void explain_one(const struct lp_verdict_text *t)
+{
+	printf("  %-24s %s\n", t->code, t->meaning);
+}
+
 static void explain_all(void)
 {
-	for (int i = LP_REASON_NONE + 1; i < LP_REASON_COUNT; i++) {
-		const struct lp_verdict_text *t = lp_reason_text((enum lp_reason)i);
-
-		printf("%-24s %s\n", t->code, t->meaning);
+	for (int v = LP_DECRYPTED; v <= LP_OPAQUE; v++) {
+		printf("%s:\n", lp_verdict_name((enum lp_verdict)v));
+		for (int i = LP_REASON_NONE + 1; i < LP_REASON_COUNT; i++)
+			if (lp_reason_fits((enum lp_reason)i, (enum lp_verdict)v))
+				explain_one(lp_reason_text((enum lp_reason)i));
 	}
-	for (unsigned i = 0; i < LP_NOTE_COUNT; i++) {
-		const struct lp_verdict_text *t = lp_note_text(i);
-
-		printf("%-24s %s\n", t->code, t->meaning);
-	}
+	printf("notes beside the reason:\n");
+	for (unsigned i = 0; i < LP_NOTE_COUNT; i++)
+		explain_one(lp_note_text(i));
 }
 
 static int explain(struct run *run, const char *code)
 {
-	const struct lp_verdict_text *t = lp_verdict_find(code);
+	const struct lp_verdict_text *t = code ? lp_verdict_find(code) : NULL;
 
 	run->done = true;
-	if (!strcmp(code, "all")) {
+	if (!code || !strcmp(code, "list") || !strcmp(code, "all")) {
 		explain_all();
 		return 0;
 	}
 	if (!t) {
 		snprintf(run->why, sizeof run->why, "no verdict has the code '%.60s' "
-			 "(--explain all lists them)", code);
+			 "(--explain list names them)", code);
 		return fail(run);
 	}
 	printf("%s: %s\n\n%s\n%s\n", t->code, t->meaning, t->explain, t->advice);
@@ -251,7 +255,12 @@ static int read_options(struct run *run, int argc, char **argv)
 	       (c = getopt_long(argc, argv, short_options, long_options, &index)) != -1) {
 		switch (c) {
 		case OPT_EXPLAIN:
-			r = explain(run, optarg);
+			word = argv[optind];
+			if (!optarg && word && word[0] != '-')
+				optind++;
+			else
+				word = optarg;
+			r = explain(run, word);
 			break;
 		case OPT_SET:
 			r = set_pair(run, optarg);

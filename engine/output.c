@@ -225,6 +225,7 @@ enum lp_err lp_outputs_open(struct lp_outputs *o, char *why)
 			.cleartext = o->config.cleartext,
 			.dirfd = o->dirfd,
 			.meaning = o->config.meaning,
+			.advice = o->config.advice,
 		};
 		if (out->plugin->open && out->plugin->open(&out->self, &out->host, out->arg,
 							   out->options, out->options_n)) {

@@ -17,6 +17,7 @@ struct lp_outputs_config {
 	bool print_data;
 	bool cleartext;
 	const char *(*meaning)(const char *reason); /* lp_host.meaning */
+	const char *(*advice)(const char *reason);  /* lp_host.advice */
 };
 
 /* No output is opened yet. */

@@ -223,6 +223,14 @@ static const struct lp_tls_cb tls_cb = {
 /* What a stream's user pointer is. */
 enum { NEW, TRACKED, PRELUDE, PLAIN };
 
+static void set_evidence(struct lp_tracked *f, const struct lp_stream *s)
+{
+	f->stage.evidence.seen = s->seen & 3;
+	f->stage.evidence.syn = s->seen >> 4;
+	f->stage.evidence.cut = s->cut;
+	f->stage.evidence.ender = s->ender;
+}
+
 static struct lp_tracked *flow_new(struct lp_worker *w, struct lp_stream *s)
 {
 	struct lp_tracked *f = calloc(1, sizeof *f);
@@ -240,6 +248,7 @@ static struct lp_tracked *flow_new(struct lp_worker *w, struct lp_stream *s)
 	w->flows = f;
 	w->engine->reasm_ops->describe(w->reasm, s, &f->info);
 	lp_stage_init(&f->stage, &w->env, f);
+	set_evidence(f, s);
 	s->user = f;
 	s->kind = TRACKED;
 	return f;
@@ -331,6 +340,7 @@ static enum lp_take on_stream_data(void *user, struct lp_stream *s, enum lp_side
 		return prelude_over(w, s, lp_prelude_data(s->user, &host, side, p, n, off, when),
 				    when);
 	f = s->user;
+	set_evidence(f, s);
 	lp_stage_data(&f->stage, side, p, n, off, when);
 	set_idle(f);
 	return lp_stage_idle(&f->stage) && !w->env.cleartext ? LP_TAKE_SKIP_FLOW : LP_TAKE_ON;
@@ -350,8 +360,10 @@ static void on_stream_gap(void *user, struct lp_stream *s, enum lp_side side, ui
 	if (s->kind == NEW)
 		(void)flow_new(w, s);
 	f = s->user;
-	if (s->kind == TRACKED)
-		lp_stage_gap(&f->stage, side, off, n, when);
+	if (s->kind != TRACKED)
+		return;
+	set_evidence(f, s);
+	lp_stage_gap(&f->stage, side, off, n, when);
 }
 
 static enum lp_end end_of(const struct lp_stream *s, int side, enum lp_why why)
@@ -391,6 +403,8 @@ static void on_stream_close(void *user, struct lp_stream *s, enum lp_why why,
 	f = s->user;
 	f->stream = NULL;
 	f->end_when = *when;
+	set_evidence(f, s);
+	f->stage.evidence.evicted = why == LP_WHY_EVICT;
 	for (int side = 0; side < 2; side++)
 		f->end[side] = end_of(s, side, why);
 	if (lp_stage_close(&f->stage, f->end, s->conflict, when))

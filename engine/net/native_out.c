@@ -17,6 +17,18 @@ void lp_native_drop_queue(struct lp_reasm *r, struct lp_half *h)
 	h->ooo = NULL;
 }
 
+/* The stream as the consumer is to see it now. */
+static struct lp_stream *known(struct lp_flow *f)
+{
+	for (int side = 0; side < 2; side++) {
+		uint8_t flags = f->half[side].flags;
+
+		f->stream.seen |= (uint8_t)((flags & LP_HALF_SEEN ? 1 : 0) << side);
+		f->stream.seen |= (uint8_t)((flags & LP_HALF_SYN ? 16 : 0) << side);
+	}
+	return &f->stream;
+}
+
 /* A half that nobody listens to has no holes. */
 static void catch_up(struct lp_half *h)
 {
@@ -71,7 +83,7 @@ void lp_native_open(struct lp_reasm *r, struct lp_flow *f)
 	lp_age_add(&r->age, f, LP_AGE_LIVE);
 	r->stats.flows++;
 	r->stats.flows_now++;
-	take = r->cb->open(r->user, &f->stream, place(r, r->now_ns));
+	take = r->cb->open(r->user, known(f), place(r, r->now_ns));
 	heed(r, f, NULL, take);
 }
 
@@ -88,7 +100,7 @@ static void give_gap(struct lp_reasm *r, struct lp_flow *f, enum lp_side side, u
 		return;
 	r->stats.gaps++;
 	r->stats.gap_bytes += n;
-	r->cb->gap(r->user, &f->stream, side, off, n, place(r, carried_ns));
+	r->cb->gap(r->user, known(f), side, off, n, place(r, carried_ns));
 }
 
 static void give_data(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
@@ -104,7 +116,7 @@ static void give_data(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
 	h->off += n;
 	if (h->flags & LP_HALF_SKIP)
 		return;
-	take = r->cb->data(r->user, &f->stream, side, p, n, off, place(r, carried_ns));
+	take = r->cb->data(r->user, known(f), side, p, n, off, place(r, carried_ns));
 	if (take != LP_TAKE_ON || f->idle != f->stream.idle)
 		heed(r, f, h, take);
 }
@@ -137,8 +149,10 @@ void lp_native_deliver(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
 	if (lp_seq_before(h->next, have))
 		give_data(r, f, side, piece->data + (h->next - piece->seq), have - h->next,
 			  piece->carried_ns);
-	if (lp_seq_before(h->next, end))
+	if (lp_seq_before(h->next, end)) {
+		f->stream.cut |= (uint8_t)(1 << side);
 		give_gap(r, f, side, end, piece->carried_ns);
+	}
 }
 
 /* Where the first of what waits begins. */
@@ -191,6 +205,8 @@ void lp_native_drain(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
 		catch_up(h);
 	if ((h->flags & LP_HALF_FIN) && !lp_seq_before(h->next, h->fin)) {
 		f->stream.fin |= (uint8_t)(1 << side);
+		if (!f->stream.ender)
+			f->stream.ender = (uint8_t)(side + 1);
 		lp_native_drop_queue(r, h);
 		return;
 	}
@@ -249,7 +265,7 @@ void lp_native_close(struct lp_reasm *r, struct lp_flow *f, enum lp_why why)
 		else if (f->stream.rst)
 			why = LP_WHY_RST;
 		r->stats.flows_now--;
-		r->cb->close(r->user, &f->stream, why, place(r, r->now_ns));
+		r->cb->close(r->user, known(f), why, place(r, r->now_ns));
 	}
 	lp_native_drop_queue(r, &f->half[0]);
 	lp_native_drop_queue(r, &f->half[1]);

@@ -271,6 +271,8 @@ static enum lp_err on_rst(struct lp_reasm *r, struct lp_flow *f, enum lp_side si
 	if (s->flags & LP_TCP_ACK)
 		on_ack(r, f, side, s->ack, f->window[side]);
 	f->stream.rst |= (uint8_t)(1 << side);
+	if (!f->stream.ender)
+		f->stream.ender = (uint8_t)(side + 1);
 	reset(r, f);
 	return LP_OK;
 }

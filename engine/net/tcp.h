@@ -34,6 +34,9 @@ struct lp_stream {
 	uint8_t fin;         /* bit per side: a FIN was delivered up to */
 	uint8_t rst;         /* bit per side: an accepted RST came from this side */
 	uint8_t kind;        /* what user points to: the consumer's, 0 at open */
+	uint8_t seen;        /* bit per side: a packet of it was captured; from bit 4: its SYN */
+	uint8_t cut;         /* bit per side: the snap length made a gap */
+	uint8_t ender;       /* the side whose FIN or RST came first, +1; 0: nobody's */
 };
 
 struct lp_stream_info {

@@ -143,6 +143,7 @@ static void *on_open(void *user, struct tcp_stream *stream)
 	f->state = LP_FLOW_LIVE;
 	f->order = r->order++;
 	f->stream.idle = LP_IDLE_PLAIN;
+	f->stream.seen = 3 | 3 << 4; /* nothing less is a connection to libnids */
 	f->idle = LP_IDLE_PLAIN;
 	f->last = (uint32_t)r->second;
 	lp_age_add(&r->age, f, LP_AGE_LIVE);
@@ -171,8 +172,10 @@ static void on_end(void *user, void *mark, enum lp_why why)
 
 	if (why == LP_WHY_FIN)
 		f->stream.fin = 3;
-	if (why == LP_WHY_RST)
+	if (why == LP_WHY_RST) {
 		f->stream.rst |= (uint8_t)(1 << r->side);
+		f->stream.ender = (uint8_t)(r->side + 1);
+	}
 	finish_flow(r, f, why);
 	bury(r, f);
 }

@@ -176,6 +176,8 @@ static json_t *limpid_part(const struct lp_session_info *tls,
 	set_text(o, "reason", result->reason, &bad);
 	if (result->detail && *result->detail)
 		set_text(o, "detail", result->detail, &bad);
+	if (result->verdict != LP_DECRYPTED && result->advice && *result->advice)
+		set_text(o, "advice", result->advice, &bad);
 	lp_session_json_set(o, "notes", texts_value(result->notes), &bad);
 	set_text(o, "secret", tls->secret, &bad);
 	lp_session_json_set(o, "end", end_part(result->end), &bad);

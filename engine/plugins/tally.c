@@ -38,6 +38,10 @@ void lp_tally_add(struct lp_tally *t, const struct lp_session_result *result)
 		t->failed++;
 		return;
 	}
+	if (result->reason && !strcmp(result->reason, "handshake-unfinished")) {
+		t->unfinished++;
+		return;
+	}
 	if (result->verdict >= LP_DECRYPTED && result->verdict <= LP_OPAQUE)
 		t->verdict[result->verdict]++;
 	if (result->verdict != LP_DECRYPTED)
@@ -141,11 +145,16 @@ static int print_codes(const struct lp_tally *t, struct lp_sink *out,
 	for (size_t i = 0; i < t->codes_n; i++) {
 		const struct lp_tally_code *c = &t->codes[i];
 		const char *meaning = host->meaning ? host->meaning(c->code) : NULL;
+		const char *advice;
 
 		snprintf(label, sizeof label, "%s%s", c->note ? "note: " : "", c->code);
 		lp_label_plain(plain, sizeof plain, label);
 		if (meaning ? lp_sink_print(out, "%8llu %-24s %s\n", (ull)c->n, plain, meaning)
 			    : lp_sink_print(out, "%8llu %s\n", (ull)c->n, plain))
+			return -1;
+		advice = host->size > offsetof(struct lp_host, advice) && host->advice && !c->note
+				 ? host->advice(c->code) : NULL;
+		if (advice && *advice && lp_sink_print(out, "%33s %s\n", "", advice))
 			return -1;
 	}
 	if (t->other && lp_sink_print(out, "%8llu for other reasons\n", (ull)t->other))
@@ -195,15 +204,16 @@ int lp_tally_print(struct lp_tally *t, struct lp_sink *out, const struct lp_host
 						     : "without TLS (--cleartext shows them)",
 				     "empty" };
 	static const char *const session_words[] = { "decrypted", "partial", "opaque",
-						     "failed before keys were used" };
+						     "failed before keys were used",
+						     "unfinished before keys were used" };
 	uint64_t flows[] = { counter(s, "flow.no_tls"), counter(s, "flow.empty") };
 	uint64_t sessions[] = { t->verdict[LP_DECRYPTED], t->verdict[LP_PARTIAL],
-				t->verdict[LP_OPAQUE], t->failed };
+				t->verdict[LP_OPAQUE], t->failed, t->unfinished };
 
 	qsort(t->codes, t->codes_n, sizeof t->codes[0], most_first);
 	if (print_packets(out, host, s) ||
 	    print_figures(out, "TCP connection", counter(s, "flow.opened"), flow_words, flows, 2) ||
-	    print_figures(out, "TLS session", t->sessions, session_words, sessions, 4) ||
+	    print_figures(out, "TLS session", t->sessions, session_words, sessions, 5) ||
 	    print_codes(t, out, host))
 		return -1;
 	return print_losses(out, host, s);

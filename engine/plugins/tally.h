@@ -13,6 +13,7 @@ struct lp_tally {
 	uint64_t sessions;
 	uint64_t verdict[4];   /* by enum lp_verdict */
 	uint64_t failed;       /* handshake-failed: not among what stayed closed */
+	uint64_t unfinished;   /* handshake-unfinished: nor is this */
 	uint64_t other;        /* codes beyond the table */
 	size_t codes_n;
 	struct lp_tally_code {

@@ -431,6 +431,8 @@ static enum lp_err sealed_message(struct lp_handshake *hs, enum lp_dir dir,
 enum lp_err lp_handshake_message(struct lp_handshake *hs, enum lp_dir dir,
 				 const struct lp_message *msg)
 {
+	enum lp_err err;
+
 	if (hs->state == ST_DEAD)
 		return LP_E_ORDER;
 	if (hs->state == ST_TLS13)
@@ -443,7 +445,10 @@ enum lp_err lp_handshake_message(struct lp_handshake *hs, enum lp_dir dir,
 		hs->hello_requested = true;
 		return LP_OK;
 	}
-	return hs->sealed[dir] ? sealed_message(hs, dir, msg) : clear_message(hs, dir, msg);
+	err = hs->sealed[dir] ? sealed_message(hs, dir, msg) : clear_message(hs, dir, msg);
+	if (!err)
+		hs->last[dir] = msg->type;
+	return err;
 }
 
 enum lp_err lp_handshake_ccs(struct lp_handshake *hs, enum lp_dir dir)

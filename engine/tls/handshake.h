@@ -201,6 +201,7 @@ struct lp_handshake {
 	bool torn[2];           /* … the gap was in this direction: so is a late one of it */
 	bool sealed[2];         /* the direction's ChangeCipherSpec was seen, by enum lp_dir */
 	bool hello_requested;   /* a HelloRequest was seen */
+	uint8_t last[2];        /* type of the direction's last message; 0: none yet */
 	enum lp_reason reason;  /* of the first fault; LP_REASON_NONE */
 	const char *why;        /* … static sentence fragment */
 	const struct lp_crypto *crypto;

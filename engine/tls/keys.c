@@ -32,11 +32,27 @@ void lp_tls_keys_clear(struct lp_tls *tls)
  * later one what was open partial. */
 static void closed(struct lp_tls *tls, enum lp_reason reason, const char *detail)
 {
-	if (tls->completed)
+	if (reason == LP_REASON_HANDSHAKE_LOST && tls->hole)
+		lp_tls_fail(tls, tls->hole_reason, "%s: %s", detail, tls->hole_detail);
+	else if (tls->completed)
 		lp_tls_fail(tls, LP_REASON_LATER_HANDSHAKE_CLOSED, "handshake number %u: %s",
 			    tls->completed + 1, detail);
 	else
 		lp_tls_fail(tls, reason, "%s", detail);
+}
+
+static void disproved(struct lp_tls *tls)
+{
+	const struct lp_peer_cert *cert = tls->hs->facts.server_cert;
+	enum lp_dir dir = tls->trial ? tls->trial->dir : LP_C2S;
+	char detail[LP_RESULT_TEXT];
+
+	snprintf(detail, sizeof detail, "%u secret%s that may belong to this session (server "
+		 "certificate: %.160s), and the first protected record, from the %s, opened under "
+		 "none of the keys made of them", tls->attempt, tls->attempt == 1 ? "" : "s",
+		 cert ? cert->has_text ? cert->subject : "unreadable" : "not seen",
+		 lp_tls_who(dir));
+	closed(tls, LP_REASON_KEYS_DISPROVED, detail);
 }
 
 static void question(struct lp_tls *tls)
@@ -66,9 +82,7 @@ static void question(struct lp_tls *tls)
 	} else {
 		tls->state = LP_TLS_RUNNING;
 		if (tls->attempt)
-			closed(tls, LP_REASON_KEYS_DISPROVED,
-			       "what fits this server was tried, and the first protected record "
-			       "opened under none of it");
+			disproved(tls);
 		else if (no.reason == LP_REASON_HANDSHAKE_LOST_EMS && tls->hole)
 			lp_tls_fail_hole(tls);
 		else
@@ -166,6 +180,8 @@ static void prove(struct lp_tls *tls)
 
 	tls->next_proven = true;
 	tls->proven = true;
+	if (tls->toggled)
+		tls->notes |= LP_NOTE_EMS_MISMATCH;
 	tls->epochs++;
 	tls->env->cb->proven(tls->owner, tls->hs, name, sizeof name);
 	free(tls->secret_name);

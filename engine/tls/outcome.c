@@ -29,78 +29,32 @@ void lp_tls_account(struct lp_tls *tls, enum lp_dir dir, enum lp_account what, u
 	}
 }
 
-/* RFC 5246 section 7.2, RFC 6066, 7301. */
+/* IANA "TLS Alerts". */
+static const struct {
+	uint8_t number;
+	const char *name;
+} alerts[] = {
+	{ 0, "close_notify" }, { 10, "unexpected_message" }, { 20, "bad_record_mac" },
+	{ 21, "decryption_failed" }, { 22, "record_overflow" }, { 30, "decompression_failure" },
+	{ 40, "handshake_failure" }, { 41, "no_certificate" }, { 42, "bad_certificate" },
+	{ 43, "unsupported_certificate" }, { 44, "certificate_revoked" },
+	{ 45, "certificate_expired" }, { 46, "certificate_unknown" }, { 47, "illegal_parameter" },
+	{ 48, "unknown_ca" }, { 49, "access_denied" }, { 50, "decode_error" },
+	{ 51, "decrypt_error" }, { 60, "export_restriction" }, { 70, "protocol_version" },
+	{ 71, "insufficient_security" }, { 80, "internal_error" }, { 86, "inappropriate_fallback" },
+	{ 90, "user_canceled" }, { 100, "no_renegotiation" }, { 109, "missing_extension" },
+	{ 110, "unsupported_extension" }, { 111, "certificate_unobtainable" },
+	{ 112, "unrecognized_name" }, { 113, "bad_certificate_status_response" },
+	{ 114, "bad_certificate_hash_value" }, { 115, "unknown_psk_identity" },
+	{ 116, "certificate_required" }, { 120, "no_application_protocol" },
+};
+
 static const char *alert_name(int alert)
 {
-	switch (alert) {
-	case 10:
-		return "unexpected_message";
-	case 20:
-		return "bad_record_mac";
-	case 22:
-		return "record_overflow";
-	case 40:
-		return "handshake_failure";
-	case 42:
-		return "bad_certificate";
-	case 43:
-		return "unsupported_certificate";
-	case 44:
-		return "certificate_revoked";
-	case 45:
-		return "certificate_expired";
-	case 46:
-		return "certificate_unknown";
-	case 47:
-		return "illegal_parameter";
-	case 48:
-		return "unknown_ca";
-	case 49:
-		return "access_denied";
-	case 50:
-		return "decode_error";
-	case 51:
-		return "decrypt_error";
-	case 70:
-		return "protocol_version";
-	case 71:
-		return "insufficient_security";
-	case 80:
-		return "internal_error";
-	case 86:
-		return "inappropriate_fallback";
-	case 90:
-		return "user_canceled";
-	case 112:
-		return "unrecognized_name";
-	case 115:
-		return "unknown_psk_identity";
-	case 116:
-		return "certificate_required";
-	case 120:
-		return "no_application_protocol";
-	default:
-		return "alert";
-	}
-}
-
-static const char *ended_by(enum lp_end end)
-{
-	switch (end) {
-	case LP_END_FIN:
-		return "closed the connection";
-	case LP_END_RST:
-		return "reset the connection";
-	case LP_END_IDLE:
-		return "fell silent";
-	case LP_END_CAPTURE:
-		return "was still busy when the capture ended";
-	case LP_END_LOST:
-		return "was lost track of";
-	case LP_END_CLOSE_NOTIFY:
-		return "said goodbye";
-	}
-	return "ended";
+	for (size_t i = 0; i < sizeof alerts / sizeof alerts[0]; i++)
+		if (alerts[i].number == alert)
+			return alerts[i].name;
+	return "of an unknown kind";
 }
 
 static void set_reason(struct lp_tls *tls, enum lp_reason reason, const char *detail)
@@ -111,34 +65,91 @@ static void set_reason(struct lp_tls *tls, enum lp_reason reason, const char *de
 	snprintf(tls->detail, sizeof tls->detail, "%s", detail);
 }
 
+/* How far the handshake came: " after the server's ServerHelloDone". */
+static void how_far(const struct lp_tls *tls, char *out, size_t size)
+{
+	const struct lp_handshake *hs = tls->hs;
+
+	out[0] = '\0';
+	if (!hs || !hs->last[LP_C2S])
+		return;
+	if (hs->sealed[LP_C2S] || hs->sealed[LP_S2C])
+		snprintf(out, size, " after the %s's ChangeCipherSpec",
+			 lp_tls_who(hs->sealed[LP_C2S] ? LP_C2S : LP_S2C));
+	else if (!hs->last[LP_S2C])
+		snprintf(out, size, "; the server had not answered the ClientHello");
+	else if (hs->exchange_done)
+		snprintf(out, size, " after the client's %s", lp_message_name(hs->last[LP_C2S]));
+	else
+		snprintf(out, size, " after the server's %s", lp_message_name(hs->last[LP_S2C]));
+}
+
+/* One of the peers closed the connection during the handshake. */
+static void closed_early(struct lp_tls *tls, const enum lp_end end[2])
+{
+	const struct lp_evidence *e = tls->evidence;
+	enum lp_dir who = end[LP_C2S] == LP_END_FIN && end[LP_S2C] != LP_END_FIN ? LP_C2S : LP_S2C;
+	char far[96], warning[96] = "", text[LP_RESULT_TEXT];
+	bool reset;
+
+	if (e && e->ender)
+		who = lp_tls_dir(tls, (enum lp_side)(e->ender - 1));
+	reset = end[who] == LP_END_RST;
+	how_far(tls, far, sizeof far);
+	if (tls->warning >= 0)
+		snprintf(warning, sizeof warning, "; the %s had sent the alert %s (%d)",
+			 lp_tls_who(tls->warning_dir), alert_name(tls->warning), tls->warning);
+	snprintf(text, sizeof text, "the %s %s the connection before keys were used%s%s",
+		 lp_tls_who(who), reset ? "reset" : "closed", far, warning);
+	set_reason(tls, LP_REASON_HANDSHAKE_FAILED, text);
+}
+
+/* The capture holds no more of it. */
+static void unfinished_end(struct lp_tls *tls, const enum lp_end end[2])
+{
+	bool idle = end[LP_C2S] == LP_END_IDLE || end[LP_S2C] == LP_END_IDLE;
+	bool eof = end[LP_C2S] == LP_END_CAPTURE || end[LP_S2C] == LP_END_CAPTURE;
+	char far[96], text[LP_RESULT_TEXT];
+
+	how_far(tls, far, sizeof far);
+	snprintf(text, sizeof text, "%s during the handshake%s",
+		 eof ? "the capture ended" : idle ? "both sides fell silent"
+						  : "another connection took the same ports", far);
+	set_reason(tls, LP_REASON_HANDSHAKE_UNFINISHED, text);
+}
+
+static bool closed_by_peer(enum lp_end end)
+{
+	return end == LP_END_FIN || end == LP_END_RST;
+}
+
 /* No keys were proven and nothing else was wrong: the handshake did not come to
  * an end, or only one side of it was captured. */
 static void unfinished(struct lp_tls *tls, const enum lp_end end[2])
 {
-	const struct lp_dir_totals *c = &tls->total[LP_C2S];
-	const struct lp_dir_totals *s = &tls->total[LP_S2C];
+	const struct lp_evidence *e = tls->evidence;
+	bool silent = !tls->total[LP_S2C].stream, more = tls->total[LP_C2S].opaque;
 	char text[LP_RESULT_TEXT];
 
-	if (tls->hole && tls->alert < 0) {
-		lp_tls_fail_hole(tls);
-	} else if (tls->alert >= 0) {
+	if (tls->alert >= 0) {
 		snprintf(text, sizeof text, "the %s refused with alert %s (%d)",
-			 tls->alert_dir == LP_C2S ? "client" : "server", alert_name(tls->alert),
-			 tls->alert);
+			 lp_tls_who(tls->alert_dir), alert_name(tls->alert), tls->alert);
 		set_reason(tls, LP_REASON_HANDSHAKE_FAILED, text);
-	} else if (!s->stream && c->opaque && end[LP_S2C] != LP_END_RST &&
-		   end[LP_S2C] != LP_END_FIN) {
+	} else if (tls->hole) {
+		lp_tls_fail_hole(tls);
+	} else if (lp_tls_absent(tls, LP_S2C)) {
+		set_reason(tls, LP_REASON_ONE_DIRECTION, "no packet from the server was captured");
+	} else if (silent && more && !closed_by_peer(end[LP_S2C])) {
 		/* The client went on as if it had been answered. */
 		set_reason(tls, LP_REASON_ONE_DIRECTION,
 			   "no byte from the server was captured, and the client went on");
+	} else if (e && e->evicted) {
+		set_reason(tls, LP_REASON_LIMIT, "more connections at a time than may be kept "
+			   "(max-flows), and this one had to go");
+	} else if (closed_by_peer(end[LP_S2C]) || closed_by_peer(end[LP_C2S])) {
+		closed_early(tls, end);
 	} else {
-		enum lp_dir who = end[LP_S2C] == LP_END_RST || end[LP_S2C] == LP_END_FIN ? LP_S2C
-											 : LP_C2S;
-
-		snprintf(text, sizeof text, "the %s %s before keys were used%s",
-			 who == LP_C2S ? "client" : "server", ended_by(end[who]),
-			 s->stream ? "" : "; the server had not answered the ClientHello");
-		set_reason(tls, LP_REASON_HANDSHAKE_FAILED, text);
+		unfinished_end(tls, end);
 	}
 }
 
@@ -152,8 +163,14 @@ static enum lp_verdict judge(struct lp_tls *tls, const enum lp_end end[2])
 		unfinished(tls, end);
 		return LP_OPAQUE;
 	}
-	if (c->opaque || s->opaque)
+	if ((c->opaque || s->opaque) && tls->completed && tls->hs && !lp_handshake_idle(tls->hs))
+		set_reason(tls, LP_REASON_LATER_HANDSHAKE_CLOSED,
+			   "the peers began another handshake, whose end was not captured");
+	else if (c->opaque || s->opaque)
 		set_reason(tls, LP_REASON_RECORD_BAD, "some records stayed closed");
+	if (tls->evidence && tls->evidence->evicted)
+		set_reason(tls, LP_REASON_LIMIT, "more connections at a time than may be kept "
+			   "(max-flows): what came of it later is not in this session");
 	if (tls->reason == LP_REASON_NONE) {
 		set_reason(tls, LP_REASON_COMPLETE, "every record that was seen was opened");
 		return LP_DECRYPTED;

@@ -402,16 +402,32 @@ static bool within_record(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uin
 	return true;
 }
 
+/* What the verdict will say of the hole, if it closes the session. */
+static void describe_hole(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
+{
+	const uint8_t last = tls->hs ? tls->hs->last[dir] : 0;
+	const bool cut = lp_tls_cut(tls, dir);
+
+	tls->hole = true;
+	tls->hole_reason = cut ? LP_REASON_SNAPLEN : LP_REASON_HANDSHAKE_LOST;
+	snprintf(tls->hole_detail, sizeof tls->hole_detail,
+		 "%llu bytes of the handshake from the %s, at byte %llu%s%s, were %s",
+		 (unsigned long long)n, lp_tls_who(dir), (unsigned long long)off,
+		 last ? " behind its " : "", last ? lp_message_name(last) : "",
+		 cut ? "cut off by the snap length of the capture" : "not captured");
+	if (!lp_tls_absent(tls, dir))
+		return;
+	tls->hole_reason = LP_REASON_ONE_DIRECTION;
+	snprintf(tls->hole_detail, sizeof tls->hole_detail, "no packet from the %s was captured",
+		 lp_tls_who(dir));
+}
+
 void lp_tls_hole(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
 {
 	const struct lp_facts *f = lp_tls_facts(tls);
-	const char *who = dir == LP_C2S ? "client" : "server";
 	bool hellos = f->client_version && f->version;
 
-	snprintf(tls->hole_detail, sizeof tls->hole_detail,
-		 "%llu bytes of the handshake from the %s, at byte %llu, were not captured",
-		 (unsigned long long)n, who, (unsigned long long)off);
-	tls->hole = true;
+	describe_hole(tls, dir, off, n);
 	/* Under EMS only a logged master secret still opens it: keys.c asks for that. */
 	if (!hellos || !tls->hs || !within_record(tls, dir, off, n)) {
 		lp_tls_fail_hole(tls);

@@ -17,7 +17,7 @@ struct lp_tls *lp_tls_new(struct lp_tls_env *env, void *owner, enum lp_side clie
 	tls->env = env;
 	tls->owner = owner;
 	tls->client = (uint8_t)client;
-	tls->alert = -1;
+	tls->alert = tls->warning = -1;
 	lp_facts_init(&tls->facts);
 	if (lp_handshake_new(&tls->hs, env->crypto->base) != LP_OK) {
 		free(tls);
@@ -54,6 +54,11 @@ void lp_tls_free(struct lp_tls *tls)
 	lp_facts_clear(&tls->facts);
 	free(tls->secret_name);
 	free(tls);
+}
+
+void lp_tls_evidence(struct lp_tls *tls, const struct lp_evidence *evidence)
+{
+	tls->evidence = evidence;
 }
 
 enum lp_side lp_tls_client(const struct lp_tls *tls)
@@ -153,23 +158,21 @@ void lp_tls_fail(struct lp_tls *tls, enum lp_reason reason, const char *format, 
 void lp_tls_fail_hole(struct lp_tls *tls)
 {
 	const struct lp_facts *f = lp_tls_facts(tls);
+	bool lost = tls->hole_reason == LP_REASON_HANDSHAKE_LOST;
 
-	if (f->ems > 0 && f->resumed <= 0 && !(tls->hs && tls->hs->session_hash_size))
-		lp_tls_fail(tls, LP_REASON_HANDSHAKE_LOST_EMS,
+	if (tls->proven)
+		lp_tls_fail(tls, LP_REASON_GAP_NOT_RECOVERED, "%s", tls->hole_detail);
+	else if (f->ems > 0 && f->resumed <= 0 && !(tls->hs && tls->hs->session_hash_size))
+		lp_tls_fail(tls, lost ? LP_REASON_HANDSHAKE_LOST_EMS : tls->hole_reason,
 			    "%s, and Extended Master Secret needs every byte of it",
 			    tls->hole_detail);
 	else
-		lp_tls_fail(tls, LP_REASON_HANDSHAKE_LOST, "%s", tls->hole_detail);
+		lp_tls_fail(tls, tls->hole_reason, "%s", tls->hole_detail);
 }
 
 void lp_tls_give_up(struct lp_tls *tls, enum lp_reason reason, const char *detail)
 {
 	lp_tls_fail(tls, reason, "%s", detail);
-}
-
-static const char *dir_name(enum lp_dir dir)
-{
-	return dir == LP_C2S ? "client" : "server";
 }
 
 static void fail_handshake(struct lp_tls *tls, enum lp_dir dir, const struct lp_message *msg)
@@ -179,7 +182,7 @@ static void fail_handshake(struct lp_tls *tls, enum lp_dir dir, const struct lp_
 
 	if (tls->epochs)
 		reason = LP_REASON_LATER_HANDSHAKE_CLOSED;
-	lp_tls_fail(tls, reason, "%s from the %s: %s", lp_message_name(msg->type), dir_name(dir),
+	lp_tls_fail(tls, reason, "%s from the %s: %s", lp_message_name(msg->type), lp_tls_who(dir),
 		    hs->why ? hs->why : "not understood");
 }
 
@@ -266,7 +269,7 @@ static void handshake_bytes(struct lp_tls *tls, enum lp_dir dir, lp_span fragmen
 			lp_tls_nomem(tls);
 		if (err) {
 			lp_tls_fail(tls, err == LP_E_LIMIT ? LP_REASON_LIMIT : LP_REASON_MALFORMED,
-				    "handshake message from the %s: %s", dir_name(dir),
+				    "handshake message from the %s: %s", lp_tls_who(dir),
 				    m->why ? m->why : lp_err_text(err));
 			return;
 		}
@@ -291,9 +294,9 @@ static void alert(struct lp_tls *tls, enum lp_dir dir, const uint8_t *p, size_t 
 
 	if (n != 2)
 		return; /* not an alert anybody could act upon (RFC 5246 section 7.2) */
-	if (p[1] == CLOSE_NOTIFY) {
+	if (p[1] == CLOSE_NOTIFY)
 		tls->close_notify[dir] = sealed;
-	} else if (p[0] == FATAL && !tls->proven) {
+	if (p[0] == FATAL && p[1] != CLOSE_NOTIFY && !tls->proven) {
 		tls->alert = p[1];
 		tls->alert_dir = dir;
 	} else if (p[1] == NO_RENEGOTIATION && dir == LP_S2C && sealed && tls->hs &&
@@ -301,6 +304,9 @@ static void alert(struct lp_tls *tls, enum lp_dir dir, const uint8_t *p, size_t 
 		/* RFC 5246 section 7.2.2: all goes on as if the hello had not been sent. */
 		lp_handshake_free(tls->hs);
 		tls->hs = NULL;
+	} else if (!sealed) {
+		tls->warning = p[1];
+		tls->warning_dir = dir;
 	}
 	if (tls->close_notify[0] && tls->close_notify[1]) {
 		const enum lp_end end[2] = { LP_END_CLOSE_NOTIFY, LP_END_CLOSE_NOTIFY };
@@ -315,7 +321,7 @@ static void change_cipher_spec(struct lp_tls *tls, enum lp_dir dir, const uint8_
 
 	if (n != 1 || p[0] != 1) {
 		lp_tls_fail(tls, LP_REASON_MALFORMED, "ChangeCipherSpec from the %s is malformed",
-			    dir_name(dir));
+			    lp_tls_who(dir));
 		return;
 	}
 	if (!need_handshake(tls))
@@ -323,7 +329,7 @@ static void change_cipher_spec(struct lp_tls *tls, enum lp_dir dir, const uint8_
 	if (lp_messages_partial(&tls->messages[dir])) {
 		lp_tls_fail(tls, LP_REASON_MALFORMED,
 			    "ChangeCipherSpec from the %s in the middle of a handshake message",
-			    dir_name(dir));
+			    lp_tls_who(dir));
 		return;
 	}
 	err = lp_handshake_ccs(tls->hs, dir);
@@ -332,7 +338,7 @@ static void change_cipher_spec(struct lp_tls *tls, enum lp_dir dir, const uint8_
 	if (err) {
 		lp_tls_fail(tls, tls->epochs ? LP_REASON_LATER_HANDSHAKE_CLOSED
 					     : tls->hs->reason ? tls->hs->reason : LP_REASON_MALFORMED,
-			    "ChangeCipherSpec from the %s: %s", dir_name(dir),
+			    "ChangeCipherSpec from the %s: %s", lp_tls_who(dir),
 			    tls->hs->why ? tls->hs->why : "not expected here");
 		return;
 	}
@@ -417,7 +423,7 @@ static void clear_record(struct lp_tls *tls, enum lp_dir dir, const struct lp_re
 		lp_tls_account(tls, dir, LP_IN_OPAQUE, wire);
 		lp_tls_fail(tls, LP_REASON_MALFORMED,
 			    "application data from the %s before its ChangeCipherSpec",
-			    dir_name(dir));
+			    lp_tls_who(dir));
 		break;
 	}
 }
@@ -443,13 +449,13 @@ static void bad_record(struct lp_tls *tls, enum lp_dir dir)
 			tls->reason = LP_REASON_RECORD_BAD;
 			snprintf(tls->detail, sizeof tls->detail,
 				 "at byte %llu the %s's stream stops being TLS (%s)",
-				 (unsigned long long)at, dir_name(dir),
+				 (unsigned long long)at, lp_tls_who(dir),
 				 r->why ? r->why : "no record header");
 		}
 		return;
 	}
 	lp_tls_fail(tls, LP_REASON_MALFORMED, "at byte %llu the %s's stream is not TLS: %s",
-		    (unsigned long long)at, dir_name(dir), r->why ? r->why : "no record header");
+		    (unsigned long long)at, lp_tls_who(dir), r->why ? r->why : "no record header");
 }
 
 /* Returns the pushed bytes that were not taken. */
@@ -584,7 +590,7 @@ static void lost_for_good(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uin
 	tls->reason = LP_REASON_GAP_NOT_RECOVERED;
 	snprintf(tls->detail, sizeof tls->detail,
 		 "%llu bytes from the %s at byte %llu, %s, were not captured",
-		 (unsigned long long)n, dir_name(dir), (unsigned long long)off, where);
+		 (unsigned long long)n, lp_tls_who(dir), (unsigned long long)off, where);
 }
 
 void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
@@ -632,9 +638,22 @@ void lp_tls_last_words(struct lp_tls *tls, enum lp_side side, const uint8_t *p, 
 
 void lp_tls_not_captured(struct lp_tls *tls, const struct lp_when *when)
 {
+	const struct lp_evidence *e = tls->evidence;
+
 	tls->when = *when;
-	lp_tls_fail(tls, LP_REASON_START_NOT_CAPTURED,
-		    "TLS records were seen, but the ClientHello before them was not");
+	for (int dir = 0; dir < 2; dir++)
+		if (lp_tls_absent(tls, (enum lp_dir)dir))
+			lp_tls_fail(tls, LP_REASON_ONE_DIRECTION, "no packet from the %s was captured",
+				    lp_tls_who((enum lp_dir)dir));
+	if (e && e->syn && e->cut)
+		lp_tls_fail(tls, LP_REASON_SNAPLEN, "the capture cut off the packets that held the "
+			    "ClientHello");
+	else if (e && e->syn)
+		lp_tls_fail(tls, LP_REASON_HANDSHAKE_LOST, "the connection was captured from its "
+			    "start, but its ClientHello was not");
+	else
+		lp_tls_fail(tls, LP_REASON_START_NOT_CAPTURED,
+			    "TLS records were seen, but the ClientHello before them was not");
 }
 
 void lp_tls_finish(struct lp_tls *tls, const enum lp_end end[2], const uint64_t held[2],

@@ -100,9 +100,21 @@ enum lp_tls_state {
 	LP_TLS_ENDED,   /* the verdict is out; feed nothing */
 };
 
+/* What TCP knows of the capture: bits are 1 << enum lp_side. */
+struct lp_evidence {
+	uint8_t seen;  /* a packet of that side was captured; 0: nothing is known */
+	uint8_t syn;   /* its SYN was, so the connection is there from its start */
+	uint8_t cut;   /* the snap length cut its bytes off */
+	uint8_t ender; /* the side that closed or reset the connection first, +1; 0: unknown */
+	bool evicted;  /* the table of connections was full */
+};
+
 /* client is the side whose first bytes are the ClientHello. NULL: out of memory. */
 struct lp_tls *lp_tls_new(struct lp_tls_env *env, void *owner, enum lp_side client);
 void lp_tls_free(struct lp_tls *tls);
+
+/* evidence is kept up to date by the caller and lives as long as tls. */
+void lp_tls_evidence(struct lp_tls *tls, const struct lp_evidence *evidence);
 
 enum lp_side lp_tls_client(const struct lp_tls *tls);
 enum lp_tls_state lp_tls_state(const struct lp_tls *tls);

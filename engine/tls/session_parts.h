@@ -87,6 +87,7 @@ struct lp_tls {
 	uint64_t skip[2];              /* bytes of a record that a hole in the handshake spoilt */
 	uint64_t skip_message[2];      /* … and of the message that it was part of */
 	bool hole;                     /* part of the handshake under way is missing: detail */
+	enum lp_reason hole_reason;    /* … and what that is called */
 	char hole_detail[LP_SEEK_TEXT];
 	bool iv_unsure[2];             /* the record before did not authenticate (TLS 1.0, EtM) */
 	uint64_t stream_end[2];        /* offset behind the last byte taken */
@@ -95,6 +96,9 @@ struct lp_tls {
 	char detail[LP_RESULT_TEXT];
 	int alert;                     /* last fatal alert in clear, -1 none */
 	enum lp_dir alert_dir;
+	int warning;                   /* last alert in clear that was not fatal, -1 none */
+	enum lp_dir warning_dir;
+	const struct lp_evidence *evidence; /* NULL: nothing is known */
 	char *secret_name;
 };
 
@@ -103,6 +107,30 @@ struct lp_tls {
 static inline enum lp_dir lp_tls_dir(const struct lp_tls *tls, enum lp_side side)
 {
 	return (uint8_t)side == tls->client ? LP_C2S : LP_S2C;
+}
+
+static inline enum lp_side lp_tls_side(const struct lp_tls *tls, enum lp_dir dir)
+{
+	return (enum lp_side)(dir == LP_C2S ? tls->client : !tls->client);
+}
+
+/* No packet of that direction was captured, as far as is known. */
+static inline bool lp_tls_absent(const struct lp_tls *tls, enum lp_dir dir)
+{
+	const struct lp_evidence *e = tls->evidence;
+
+	return e && e->seen && !(e->seen & 1U << lp_tls_side(tls, dir));
+}
+
+/* The snap length cut bytes of that direction off. */
+static inline bool lp_tls_cut(const struct lp_tls *tls, enum lp_dir dir)
+{
+	return tls->evidence && tls->evidence->cut & 1U << lp_tls_side(tls, dir);
+}
+
+static inline const char *lp_tls_who(enum lp_dir dir)
+{
+	return dir == LP_C2S ? "client" : "server";
 }
 
 /* The facts that describe the session now. */

@@ -152,14 +152,20 @@ static void begin_session(struct lp_stage *s, enum lp_side client)
 		s->state = LP_STAGE_CLEAR;
 		return;
 	}
+	lp_tls_evidence(s->tls, &s->evidence);
 	s->state = LP_STAGE_TLS;
 	s->had_session = true;
 }
 
-/* TLS records without a ClientHello: say so, once it is clear that none comes. */
+/* TLS records without a ClientHello: say so, once it is clear that none comes. Who
+ * begins with a ServerHello is the server, whoever was seen first. */
 static void begin_uncaptured(struct lp_stage *s, const struct lp_when *when)
 {
-	begin_session(s, LP_A2B);
+	uint8_t first[SNIFF_BYTES];
+	size_t n = lp_holds_peek(&s->holds, LP_A2B, first, sizeof first);
+	bool server = n == sizeof first && first[0] == LP_CONTENT_HANDSHAKE && first[5] == 2;
+
+	begin_session(s, server ? LP_B2A : LP_A2B);
 	if (s->tls)
 		lp_tls_not_captured(s->tls, when);
 }

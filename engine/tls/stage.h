@@ -30,6 +30,7 @@ struct lp_stage {
 	struct lp_prelude *prelude;        /* in that state */
 	struct lp_holds holds;
 	bool seen[2];                      /* data of this side came */
+	struct lp_evidence evidence;       /* the owner's to keep up to date */
 	struct lp_when last;               /* place of the latest event: it never goes back */
 	enum lp_stage_state state;
 	bool closing;                      /* close came and waits for its turn */

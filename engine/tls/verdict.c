@@ -321,7 +321,16 @@
 	  "\n"                                                                                  \
 	  "Usual causes: a client that does not trust the certificate (unknown_ca,\n"           \
 	  "bad_certificate), no version or suite in common (protocol_version,\n"                \
-	  "handshake_failure), a health check that only tests whether the port answers.\n")
+	  "handshake_failure), a health check that only tests whether the port answers.\n")      \
+	X(HANDSHAKE_UNFINISHED, "handshake-unfinished", OPAQUE, false,                          \
+	  "the capture ended, or silence came, before any key was used",                        \
+	  "Let the capture run until the connections in it are over.",                          \
+	  "Neither peer refused anything and no packet is known to be missing, but the\n"       \
+	  "handshake was not over when the capture ended, when both sides had been silent\n"    \
+	  "for as long as limpid waits (idle-handshake), or when another connection began\n"    \
+	  "between the same addresses and ports. No protected data was seen, so there is\n"     \
+	  "nothing to decrypt, and the session is not counted among those that stayed\n"        \
+	  "closed. The detail says how far the handshake had come.\n")
 
 /* In the order of enum lp_note's bits. */
 #define NOTES(X)                                                                                \
@@ -352,6 +361,13 @@
 	  "can cut a connection off unnoticed. At least one side did not send it. Many\n"       \
 	  "programs never do; but what came last may not be all that was meant to be\n"         \
 	  "sent.\n")                                                                            \
+	X(EMS_MISMATCH, "ems-mismatch", 0, false,                                               \
+	  "keyed with EMS where it was not agreed, or the reverse",                             \
+	  "Update the peer that is wrong about Extended Master Secret.",                        \
+	  "The hellos say whether the peers use Extended Master Secret (RFC 7627), and the\n"   \
+	  "keys that opened this session were made the other way. The data is authentic.\n"     \
+	  "Either both programs get it wrong alike, or a device on the path took the\n"         \
+	  "extension out of one hello, or put it in.\n")                                        \
 	X(KEY_TOO_LATE, "key-too-late", 0, false,                                               \
 	  "a key for it came when the records were gone",                                       \
 	  "Wait longer with --key-wait, or have the endpoint write its key log at once.",       \

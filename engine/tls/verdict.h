@@ -42,6 +42,7 @@ enum lp_reason {
 	LP_REASON_MALFORMED,
 	LP_REASON_RSA_OVERLOAD,
 	LP_REASON_HANDSHAKE_FAILED,
+	LP_REASON_HANDSHAKE_UNFINISHED,
 	LP_REASON_COUNT
 };
 
@@ -51,9 +52,10 @@ enum lp_note {
 	LP_NOTE_FINISHED_UNCHECKED = 1 << 1,
 	LP_NOTE_OVERLAP_CONFLICT = 1 << 2,
 	LP_NOTE_TRUNCATED = 1 << 3,
-	LP_NOTE_KEY_TOO_LATE = 1 << 4,
+	LP_NOTE_EMS_MISMATCH = 1 << 4,
+	LP_NOTE_KEY_TOO_LATE = 1 << 5,
 };
-enum { LP_NOTE_COUNT = 5 };
+enum { LP_NOTE_COUNT = 6 };
 
 struct lp_verdict_text {
 	const char *code;

@@ -240,6 +240,10 @@ struct lp_host {
 	/* A few words on what a reason code, a note or a counter "drop.REASON" means,
 	 * NULL if it is unknown; lives as long as the process. May itself be NULL. */
 	const char *(*meaning)(const char *code);
+	/* A sentence: what the operator can do about a reason code. NULL if it is unknown,
+	 * "" if there is nothing to be done; lives as long as the process. May itself be
+	 * NULL. */
+	const char *(*advice)(const char *code);
 };
 
 /* Callbacks return 0, or -1 for a fault that stops this output. `self` is what

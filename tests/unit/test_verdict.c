@@ -1,6 +1,9 @@
 /* tls/verdict: every code is there once, and can be read. */
+#define _GNU_SOURCE
 #include <check.h>
 #include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tls/verdict.h"
@@ -36,12 +39,14 @@ static const struct {
 	{ "malformed", LP_REASON_MALFORMED, false, false, true },
 	{ "rsa-overload", LP_REASON_RSA_OVERLOAD, false, false, true },
 	{ "handshake-failed", LP_REASON_HANDSHAKE_FAILED, false, false, true },
+	{ "handshake-unfinished", LP_REASON_HANDSHAKE_UNFINISHED, false, false, true },
 };
 
 enum { CODES = sizeof codes / sizeof codes[0] };
 
 static const char *const note_codes[] = {
-	"transcript-differs", "finished-unchecked", "overlap-conflict", "truncated", "key-too-late",
+	"transcript-differs", "finished-unchecked", "overlap-conflict", "truncated", "ems-mismatch",
+	"key-too-late",
 };
 
 START_TEST(codes_and_classes)
@@ -65,6 +70,7 @@ START_TEST(codes_and_classes)
 	ck_assert_ptr_null(lp_verdict_find(""));
 	/* What the peers gave up themselves did not stay closed to us. */
 	ck_assert(!lp_reason_text(LP_REASON_HANDSHAKE_FAILED)->closed);
+	ck_assert(!lp_reason_text(LP_REASON_HANDSHAKE_UNFINISHED)->closed);
 	ck_assert(!lp_reason_text(LP_REASON_COMPLETE)->closed);
 	ck_assert(lp_reason_text(LP_REASON_NO_KEY)->closed);
 	ck_assert(!lp_reason_fits(LP_REASON_NONE, LP_OPAQUE));
@@ -103,6 +109,54 @@ START_TEST(texts_can_be_read)
 }
 END_TEST
 
+/* ---- the manual page ---- */
+
+static char *read_file(const char *path)
+{
+	FILE *f = fopen(path, "r");
+	char *text = calloc(1, 1 << 17);
+
+	ck_assert(f && text);
+	ck_assert_uint_lt(fread(text, 1, (1 << 17) - 1, f), (1 << 17) - 1);
+	fclose(f);
+	return text;
+}
+
+static void print_head(FILE *f, const char *name, bool first)
+{
+	fprintf(f, "%s.It %s\n.Bl -tag -compact -width \"later-handshake-closed\"\n",
+		first ? "" : ".El\n", name);
+}
+
+static void print_text(FILE *f, const struct lp_verdict_text *t)
+{
+	fprintf(f, ".It Cm %s\n%s\n", t->code, t->meaning);
+}
+
+/* The list there is this one, to the letter; what differs is printed as it has to be. */
+START_TEST(manual_page_lists_the_same)
+{
+	char *page = read_file("docs/limpid.1"), *list = NULL;
+	size_t n;
+	FILE *f = open_memstream(&list, &n);
+
+	for (int v = LP_DECRYPTED; v <= LP_OPAQUE; v++) {
+		print_head(f, lp_verdict_name((enum lp_verdict)v), v == LP_DECRYPTED);
+		for (int i = 1; i < LP_REASON_COUNT; i++)
+			if (lp_reason_fits((enum lp_reason)i, (enum lp_verdict)v))
+				print_text(f, lp_reason_text((enum lp_reason)i));
+	}
+	print_head(f, "notes beside the reason", false);
+	for (unsigned i = 0; i < LP_NOTE_COUNT; i++)
+		print_text(f, lp_note_text(i));
+	fprintf(f, ".El\n");
+	ck_assert(!fclose(f));
+	ck_assert_msg(strstr(page, list) != NULL, "docs/limpid.1 should list:\n%s", list);
+	free(list);
+	free(page);
+}
+END_TEST
+
 Suite *suite_verdict(void)
 {
 	Suite *s = suite_create("verdict");
@@ -110,6 +164,7 @@ Suite *suite_verdict(void)
 
 	tcase_add_test(t, codes_and_classes);
 	tcase_add_test(t, texts_can_be_read);
+	tcase_add_test(t, manual_page_lists_the_same);
 	suite_add_tcase(s, t);
 	return s;
 }
