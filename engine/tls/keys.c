@@ -46,13 +46,19 @@ static void disproved(struct lp_tls *tls)
 	const struct lp_peer_cert *cert = tls->hs->facts.server_cert;
 	enum lp_dir dir = tls->trial ? tls->trial->dir : LP_C2S;
 	char detail[LP_RESULT_TEXT];
+	enum lp_reason reason = LP_REASON_KEYS_DISPROVED;
 
+	/* What makes keys out of nothing else is the first suspect. */
+	if (cert && !cert->has_key && !cert->has_text)
+		reason = LP_REASON_MALFORMED;
+	else if (tls->hs->suite->exported && tls->hole && !tls->hs->facts.exchange_seen)
+		reason = LP_REASON_EXPORT_KEY;
 	snprintf(detail, sizeof detail, "%u secret%s that may belong to this session (server "
 		 "certificate: %.160s), and the first protected record, from the %s, opened under "
 		 "none of the keys made of them", tls->attempt, tls->attempt == 1 ? "" : "s",
 		 cert ? cert->has_text ? cert->subject : "unreadable" : "not seen",
 		 lp_tls_who(dir));
-	closed(tls, LP_REASON_KEYS_DISPROVED, detail);
+	closed(tls, reason, detail);
 }
 
 static void question(struct lp_tls *tls)
@@ -210,6 +216,11 @@ static void record_closed(struct lp_tls *tls, enum lp_dir dir, struct lp_protect
 	p->seq++;
 	if (tls->reason != LP_REASON_NONE)
 		return;
+	if (tls->hole) {
+		tls->reason = LP_REASON_GAP_NOT_RECOVERED;
+		snprintf(tls->detail, sizeof tls->detail, "%s", tls->hole_detail);
+		return;
+	}
 	tls->reason = LP_REASON_RECORD_BAD;
 	snprintf(tls->detail, sizeof tls->detail,
 		 "record %llu of the %s does not authenticate (%s)",
@@ -443,5 +454,6 @@ void lp_tls_complete(struct lp_tls *tls)
 	lp_handshake_free(tls->hs);
 	tls->hs = NULL;
 	tls->next_proven = false;
+	tls->hole = false; /* it did no harm */
 	tls->completed++;
 }

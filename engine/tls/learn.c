@@ -44,6 +44,8 @@ enum lp_err lp_learn_client_hello(struct lp_handshake *hs, const struct lp_messa
 	f->ech = hello.seen & LP_HAS_ECH;
 	err = lp_bytes_set(&hs->offered_suites, hello.suites);
 	if (!err)
+		err = lp_bytes_set(&hs->offered_compressions, hello.compressions);
+	if (!err)
 		err = lp_bytes_set(&hs->ticket, hello.ticket);
 	if (!err)
 		err = lp_facts_set_name(&f->sni, hello.sni);
@@ -56,8 +58,29 @@ enum lp_err lp_learn_client_hello(struct lp_handshake *hs, const struct lp_messa
 	return err;
 }
 
-/* RFC 5246 7.4.1.3 and 7.4.1.4: the server picks from what was offered. Checked is
- * what changes keys; without the ClientHello there is nothing to check against. */
+/* Extensions that choose something. The rest say nothing that counts here, and there are
+ * servers that send them unasked, and clients that do not mind. */
+static const struct {
+	uint32_t bit;
+	const char *why;
+} choices[] = {
+	{ LP_HAS_EMS, "ServerHello has extended_master_secret, which was not offered" },
+	{ LP_HAS_ETM, "ServerHello has encrypt_then_mac, which was not offered" },
+	{ LP_HAS_TRUNCATED_HMAC, "ServerHello has truncated_hmac, which was not offered" },
+	{ LP_HAS_MAX_FRAGMENT, "ServerHello has max_fragment_length, which was not offered" },
+	{ LP_HAS_HEARTBEAT, "ServerHello has heartbeat, which was not offered" },
+	{ LP_HAS_ALPN, "ServerHello has application_layer_protocol_negotiation, which was not "
+		       "offered" },
+	{ LP_HAS_NPN, "ServerHello has next_protocol_negotiation, which was not offered" },
+	{ LP_HAS_TICKET, "ServerHello has session_ticket, which was not offered" },
+	{ LP_HAS_RECORD_SIZE, "ServerHello has record_size_limit, which was not offered" },
+	{ LP_HAS_VERSIONS, "ServerHello has supported_versions, which was not offered" },
+	{ LP_HAS_KEY_SHARE, "ServerHello has key_share, which was not offered" },
+	{ LP_HAS_PSK, "ServerHello has pre_shared_key, which was not offered" },
+};
+
+/* RFC 5246 7.4.1.3 and 7.4.1.4: the server picks from what was offered. Without the
+ * ClientHello there is nothing to check against. */
 static const char *not_offered(const struct lp_handshake *hs, const struct lp_server_hello *h)
 {
 	uint32_t extra = h->seen & ~hs->offered;
@@ -67,14 +90,16 @@ static const char *not_offered(const struct lp_handshake *hs, const struct lp_se
 		return NULL;
 	if (!lp_hello_has(suites, h->suite))
 		return "ServerHello chose a cipher suite that was not offered";
-	if (h->version > hs->facts.client_version && !(hs->offered & LP_HAS_VERSIONS))
+	/* RFC 8446 4.1.3: that of TLS 1.3 stands in an extension. */
+	if (h->legacy_version > TLS12 ||
+	    (h->version > hs->facts.client_version && !(hs->offered & LP_HAS_VERSIONS)))
 		return "ServerHello chose a version above the client's";
-	if (extra & LP_HAS_EMS)
-		return "ServerHello has extended_master_secret, which was not offered";
-	if (extra & LP_HAS_ETM)
-		return "ServerHello has encrypt_then_mac, which was not offered";
-	if (extra & LP_HAS_TRUNCATED_HMAC)
-		return "ServerHello has truncated_hmac, which was not offered";
+	if (!h->retry && !memchr(hs->offered_compressions.p, h->compression,
+				 hs->offered_compressions.n))
+		return "ServerHello chose a compression method that was not offered";
+	for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++)
+		if (extra & choices[i].bit)
+			return choices[i].why;
 	return NULL;
 }
 

@@ -139,7 +139,7 @@ void lp_tls_fail(struct lp_tls *tls, enum lp_reason reason, const char *format, 
 {
 	va_list args;
 
-	if (tls->reason == LP_REASON_NONE && tls->hole && !tls->proven &&
+	if (tls->reason == LP_REASON_NONE && tls->hole &&
 	    (reason == LP_REASON_MALFORMED || reason == LP_REASON_LIMIT)) {
 		/* What makes no sense behind a hole is the hole's fault. */
 		lp_tls_fail_hole(tls);
@@ -182,8 +182,8 @@ static void fail_handshake(struct lp_tls *tls, enum lp_dir dir, const struct lp_
 
 	if (tls->epochs)
 		reason = LP_REASON_LATER_HANDSHAKE_CLOSED;
-	lp_tls_fail(tls, reason, "%s from the %s: %s", lp_message_name(msg->type), lp_tls_who(dir),
-		    hs->why ? hs->why : "not understood");
+	lp_tls_fail(tls, reason, "%s (type %u) from the %s: %s", lp_message_name(msg->type),
+		    msg->type, lp_tls_who(dir), hs->why ? hs->why : "not understood");
 }
 
 /* Suites and versions that this release can never open are told from ServerHello
@@ -439,6 +439,7 @@ static void bad_record(struct lp_tls *tls, enum lp_dir dir)
 {
 	struct lp_records *r = &tls->records[dir];
 	uint64_t at = lp_records_offset(r);
+	const char *why = r->why ? r->why : "no record header";
 
 	lp_tls_account(tls, dir, LP_IN_OPAQUE, lp_records_held(r));
 	(void)lp_records_resync(r, at);
@@ -449,13 +450,12 @@ static void bad_record(struct lp_tls *tls, enum lp_dir dir)
 			tls->reason = LP_REASON_RECORD_BAD;
 			snprintf(tls->detail, sizeof tls->detail,
 				 "at byte %llu the %s's stream stops being TLS (%s)",
-				 (unsigned long long)at, lp_tls_who(dir),
-				 r->why ? r->why : "no record header");
+				 (unsigned long long)at, lp_tls_who(dir), why);
 		}
 		return;
 	}
 	lp_tls_fail(tls, LP_REASON_MALFORMED, "at byte %llu the %s's stream is not TLS: %s",
-		    (unsigned long long)at, lp_tls_who(dir), r->why ? r->why : "no record header");
+		    (unsigned long long)at, lp_tls_who(dir), why);
 }
 
 /* Returns the pushed bytes that were not taken. */

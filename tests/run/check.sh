@@ -88,7 +88,8 @@ part() {
 	replay) replay "$BUILD" ;;
 	golden) LIMPID="$BUILD/limpid" tests/golden/run.sh $T && LIMPID="$BUILD/limpid" tests/golden/badinput.sh &&
 		LIMPID="$BUILD/limpid" tests/golden/outputs.sh && LIMPID="$BUILD/limpid" tests/golden/wire.sh &&
-		LIMPID="$BUILD/limpid" tests/golden/late.sh && LIMPID="$BUILD/limpid" tests/golden/evasion.sh ;;
+		LIMPID="$BUILD/limpid" tests/golden/late.sh && LIMPID="$BUILD/limpid" tests/golden/evasion.sh &&
+		LIMPID="$BUILD/limpid" tests/golden/verdicts.sh ;;
 	interop) LIMPID="$BUILD/limpid" tests/interop/run.sh short $T ;;
 	matrix) build tests && LIMPID="$BUILD/limpid" tests/interop/run.sh all ;;
 	asan)
@@ -99,7 +100,8 @@ part() {
 		LIMPID="$BUILD/asan/limpid" tests/golden/badinput.sh
 		LIMPID="$BUILD/asan/limpid" tests/golden/outputs.sh
 		LIMPID="$BUILD/asan/limpid" tests/golden/wire.sh
-		LIMPID="$BUILD/asan/limpid" tests/golden/evasion.sh ;;
+		LIMPID="$BUILD/asan/limpid" tests/golden/evasion.sh
+		LIMPID="$BUILD/asan/limpid" tests/golden/verdicts.sh ;;
 	clang)
 		build tests BUILD="$BUILD/clang" CC=clang SAN=0 FUZZ=0 || return
 		unit "$BUILD/clang" CK_FORK=yes

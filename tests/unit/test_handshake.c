@@ -769,6 +769,14 @@ START_TEST(bad_content)
 		  "ServerHello has encrypt_then_mac, which was not offered" },
 		{ "a", 1, LP_MSG_SERVER_HELLO, "0303" RANDOM "00" "002f" "00" "0004" "00040000",
 		  "ServerHello has truncated_hmac, which was not offered" },
+		{ "a", 1, LP_MSG_SERVER_HELLO, "0303" RANDOM "00" "002f" "01",
+		  "ServerHello chose a compression method that was not offered" },
+		{ "a", 1, LP_MSG_SERVER_HELLO, "0303" RANDOM "00" "002f" "00" "0005" "0001000101",
+		  "ServerHello has max_fragment_length, which was not offered" },
+		{ "a", 1, LP_MSG_SERVER_HELLO, "0303" RANDOM "00" "002f" "00" "0008" "0010000400020161",
+		  "ServerHello has application_layer_protocol_negotiation, which was not offered" },
+		{ "a", 1, LP_MSG_SERVER_HELLO, "0303" RANDOM "00" "002f" "00" "0006" "002b00020304",
+		  "ServerHello chose a version above the client's" },
 		{ "aH", 1, LP_MSG_CERTIFICATE, "000007000003313233",
 		  "Certificate: list does not fill the message" },
 		{ "aH", 1, LP_MSG_CERTIFICATE, "000006000004313233", "Certificate: an entry is cut short" },
@@ -821,7 +829,8 @@ START_TEST(tls13_is_left_alone)
 
 	ck_assert_int_eq(lp_handshake_new(&hs, crypto), LP_OK);
 	ck_assert_int_eq(say_body(hs, 0, LP_MSG_CLIENT_HELLO,
-				  "0303" RANDOM "00" "0004002f1301" "0100" "0007" "002b0003020304"), LP_OK);
+				  "0303" RANDOM "00" "0004002f1301" "0100" "000d" "002b0003020304"
+				  "003300020000"), LP_OK);
 	ck_assert_int_eq(say_body(hs, 1, LP_MSG_SERVER_HELLO,
 				  "0303" RANDOM "00" "1301" "00" "000e" "002b00020304" "00330004001d0000"), LP_OK);
 	ck_assert(hs->facts.tls13);

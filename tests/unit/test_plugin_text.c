@@ -168,6 +168,11 @@ static const char *meaning(const char *reason)
 	return strcmp(reason, "no-key") ? NULL : "no key that was given fits";
 }
 
+static const char *advice(const char *reason)
+{
+	return strcmp(reason, "no-key") ? NULL : "Give it the right one.";
+}
+
 /* Four sessions that stayed closed and one that did not; what stands at the end. */
 static char *summary_of(const struct lp_summary *sum)
 {
@@ -176,6 +181,7 @@ static char *summary_of(const struct lp_summary *sum)
 	char *got, *at;
 
 	h.host.meaning = meaning;
+	h.host.advice = advice;
 	ck_assert_int_eq(help_plugin_open(&h, "out", NULL), 0);
 	help_flow_begin(&f, &h, 4, 9);
 	for (size_t i = 0; i < 4; i++) {
@@ -212,6 +218,7 @@ START_TEST(summary)
 			      "5 TLS sessions: 1 decrypted, 3 opaque, 1 failed before keys were "
 			      "used\n"
 			      "       2 no-key                   no key that was given fits\n"
+			      "                                  Give it the right one.\n"
 			      "       1 forward-secret\n"
 			      "       1 note: truncated          no goodbye\n"
 			      "         (limpid --explain CODE says more)\n"

@@ -329,6 +329,7 @@ START_TEST(the_other_derivation_is_tried)
 	struct help_session *s = play_story(&t, _i, &play);
 
 	ck_assert_int_eq(s->result->pub.verdict, LP_DECRYPTED);
+	ck_assert(help_has_note(s, "ems-mismatch"));
 	ck_assert_uint_eq(t.asked, 2);
 	ck_assert_uint_eq(t.attempts, 1);
 	help_told_clear(&t);
