@@ -166,11 +166,17 @@ static json_t *limpid_part(const struct lp_session_info *tls,
 	set_text(o, "suite", tls->suite_text, &bad);
 	set_flag(o, "ems", tls->ems, &bad);
 	set_flag(o, "etm", tls->etm, &bad);
+	set_text(o, "curve", tls->group_text, &bad);
+	if (tls->exchange_bits)
+		set_number(o, "exchange_bits", tls->exchange_bits, &bad);
+	set_text(o, "compression", tls->compression_text, &bad);
 	if (tls->resumed >= LP_RESUMED_NO && tls->resumed <= LP_RESUMED_TICKET)
 		set_text(o, "resumed", resumed[tls->resumed], &bad);
 	if (tls->server_cert)
 		set_text(o, "cert_sha256", tls->server_cert->sha256, &bad);
 	set_flag(o, "client_cert", tls->client_cert, &bad);
+	if (tls->client_cert_info)
+		set_text(o, "client_cert_sha256", tls->client_cert_info->sha256, &bad);
 	set_number(o, "renegotiations", tls->renegotiations, &bad);
 	set_text(o, "verdict", lp_label_verdict(result->verdict), &bad);
 	set_text(o, "reason", result->reason, &bad);

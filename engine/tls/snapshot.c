@@ -1,9 +1,11 @@
 #include "tls/snapshot.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "tls/group.h"
 #include "tls/handshake.h"
 
 /* Texts are put twice: with mem NULL to learn the size, then for good. */
@@ -81,9 +83,29 @@ static const struct lp_ticket_info *put_ticket(struct lp_ticket_info *out,
 	return ticket->length ? out : NULL;
 }
 
+static const char *group_text(uint32_t group, char hex[16])
+{
+	const char *name = lp_group_name(group);
+
+	if (name || !group)
+		return name;
+	snprintf(hex, 16, "0x%04X", (unsigned)group);
+	return hex;
+}
+
+/* RFC 3749 section 2. */
+static const char *compression_text(uint8_t method, char other[16])
+{
+	if (method < 2)
+		return method ? "deflate" : "none";
+	snprintf(other, 16, "method %u", method);
+	return other;
+}
+
 static void fill(struct lp_snapshot *s, struct pool *pool, const struct lp_facts *f,
 		 const struct lp_snapshot_extra *extra)
 {
+	char group[16], method[16];
 	const struct lp_suite *suite = f->version ? lp_suite_find(f->suite) : NULL;
 
 	s->info = (struct lp_session_info){
@@ -115,6 +137,11 @@ static void fill(struct lp_snapshot *s, struct pool *pool, const struct lp_facts
 		.new_ticket = put_ticket(&s->new_ticket, &f->new_ticket),
 		.session_id = f->session_id_n ? s->session_id : NULL,
 		.session_id_n = f->session_id_n,
+		.group_text = put(pool, group_text(f->group, group)),
+		.exchange_bits = f->exchange_bits,
+		.compression = f->version ? f->compression : -1,
+		.compression_text = f->version ? put(pool, compression_text(f->compression, method))
+					       : NULL,
 	};
 	memcpy(s->session_id, f->session_id, sizeof s->session_id);
 }

@@ -162,6 +162,10 @@ struct lp_session_info {
 	const struct lp_ticket_info *new_ticket; /* issued by the server; NULL if none was seen */
 	const uint8_t *session_id;   /* of the ServerHello, at most 32 bytes; NULL if empty or */
 	size_t session_id_n;         /* … not seen */
+	const char *group_text;      /* its name, "x25519", or "0x1234" */
+	uint32_t exchange_bits;      /* length of the DH prime or temporary RSA key, 0 unknown */
+	int compression;             /* method: 0 none, 1 DEFLATE, -1 unknown */
+	const char *compression_text; /* "none", "deflate", "method 64" */
 };
 
 /* Bytes of one direction of a session on the wire, gaps included; the sum of the

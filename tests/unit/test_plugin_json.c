@@ -37,7 +37,8 @@ static void fill(void)
 		sizeof cert, "C=DE, CN=www.example.org", "CN=Example CA", "0A:1B",
 		"2026-01-01T00:00:00", "2027-01-01T00:00:00", "aa:bb", "00ff",
 	};
-	static const struct lp_cert_info client = { .size = sizeof client, .subject = "CN=me" };
+	static const struct lp_cert_info client = { .size = sizeof client, .subject = "CN=me",
+						   .sha256 = "22dd" };
 
 	s.tls.server_cert = &cert;
 	s.tls.client_cert_info = &client;
@@ -52,6 +53,10 @@ static void fill(void)
 	s.tls.ja4 = "t12d";
 	s.tls.secret = "rsa-key server.pem";
 	s.tls.renegotiations = 1;
+	s.tls.group_text = "x25519";
+	s.tls.exchange_bits = 2048;
+	s.tls.compression_text = "deflate";
+	s.result.advice = "Look at it.";
 	s.result.notes = notes;
 	s.result.detail = "one gap";
 	s.result.end[LP_S2C] = LP_END_RST;
@@ -84,9 +89,11 @@ START_TEST(everything_known)
 		"\"client_alpns\":[\"h2\",\"http/1.1\"],\"server_alpns\":[\"http/1.1\"],"
 		"\"client\":{\"subject\":\"CN=me\"}},\"limpid\":{\"session\":1,"
 		"\"suite\":\"TLS_RSA_WITH_AES_256_CBC_SHA\",\"ems\":true,\"etm\":false,"
+		"\"curve\":\"x25519\",\"exchange_bits\":2048,\"compression\":\"deflate\","
 		"\"resumed\":\"id\",\"cert_sha256\":\"00ff\",\"client_cert\":true,"
+		"\"client_cert_sha256\":\"22dd\","
 		"\"renegotiations\":1,\"verdict\":\"partial\",\"reason\":\"gap\","
-		"\"detail\":\"one gap\",\"notes\":[\"truncated\"],"
+		"\"detail\":\"one gap\",\"advice\":\"Look at it.\",\"notes\":[\"truncated\"],"
 		"\"secret\":\"rsa-key server.pem\","
 		"\"end\":{\"client\":\"close_notify\",\"server\":\"rst\"},"
 		"\"client_bytes\":5,\"server_bytes\":0,\"client_lost\":0,\"server_lost\":99}}\n");
