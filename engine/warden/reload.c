@@ -60,9 +60,16 @@ static void warn(void *user, const char *line)
 static enum lp_err use(struct lp_reload *r, const char *shown, struct lp_ticketfile *f, char *why)
 {
 	uint32_t file;
+	size_t before, files;
 	bool changed = false;
-	enum lp_err err = lp_ticketring_file(r->tickets, shown, &file);
+	enum lp_err err;
 
+	(void)lp_ticketring_faces(r->tickets, &before);
+	err = lp_ticketring_file(r->tickets, shown, &file);
+	(void)lp_ticketring_faces(r->tickets, &files);
+	/* Its name must be known before a ticket opens by it. */
+	if (!err && r->runs && files != before && lp_reload_tell(r))
+		err = LP_E_IO;
 	if (!err)
 		err = lp_ticketring_set(r->tickets, file, f, lp_clock_mono(), &changed);
 	lp_ticketfile_clear(f);
@@ -346,6 +353,7 @@ enum lp_err lp_reload_start(struct lp_reload *r)
 	r->config.ring->user = r;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r->runs = true;
 	code = pthread_create(&r->thread, NULL, run, r);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	r->runs = !code;

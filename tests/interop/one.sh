@@ -5,6 +5,7 @@ set -u
 . tests/run/compare.sh
 . tests/interop/peers.sh
 . tests/interop/handshakes.sh
+. tests/interop/tickets.sh
 export WORK; WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 

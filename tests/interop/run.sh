@@ -7,10 +7,10 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/run/lib.sh
 export LIMPID=${LIMPID:-./limpid} HELPERS=${HELPERS:-${BUILD:-build}/interop} LEVEL=short
 
-short="renegotiation openssl nginx gnutls java suites exchange live keylog evasion"
-all="renegotiation openssl nginx gnutls java suites exchange cross download many canary outage suricata evasion"
+short="renegotiation openssl nginx gnutls java suites exchange live keylog evasion tickets rotation"
+all="renegotiation openssl nginx gnutls java suites exchange cross download many canary outage suricata evasion tickets rotation"
 talks="hello resumption records" # scripts of tests/interop/handshakes.sh
-short="$talks $short" all="$talks $all"
+short="$talks $short tickets rotation" all="$talks $all"
 case ${1:-short} in
 short) shift; tests=${*:-$short} ;;
 all) LEVEL=all; shift; tests=${*:-$all} ;;

@@ -9,7 +9,8 @@ build="gcc libc6-dev make libmbedtls-dev libpcap-dev zlib1g-dev libzstd-dev libj
 [ "${OPENSSL:-1}" = 0 ] || build="$build libssl-dev"
 check="check pkg-config libssl-dev libnids-dev openssl gnutls-bin nginx curl jq tcpdump iproute2 ethtool
 	default-jdk-headless procps zstd"
-checkall="clang g++ tshark suricata"
+checkall="clang g++ tshark suricata
+	apache2-bin haproxy lighttpd lighttpd-mod-openssl nodejs stunnel4"
 # clang's sanitizers and libFuzzer: part of clang in some releases
 ls /usr/lib/*/clang/*/lib/*/libclang_rt.fuzzer* /usr/lib/clang/*/lib/*/libclang_rt.fuzzer* >/dev/null 2>&1 ||
 	checkall="$checkall libclang-rt-dev"
@@ -87,8 +88,9 @@ suricata() {
 	fi
 }
 
+services="nginx suricata haproxy lighttpd stunnel4"
 echo "limpid: installing" $need
-before=$(installed nginx suricata)
+before=$(installed $services)
 plain=$(printf '%s\n' $need | grep -vx suricata)
 for p in $plain; do known "$p" || { apt update; break; }; done
 known libclang-rt-dev || plain=$(printf '%s\n' $plain | grep -vx libclang-rt-dev)
@@ -102,7 +104,7 @@ if printf '%s\n' $need | grep -qx suricata && ! suricata >"$tmp/log" 2>&1; then
 	echo "limpid: no Suricata 7 to be had here: its test will say so" >&2
 fi
 if [ -d /run/systemd/system ]; then
-	for s in $(comm -13 <(echo "$before") <(installed nginx suricata)); do
+	for s in $(comm -13 <(echo "$before") <(installed $services)); do
 		$sudo systemctl --quiet disable "$s" 2>/dev/null
 	done
 fi
