@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "crypto/der.h"
 #include "crypto/sha3.h"
 #include "help_seal.h"
+#include "help_ticket.h"
 #include "warden/ticketring.h"
 
 /* Tickets of three libraries with the keys they were made with. */
@@ -59,8 +59,6 @@ static const char s2n_ticket[] =
 	"3b3c3d3e3f000102030405060708090a0b19e953e34a80b1210bcf5d4a7358ffadd210e203731f06441b066c"
 	"5eab5277c80165bdc28980de52dbfbb79d7dc49421343c5683b391a55c3d68732874ac1b1e2b110971786211"
 	"adb32e78bf80";
-
-enum { TICKET_MAX = 66000 };
 
 static struct lp_crypto_set crypto;
 
@@ -301,103 +299,24 @@ END_TEST
 
 /* ---- OpenSSL's form, made here ---- */
 
-enum order { HMAC_FIRST, AES_FIRST };
-enum damage { WELL, MAC_ZERO_KEY, MAC_GARBAGE, PADDING, TRAILING };
-
-struct body {
-	uint16_t version, suite;
-	bool flags_ems, boolean_ems;
-	size_t cert; /* bytes of a client certificate */
-};
-
-/* SSL_SESSION ::= SEQUENCE { 1, version, suite, session id, master, … } from its end. */
-static lp_span make_body(uint8_t *mem, size_t size, const struct body *b, const uint8_t *master)
-{
-	struct lp_der_out o = lp_der_out_of(mem, size);
-	const uint8_t one = 1, version[] = { (uint8_t)(b->version >> 8), (uint8_t)b->version };
-	const uint8_t suite[] = { (uint8_t)(b->suite >> 8), (uint8_t)b->suite };
-	static const uint8_t yes = 0xff;
-	size_t end = o.at, mark;
-
-	if (b->boolean_ems) {
-		mark = o.at;
-		lp_der_put_element(&o, LP_DER_BOOLEAN, lp_span_of(&yes, 1));
-		lp_der_put_header(&o, LP_DER_CONTEXT + 17, mark);
-	}
-	if (b->flags_ems) {
-		mark = o.at;
-		lp_der_put_unsigned(&o, lp_span_of(&one, 1));
-		lp_der_put_header(&o, LP_DER_CONTEXT + 13, mark);
-	}
-	if (b->cert) {
-		uint8_t *cert = calloc(1, b->cert);
-
-		lp_der_put_element(&o, LP_DER_CONTEXT + 3, lp_span_of(cert, b->cert));
-		free(cert);
-	}
-	lp_der_put_element(&o, LP_DER_OCTET_STRING, lp_span_of(master, 48));
-	lp_der_put_element(&o, LP_DER_OCTET_STRING, lp_span_of(NULL, 0));
-	lp_der_put_element(&o, LP_DER_OCTET_STRING, lp_span_of(suite, 2));
-	lp_der_put_unsigned(&o, lp_span_of(version, 2));
-	lp_der_put_unsigned(&o, lp_span_of(&one, 1));
-	lp_der_put_header(&o, LP_DER_SEQUENCE, end);
-	ck_assert(!o.full);
-	return lp_der_out_span(&o);
-}
-
-/* key: 48 or 80 bytes. Returns the ticket's length. */
-static size_t make_ticket(uint8_t *out, const uint8_t *key, size_t key_n, enum order order,
-			  lp_span body, enum damage damage)
-{
-	static uint8_t clear[TICKET_MAX];
-	size_t half = (key_n - 16) / 2, n = body.n;
-	const uint8_t *mac = key + 16 + (order == AES_FIRST ? half : 0);
-	const uint8_t *aes = key + 16 + (order == AES_FIRST ? 0 : half);
-	static const uint8_t zeros[32];
-	lp_span before;
-
-	memcpy(clear, body.p, n);
-	if (damage == TRAILING)
-		clear[n++] = 0;
-	do {
-		clear[n] = (uint8_t)(16 - body.n % 16 - (damage == TRAILING));
-		if (damage == TRAILING && body.n % 16 == 15)
-			clear[n] = 16;
-		n++;
-	} while (n % 16);
-	if (damage == PADDING)
-		clear[n - 1] ^= 0x40;
-	memcpy(out, key, 16);
-	help_fill(out + 16, 16, 77);
-	ck_assert(help_seal_mbedtls(half == 16 ? LP_AES_128_CBC : LP_AES_256_CBC, aes, out + 16,
-				    lp_span_of(NULL, 0), clear, n, out + 32, NULL));
-	before = lp_span_of(out, 32 + n);
-	ck_assert_int_eq(lp_mac_once(crypto.base, LP_SHA256,
-				     lp_span_of(damage == MAC_ZERO_KEY ? zeros : mac, half), &before,
-				     1, out + 32 + n), LP_OK);
-	if (damage == MAC_GARBAGE)
-		out[32 + n] ^= 1;
-	return 32 + n + 32;
-}
-
 static const struct form {
 	size_t key_n;
-	enum order order;
-} forms[] = { { 48, HMAC_FIRST }, { 48, AES_FIRST }, { 80, HMAC_FIRST }, { 80, AES_FIRST } };
+	enum help_order order;
+} forms[] = { { 48, HELP_HMAC_FIRST }, { 48, HELP_AES_FIRST }, { 80, HELP_HMAC_FIRST }, { 80, HELP_AES_FIRST } };
 
 struct made {
-	uint8_t key[80], master[48], ticket[TICKET_MAX];
+	uint8_t key[80], master[48], ticket[HELP_TICKET_MAX];
 	size_t n;
 };
 
-static void make(struct made *m, const struct form *form, const struct body *b, enum damage damage)
+static void make(struct made *m, const struct form *form, const struct help_body *b, enum help_ticket_damage damage)
 {
-	static uint8_t mem[TICKET_MAX];
+	static uint8_t mem[HELP_TICKET_MAX];
 
 	help_fill(m->key, sizeof m->key, 3);
 	help_fill(m->master, sizeof m->master, 4);
-	m->n = make_ticket(m->ticket, m->key, form->key_n, form->order,
-			   make_body(mem, sizeof mem, b, m->master), damage);
+	m->n = help_ticket(m->ticket, crypto.base, m->key, form->key_n, form->order,
+			   help_ticket_body(mem, sizeof mem, b, m->master), damage);
 }
 
 static struct made made;
@@ -405,7 +324,7 @@ static struct made made;
 START_TEST(either_order)
 {
 	const struct form *form = &forms[_i];
-	static const struct body bodies[] = {
+	static const struct help_body bodies[] = {
 		{ 0x0303, 0xc02f, false, false, 0 }, { 0x0303, 0xc030, true, false, 0 },
 		{ 0x0302, 0x0035, false, true, 0 }, { 0x0301, 0xc013, true, false, 4000 },
 		{ 0x0303, 0xc030, true, false, 65000 },
@@ -414,9 +333,9 @@ START_TEST(either_order)
 	struct lp_ticket_session s;
 
 	for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
-		const struct body *b = &bodies[i];
+		const struct help_body *b = &bodies[i];
 
-		make(&made, form, b, WELL);
+		make(&made, form, b, HELP_TICKET_WELL);
 		ck_assert_int_eq(read_text(&f, made.key, form->key_n), LP_OK);
 		ck_assert_int_eq(open_with(&f.key[0], lp_span_of(made.ticket, made.n), 0, &s), LP_OK);
 		ck_assert_uint_eq(s.version, b->version);
@@ -439,16 +358,16 @@ END_TEST
 START_TEST(bare_keys)
 {
 	const struct form *form = &forms[_i];
-	static const struct body body = { 0x0303, 0xc02f, true, false, 0 };
+	static const struct help_body body = { 0x0303, 0xc02f, true, false, 0 };
 	char text[256], a[65], b[65];
 	size_t half = (form->key_n - 16) / 2;
 	struct lp_ticketfile f;
 	struct lp_ticket_session s;
 
-	make(&made, form, &body, WELL);
+	make(&made, form, &body, HELP_TICKET_WELL);
 	lp_text_hex(a, made.key + 16, half);
 	lp_text_hex(b, made.key + 16 + half, half);
-	if (form->order == HMAC_FIRST)
+	if (form->order == HELP_HMAC_FIRST)
 		snprintf(text, sizeof text, "ticketMacSecret = %s\nticketKeySecret = %s\n", a, b);
 	else
 		snprintf(text, sizeof text, "%s\n%s\n", a, b);
@@ -493,27 +412,27 @@ static enum lp_err ring_try(unsigned thread, struct lp_ticket_session *s, uint32
 	return err;
 }
 
-static const struct body plain_body = { 0x0303, 0xc02f, true, false, 0 };
+static const struct help_body plain_body = { 0x0303, 0xc02f, true, false, 0 };
 
 /* Apache with OpenSSL 3: the name fits, the MAC does not, what comes out is exact. */
 START_TEST(loose_tickets)
 {
-	static const enum damage damages[] = { WELL, MAC_ZERO_KEY, MAC_GARBAGE, PADDING, TRAILING };
+	static const enum help_ticket_damage damages[] = { HELP_TICKET_WELL, HELP_TICKET_ZERO_MAC, HELP_TICKET_BAD_MAC, HELP_TICKET_PADDING, HELP_TICKET_TRAILING };
 	struct lp_ticket_session s;
 	uint32_t file;
 	bool loose;
 
 	for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
 		make(&made, &forms[0], &plain_body, damages[i]);
-		if (damages[i] == PADDING || damages[i] == TRAILING)
+		if (damages[i] == HELP_TICKET_PADDING || damages[i] == HELP_TICKET_TRAILING)
 			made.ticket[made.n - 1] ^= 1; /* not authentic either */
 		ring_open(1);
 		ring_set("file", made.key, 48, 0);
-		if (damages[i] == PADDING || damages[i] == TRAILING) {
+		if (damages[i] == HELP_TICKET_PADDING || damages[i] == HELP_TICKET_TRAILING) {
 			ck_assert_int_eq(ring_try(0, &s, &file, &loose), LP_E_AUTH);
 		} else {
 			ck_assert_int_eq(ring_try(0, &s, &file, &loose), LP_OK);
-			ck_assert_int_eq(loose, damages[i] != WELL);
+			ck_assert_int_eq(loose, damages[i] != HELP_TICKET_WELL);
 			ck_assert_mem_eq(s.secret, made.master, 48);
 		}
 		made.ticket[3] ^= 1; /* another name: nobody's */
@@ -532,7 +451,7 @@ START_TEST(rotation)
 	bool loose;
 
 	help_fill(other, sizeof other, 99);
-	make(&made, &forms[3], &plain_body, WELL);
+	make(&made, &forms[3], &plain_body, HELP_TICKET_WELL);
 	ring_open(100);
 	ck_assert(ring_set("other", other, 48, 0));
 	ck_assert(ring_set("key", made.key, 80, 0));
@@ -598,7 +517,7 @@ START_TEST(body_cut)
 	lp_span body;
 
 	help_fill(master, sizeof master, 4);
-	body = make_body(mem, sizeof mem, &plain_body, master);
+	body = help_ticket_body(mem, sizeof mem, &plain_body, master);
 	for (size_t n = 0; n <= body.n; n++) {
 		uint8_t *exact = malloc(n ? n : 1);
 

@@ -250,6 +250,71 @@ START_TEST(key_is_not_in_this_process)
 }
 END_TEST
 
+/* A ticket and its key, made by other programs: DER, padded, AES-256-CBC, HMAC-SHA256. */
+static const char make_ticket[] =
+	"umask 077; head -c 80 /dev/urandom >tk;"
+	"hex() { od -An -v -tx1 | tr -d ' \\n'; };"
+	"head -c 16 tk >t; head -c 16 /dev/zero >>t;"
+	"{ printf '\\060\\105\\002\\001\\001\\002\\002\\003\\003\\004\\002\\300\\057\\004\\000\\004\\060';"
+	" printf 'M%.0s' $(seq 48); printf '\\240\\004\\004\\002ab'; } >body;"
+	"openssl enc -aes-256-cbc -K $(tail -c 32 tk | hex) -iv 00000000000000000000000000000000"
+	" -in body >>t;"
+	"openssl dgst -sha256 -mac HMAC -macopt hexkey:$(tail -c +17 tk | head -c 32 | hex) -binary t >mac;"
+	"cat mac >>t; { echo; tail -c +17 tk | hex; echo; } >hex";
+
+/* Pieces of the key's halves, under the mask. */
+static void load_ticket_patterns(struct patterns *to)
+{
+	static uint8_t text[HELP_FILE_MAX];
+	size_t n = help_read(&dir, "hex", text, sizeof text);
+
+	ck_assert_uint_eq(n, 1 + 2 * 64 + 1);
+	to->n = 2;
+	for (size_t k = 0; k < to->n; k++)
+		for (size_t i = 0; i < PATTERN; i++)
+			to->masked[k][i] = (uint8_t)((digit(text[1 + 64 * k + 8 + 2 * i]) << 4 |
+						      digit(text[1 + 64 * k + 9 + 2 * i])) ^ MASK);
+	memset(text, 0, sizeof text);
+}
+
+static void check_ticket(void *user, const struct lp_answer *a)
+{
+	static const char master[] = "MMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMMM";
+
+	*(size_t *)user += a->code == LP_ANSWER_DONE && a->secret_len == 48 &&
+			   !memcmp(a->secret, master, 48);
+}
+
+START_TEST(ticket_key_is_not_in_this_process)
+{
+	struct patterns patterns;
+	char path[256], why[512];
+	const char *const paths[] = { path };
+	const struct lp_warden_config config = { .ticket_paths = paths, .ticket_paths_n = 1,
+						 .crypto = providers[_i], .threads = 2 };
+	static uint8_t ticket[1024];
+	struct lp_ask ask = { .op = LP_ASK_TICKET, .version = 0x0303 };
+	struct lp_warden *w;
+	size_t bytes, done = 0;
+
+	NEED_KEYS();
+	ck_assert(help_run(&dir, "%s", make_ticket));
+	load_ticket_patterns(&patterns);
+	snprintf(path, sizeof path, "%s/tk", dir.path);
+	ck_assert_msg(lp_warden_start(&w, &config, why) == LP_OK, "%s", why);
+	ask.ticket = lp_span_of(ticket, help_read(&dir, "t", ticket, sizeof ticket));
+	for (ask.id = 0; ask.id < 200; ask.id++)
+		ck_assert_int_eq(lp_warden_ask(w, &ask), LP_OK);
+	while (lp_warden_pending(w))
+		ck_assert_int_eq(lp_warden_poll(w, 20000, check_ticket, &done), LP_OK);
+	ck_assert_uint_eq(done, 200);
+	ck_assert_uint_eq(scan(getpid(), &patterns, &bytes), 0);
+	if (readable(lp_warden_pid(w), "mem"))
+		ck_assert_uint_gt(scan(lp_warden_pid(w), &patterns, &bytes), 0);
+	lp_warden_stop(w);
+}
+END_TEST
+
 Suite *suite_warden_canary(void);
 Suite *suite_warden_canary(void)
 {
@@ -260,6 +325,8 @@ Suite *suite_warden_canary(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, inherits_one_socket);
 	tcase_add_loop_test(t, key_is_not_in_this_process, 0, sizeof providers / sizeof *providers);
+	tcase_add_loop_test(t, ticket_key_is_not_in_this_process, 0,
+			    sizeof providers / sizeof *providers);
 	suite_add_tcase(s, t);
 	return s;
 }
