@@ -15,22 +15,25 @@ trap 'rm -rf "$WORK"' EXIT
 . tests/run/lib.sh
 . tests/interop/peers.sh
 . tests/interop/handshakes.sh
+. tests/interop/tickets.sh
 CAPTURE_FLAGS=--immediate-mode CAPTURE_WAIT=0.3
 ip link set lo mtu 1500
 cc -O2 -o "$WORK/pcapcut" tests/interop/pcapcut.c || exit 1
+cc -O2 -o "$WORK/ticketd" tests/interop/ticketd.c -lssl -lcrypto || exit 1
+HELPERS=$WORK
 cc -O2 -o "$WORK/talk" tests/interop/talk.c -lssl -lcrypto || exit 1
 cc -O2 -o "$WORK/talk_mbedtls" tests/interop/talk_mbedtls.c -lmbedtls -lmbedx509 -lmbedcrypto || exit 1
 TALK=$WORK/talk
 ONLY=" $* "
 
-# begin NAME: what follows is captured; end [ARGS]: writes the capture and its expectations.
+# begin NAME [DEVICE [FILTER...]]: what follows is captured; end [ARGS]: writes the capture and its expectations.
 begin() {
 	NAME=$1
 	[ "$ONLY" = "  " ] || case $ONLY in *" $1 "*) ;; *) return 1 ;; esac
 	echo "$NAME"
 	rm -f "$WORK/expect.jsonl"
 	: > "$WORK/expect.jsonl"
-	capture_start "$WORK/$NAME.pcap" "${2:-lo}" || exit 1
+	capture_start "$WORK/$NAME.pcap" "${2:-lo}" "${@:3}" || exit 1
 }
 end() { # limpid's arguments
 	[ -z "${PIDS[capture]:-}" ] || capture_stop
@@ -298,6 +301,18 @@ if begin ecdh; then
 	end -k keys/other.pem -k keys/ec.pem
 	edit '{name, version, suite, verdict: "opaque", reason: "no-key"}'
 	golden ecdh-no-key captures/ecdh.pcap -k keys/server.pem
+fi
+
+# ---- tickets whose making is not in the capture, and the keys that open them
+if begin tickets lo not host 127.0.0.2 and; then
+	rm -rf keys/tickets
+	mkdir keys/tickets
+	for kind in libssl nginx48 nginx80 apache haproxy48 haproxy80 lighttpd stunnel node; do
+		ticket_key $kind keys/tickets/$kind
+		ticket_server $kind "$PWD/keys/tickets/$kind" && unseen $kind keys/tickets/$kind $kind || exit 1
+		stop t.$kind
+	done
+	end -t keys/tickets
 fi
 
 # ---- pre-shared keys; those with an ephemeral key beside it by a key log

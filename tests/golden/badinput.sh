@@ -62,6 +62,17 @@ bad "a key log that is not there" 1 'none\.log.*No such file' $http -l "$tmp/non
 bad "a key log that is a directory" 1 'directory' $http -l "$tmp"
 bad "a key log that is something else" 0 'server\.pem: [0-9]* of its lines are not lines of a key log' $http $key -l "$tmp/server.pem"
 bad "a time to wait that is none" 1 "key-wait.*'soon'" $http -l "$tmp/server.pem" --key-wait soon
+head -c 47 /dev/zero > "$tmp/ticket47"
+head -c 80 /dev/zero > "$tmp/ticket80"
+chmod 600 "$tmp/ticket47"
+chmod 644 "$tmp/ticket80"
+bad "a missing ticket key" 1 'none\.key.*No such file' $http -t "$tmp/none.key"
+bad "a ticket key of a wrong size" 1 'ticket47: 47 bytes' $http -t "$tmp/ticket47"
+bad "a private key as ticket key" 1 'server\.pem: line 1 is no ticket key' $http -t "$tmp/server.pem"
+bad "a folder without ticket keys" 1 'empty: no usable key' $http -t "$tmp/empty"
+bad "a ticket key that others can read" 0 'ticket80: readable by others' $http $key -t "$tmp/ticket80"
+bad "the same, strictly" 1 'ticket80: readable by others .mode 0644., refused' $http $key -t "$tmp/ticket80" --strict-key-modes
+bad "a HAProxy that is not there" 1 'none\.sock.*No such file' $http -t "haproxy:$tmp/none.sock"
 bad "an unknown crypto provider" 1 'nonsense' $http $key --crypto nonsense
 bad "an unknown checksum mode" 1 'nonsense' $http $key --checksums nonsense
 bad "a filter that does not compile" 1 '' $http $key 'tcp prot 443'
