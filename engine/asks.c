@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 
-enum { MAX_WAIT_S = 5, LIVE_QUEUE = LP_WARDEN_QUEUE };
+enum { MAX_WAIT_S = 5 };
 
 struct slot {
 	void *asker;          /* NULL: forgotten, or the slot is free */
@@ -24,11 +24,13 @@ struct lp_asks {
 	uint32_t first, last; /* unsent, oldest first */
 	size_t unsent, pending;
 	uint64_t count, shed;
+	uint64_t max_waiting; /* of the unsent, live */
 	bool live;
 	lp_asks_answer *cb;   /* of the poll under way */
 };
 
-enum lp_err lp_asks_new(struct lp_asks **out, struct lp_warden *warden, bool live)
+enum lp_err lp_asks_new(struct lp_asks **out, struct lp_warden *warden, bool live,
+			uint64_t max_waiting)
 {
 	struct lp_asks *a = calloc(1, sizeof *a);
 
@@ -37,6 +39,7 @@ enum lp_err lp_asks_new(struct lp_asks **out, struct lp_warden *warden, bool liv
 		return LP_E_NOMEM;
 	a->warden = warden;
 	a->live = live;
+	a->max_waiting = max_waiting;
 	a->free = NONE;
 	a->first = NONE;
 	a->last = NONE;
@@ -124,7 +127,7 @@ static void shed_old(struct lp_asks *a)
 	uint64_t now = lp_clock_mono();
 
 	while (a->live && a->first != NONE &&
-	       (a->unsent > LIVE_QUEUE ||
+	       (a->unsent > a->max_waiting ||
 		now - a->slot[a->first].since > MAX_WAIT_S * LP_NS_PER_S)) {
 		a->shed++;
 		answer(a, pop_unsent(a), NULL);

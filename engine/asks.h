@@ -2,7 +2,7 @@
  *
  * The warden takes LP_WARDEN_QUEUE questions at once. A replay keeps the others
  * here and stops reading (lp_asks_full); live they wait too, but not longer than
- * 5 seconds and not more than the cap: the oldest are shed and answered with
+ * 5 seconds and not more than max_waiting: the oldest are shed and answered with
  * nothing.
  *
  * Owner: lp_engine. One thread. */
@@ -16,7 +16,8 @@ struct lp_asks;
 /* answer NULL: shed, nobody will answer. */
 typedef void lp_asks_answer(void *asker, const struct lp_answer *answer);
 
-LP_MUST enum lp_err lp_asks_new(struct lp_asks **out, struct lp_warden *warden, bool live);
+LP_MUST enum lp_err lp_asks_new(struct lp_asks **out, struct lp_warden *warden, bool live,
+				uint64_t max_waiting);
 void lp_asks_free(struct lp_asks *a);
 
 /* asker gets the answer. ask->id is filled in here; what it points to is copied. */

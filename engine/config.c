@@ -8,6 +8,9 @@
 #include <string.h>
 
 #include "secrets/keylog.h"
+#include "tls/handshake.h"
+#include "tls/protect.h"
+#include "warden/warden.h"
 #include "warden/warden.h"
 #include "secrets/sessions.h"
 
@@ -65,12 +68,12 @@ static const struct option options[] = {
 	{ "max-key-log", NUMBER, AT(max_key_log), 16, 100000000, NULL },
 	{ "session-lifetime", NUMBER, AT(session_life_s), 1, 31536000, NULL },
 	{ "max-sessions", NUMBER, AT(max_sessions), 1, 100000000, NULL },
-	{ "max-session-bytes", BYTES, AT(max_session_bytes), 65536, UINT64_MAX / 2, NULL },
+	{ "max-session-bytes", BYTES, AT(max_session_bytes), 1024, UINT64_MAX / 2, NULL },
 	{ "max-flows", NUMBER, AT(max_flows), 16, 100000000, NULL },
-	{ "max-out-of-order", BYTES, AT(max_ooo_side), 65536, UINT64_MAX / 2, NULL },
-	{ "max-out-of-order-total", BYTES, AT(max_ooo), 65536, UINT64_MAX / 2, NULL },
-	{ "max-held", BYTES, AT(max_held_session), 65536, UINT64_MAX / 2, NULL },
-	{ "max-held-total", BYTES, AT(max_held), 65536, UINT64_MAX / 2, NULL },
+	{ "max-out-of-order", BYTES, AT(max_ooo_side), 1024, UINT64_MAX / 2, NULL },
+	{ "max-out-of-order-total", BYTES, AT(max_ooo), 1024, UINT64_MAX / 2, NULL },
+	{ "max-held", BYTES, AT(max_held_session), 1024, UINT64_MAX / 2, NULL },
+	{ "max-held-total", BYTES, AT(max_held), 1024, UINT64_MAX / 2, NULL },
 	{ "max-fragments", BYTES, AT(max_fragments), 65536, UINT64_MAX / 2, NULL },
 	{ "max-fragments-host", BYTES, AT(max_fragments_host), 65536, UINT64_MAX / 2, NULL },
 	{ "fragment-timeout", NUMBER, AT(fragment_s), 1, 3600, NULL },
@@ -78,6 +81,11 @@ static const struct option options[] = {
 	{ "idle", NUMBER, AT(idle_s), 1, 864000, NULL },
 	{ "idle-keys", NUMBER, AT(keys_idle_s), 1, 864000, NULL },
 	{ "idle-handshake", NUMBER, AT(handshake_s), 1, 864000, NULL },
+	{ "idle-syn", NUMBER, AT(syn_s), 1, 864000, NULL },
+	{ "idle-closed", NUMBER, AT(closed_s), 1, 864000, NULL },
+	{ "max-handshake", BYTES, AT(max_message), 1024, 0xffffff, NULL },
+	{ "max-questions", NUMBER, AT(max_questions), 1, 100000000, NULL },
+	{ "max-contexts", NUMBER, AT(max_contexts), 1, 10000000, NULL },
 };
 
 struct lp_config *lp_config_new(void)
@@ -105,6 +113,11 @@ struct lp_config *lp_config_new(void)
 	c->idle_s = 300;
 	c->keys_idle_s = 3600;
 	c->handshake_s = 60;
+	c->syn_s = 30;
+	c->closed_s = 10;
+	c->max_message = LP_MESSAGE_MAX;
+	c->max_questions = LP_WARDEN_QUEUE;
+	c->max_contexts = LP_CTX_PAIRS;
 	return c;
 }
 

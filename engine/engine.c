@@ -38,6 +38,8 @@ static void read_limits(struct lp_engine *e, const struct lp_config *c)
 	r->plain_ns = c->idle_s * 1000000000ULL;
 	r->keys_ns = c->keys_idle_s * 1000000000ULL;
 	r->handshake_ns = c->handshake_s * 1000000000ULL;
+	r->syn_ns = c->syn_s * 1000000000ULL;
+	r->closed_ns = c->closed_s * 1000000000ULL;
 	r->seed = e->seed;
 	r->checksums = is(c->checksums, "on")    ? LP_CHECKSUMS_ON
 		       : is(c->checksums, "off") ? LP_CHECKSUMS_OFF
@@ -60,6 +62,8 @@ static void read_limits(struct lp_engine *e, const struct lp_config *c)
 #endif
 	e->max_held_session = c->max_held_session;
 	e->max_held = c->max_held;
+	e->max_message = c->max_message;
+	e->max_contexts = (uint32_t)c->max_contexts;
 	e->max_kept = c->max_kept;
 	e->live = c->interface != NULL;
 	e->follow = e->live || is_piped(c);
@@ -130,7 +134,7 @@ static enum lp_err start_warden(struct lp_engine *e, const struct lp_config *c, 
 		return err;
 	err = add_keys(e);
 	if (!err)
-		err = lp_asks_new(&e->asks, e->warden, e->live);
+		err = lp_asks_new(&e->asks, e->warden, e->live, c->max_questions);
 	return err;
 }
 

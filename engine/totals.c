@@ -106,7 +106,7 @@ static bool cap_reached(const struct lp_worker *w)
 	lp_sessions_stats(w->engine->sessions, &sessions);
 	w->engine->reasm_ops->stats(w->reasm, &s);
 	return decode.drop[LP_DROP_FRAGMENT_LIMIT] || s.evicted || s.cap_side || s.cap_total ||
-	       s.memcap || w->env.cap_held || sessions.evicted || w->env.cap_kept ||
+	       s.memcap || w->env.cap_held || w->env.cap_message || sessions.evicted || w->env.cap_kept ||
 	       lp_keylog_stats(lp_keylogs_store(w->engine->keylogs))->evicted;
 }
 
@@ -155,6 +155,7 @@ size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MA
 	add(&l, "key_log.evicted", log->evicted);
 	add(&l, "held.peak", w->env.held_peak);
 	add(&l, "held.cap", w->env.cap_held);
+	add(&l, "handshake.cap", w->env.cap_message);
 	add(&l, "prelude.cap", w->env.cap_kept);
 	add(&l, "cipher.contexts", w->contexts.made);
 	add(&l, "cipher.evicted", w->contexts.evicted);

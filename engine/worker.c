@@ -472,7 +472,7 @@ struct lp_worker *lp_worker_new(struct lp_engine *e, char *why)
 	if (!w)
 		return NULL;
 	w->engine = e;
-	lp_ctx_cache_init(&w->contexts, LP_CTX_PAIRS);
+	lp_ctx_cache_init(&w->contexts, e->max_contexts);
 	w->env = (struct lp_tls_env){
 		.crypto = &e->crypto,
 		.contexts = &w->contexts,
@@ -480,6 +480,7 @@ struct lp_worker *lp_worker_new(struct lp_engine *e, char *why)
 		.live = e->live,
 		.max_held_session = e->max_held_session,
 		.max_held = e->max_held,
+		.max_message = e->max_message,
 		.max_kept = e->max_kept,
 		.cleartext = e->cleartext,
 		.keep_prelude = !e->cleartext && lp_outputs_wants(e->outputs) & LP_WANT_PRELUDE,

@@ -43,7 +43,10 @@ static void end(struct lp_reasm *r, struct lp_flow *f, enum lp_why why)
 
 static void end_idle(void *user, struct lp_flow *f)
 {
-	end(user, f, LP_WHY_IDLE);
+	struct lp_reasm *r = user;
+
+	r->stats.idle += f->state == LP_FLOW_LIVE;
+	end(r, f, LP_WHY_IDLE);
 }
 
 void lp_native_clock(struct lp_reasm *r, uint64_t number, uint64_t ts_ns)

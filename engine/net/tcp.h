@@ -106,6 +106,7 @@ void lp_reasm_config_default(struct lp_reasm_config *config);
 	X(flows)             /* opened */                                        \
 	X(flows_now)                                                             \
 	X(evicted)                                                               \
+	X(idle)              /* ended because they were silent */                \
 	X(csum_offload)      /* accepted with a bare pseudo-header sum */        \
 	X(duplicate)         /* segments with nothing new in them */             \
 	X(out_of_order)      /* segments that waited */                          \

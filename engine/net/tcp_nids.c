@@ -188,7 +188,10 @@ static const struct lp_nids_events events = {
 
 static void end_idle(void *user, struct lp_flow *f)
 {
-	remove_flow(user, f, LP_WHY_IDLE);
+	struct lp_reasm *r = user;
+
+	r->stats.idle += f->state == LP_FLOW_LIVE;
+	remove_flow(r, f, LP_WHY_IDLE);
 }
 
 static void tick(struct lp_reasm *r)

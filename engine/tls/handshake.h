@@ -35,7 +35,7 @@
 #include "tls/transcript.h"
 #include "tls/verdict.h"
 
-/* The cap on one handshake message, without its header. */
+/* The cap on one handshake message, without its header, unless another is set. */
 enum { LP_MESSAGE_MAX = 128 * 1024, LP_MESSAGE_HEADER = 4 };
 
 /* IANA "TLS HandshakeType", as far as it concerns TLS up to 1.2. */
@@ -92,6 +92,7 @@ struct lp_messages {
 	lp_span in;
 	const char *why;
 	enum lp_err fault;
+	uint32_t max;        /* bytes of a message without its header; LP_MESSAGE_MAX from init */
 	bool handed;
 };
 

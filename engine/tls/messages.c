@@ -5,14 +5,17 @@
 
 void lp_messages_init(struct lp_messages *m)
 {
-	*m = (struct lp_messages){ .fault = LP_OK };
-	lp_buf_init(&m->held, LP_MESSAGE_HEADER + LP_MESSAGE_MAX);
+	*m = (struct lp_messages){ .max = LP_MESSAGE_MAX };
+	lp_buf_init(&m->held, LP_MESSAGE_HEADER + 0xffffff);
 }
 
 void lp_messages_clear(struct lp_messages *m)
 {
+	uint32_t max = m->max;
+
 	lp_buf_clear(&m->held);
 	lp_messages_init(m);
+	m->max = max;
 }
 
 void lp_messages_push(struct lp_messages *m, lp_span fragment)
@@ -70,7 +73,7 @@ static enum lp_err gather(struct lp_messages *m, size_t want)
 
 static enum lp_err too_long(struct lp_messages *m)
 {
-	return fail(m, LP_E_LIMIT, "handshake message longer than 128 KiB");
+	return fail(m, LP_E_LIMIT, "handshake message longer than the cap (--set max-handshake)");
 }
 
 static enum lp_err next_held(struct lp_messages *m, struct lp_message *out)
@@ -86,7 +89,7 @@ static enum lp_err next_held(struct lp_messages *m, struct lp_message *out)
 	whole = whole_size(lp_buf_span(&m->held));
 	if (!whole)
 		return LP_MORE;
-	if (whole > LP_MESSAGE_HEADER + LP_MESSAGE_MAX)
+	if (whole > (size_t)LP_MESSAGE_HEADER + m->max)
 		return too_long(m);
 	err = gather(m, whole);
 	if (err)
@@ -116,7 +119,7 @@ enum lp_err lp_messages_next(struct lp_messages *m, struct lp_message *out)
 	if (!m->in.n)
 		return LP_MORE;
 	whole = whole_size(m->in);
-	if (whole > LP_MESSAGE_HEADER + LP_MESSAGE_MAX)
+	if (whole > (size_t)LP_MESSAGE_HEADER + m->max)
 		return too_long(m);
 	if (!whole || m->in.n < whole) {
 		err = gather(m, m->in.n);

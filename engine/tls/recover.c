@@ -434,7 +434,6 @@ void lp_tls_hole(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
 		return;
 	}
 	lp_messages_clear(&tls->messages[dir]);
-	lp_messages_init(&tls->messages[dir]);
 	lp_handshake_gap(tls->hs, dir);
 }
 

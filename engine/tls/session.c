@@ -26,6 +26,8 @@ struct lp_tls *lp_tls_new(struct lp_tls_env *env, void *owner, enum lp_side clie
 	for (int dir = 0; dir < 2; dir++) {
 		lp_records_init(&tls->records[dir], 0);
 		lp_messages_init(&tls->messages[dir]);
+		if (env->max_message)
+			tls->messages[dir].max = (uint32_t)env->max_message;
 	}
 	lp_buf_init(&tls->early, LP_RECORD_FRAGMENT_MAX);
 	env->sessions++;
@@ -268,6 +270,7 @@ static void handshake_bytes(struct lp_tls *tls, enum lp_dir dir, lp_span fragmen
 		if (err == LP_E_NOMEM)
 			lp_tls_nomem(tls);
 		if (err) {
+			tls->env->cap_message += err == LP_E_LIMIT;
 			lp_tls_fail(tls, err == LP_E_LIMIT ? LP_REASON_LIMIT : LP_REASON_MALFORMED,
 				    "handshake message from the %s: %s", lp_tls_who(dir),
 				    m->why ? m->why : lp_err_text(err));

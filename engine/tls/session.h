@@ -84,6 +84,8 @@ struct lp_tls_env {
 	uint64_t held;              /* memory of what waits, in all sessions */
 	uint64_t held_peak;
 	uint64_t cap_held;          /* times a cap was reached */
+	uint64_t max_message;       /* of a handshake, without its header; 0: LP_MESSAGE_MAX */
+	uint64_t cap_message;       /* messages that were longer */
 	bool cleartext;             /* bytes outside sessions are told as they come … */
 	bool keep_prelude;          /* … or kept until a session follows */
 	uint64_t max_kept, kept;    /* memory of what is kept so, in all flows */

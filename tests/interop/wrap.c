@@ -1,7 +1,8 @@
 /* Rewrites a pcap file (this machine's byte order, Ethernet with IP and no tags):
  *   wrap IN OUT NAME [6]        every packet in a tunnel (help_tunnel.h; 6: over IPv6)
  *   wrap IN OUT fragments N ORDER   TCP packets in fragments of N bytes; ORDER forward, reverse or
- *                               twice (each of them twice)
+ *                               twice (each of them twice), heads (no but the first)
+ *   wrap IN OUT late N          the packet with that number goes to the end
  *   wrap IN OUT two NAME        every packet twice, in tunnels with the ids 5 and 6 */
 #include "../unit/help_tunnel.c"
 
@@ -36,6 +37,8 @@ static void write_fragments(const uint8_t *p, size_t n, size_t size, const char 
 	for (size_t i = 0; i < parts; i++) {
 		size_t k = strcmp(order, "reverse") == 0 ? parts - 1 - i : i;
 		size_t from = k * size, to = from + size < n ? from + size : n;
+		if (!strcmp(order, "heads") && k)
+			continue;
 		size_t m = help_fragment(p, id, from, to - from, k == parts - 1, frame, SIZE);
 
 		for (int copy = 0; copy < 1 + !strcmp(order, "twice"); copy++)
@@ -45,16 +48,18 @@ static void write_fragments(const uint8_t *p, size_t n, size_t size, const char 
 
 int main(int argc, char **argv)
 {
-	static uint8_t data[SIZE], frame[SIZE];
+	static uint8_t data[SIZE], frame[SIZE], kept[SIZE];
+	long late = argc > 4 && !strcmp(argv[3], "late") ? atol(argv[4]) : 0;
+	size_t kept_n = 0;
 	const char *name = argc > 4 && !strcmp(argv[3], "two") ? argv[4] : argc > 3 ? argv[3] : "";
 	int kind = 0;
 	FILE *in;
 
 	while (kind < HELP_TUNNELS && strcmp(help_tunnel_name[kind], name))
 		kind++;
-	if (argc < 4 || (kind == HELP_TUNNELS && (strcmp(name, "fragments") || argc < 6)) ||
+	if (argc < 4 || (kind == HELP_TUNNELS && !late && (strcmp(name, "fragments") || argc < 6)) ||
 	    !(in = fopen(argv[1], "rb")) || !(out = fopen(argv[2], "wb"))) {
-		fprintf(stderr, "usage: wrap IN OUT NAME [6] | fragments N ORDER | two NAME\n");
+		fprintf(stderr, "usage: wrap IN OUT NAME [6] | fragments N ORDER | late N | two NAME\n");
 		return 1;
 	}
 	if (fread(data, 24, 1, in) != 1)
@@ -63,11 +68,20 @@ int main(int argc, char **argv)
 		memcpy(data + 20, &(uint32_t){ help_tunnel_link((enum help_tunnel)kind) }, 4);
 	if (fwrite(data, 24, 1, out) != 1)
 		return 1;
-	while (fread(head, sizeof head, 1, in) == 1) {
+	for (long number = 1; fread(head, sizeof head, 1, in) == 1; number++) {
 		size_t n = head[2];
 
 		if (n < 54 || n > SIZE - 200 || fread(data, n, 1, in) != 1)
 			return 1;
+		if (late && number == late) {
+			memcpy(kept, data, n);
+			kept_n = n;
+			continue;
+		}
+		if (late) {
+			write_packet(data, n);
+			continue;
+		}
 		if (kind == HELP_TUNNELS) {
 			write_fragments(data, n, (size_t)atol(argv[4]) & ~7ul, argv[5]);
 			continue;
@@ -76,6 +90,10 @@ int main(int argc, char **argv)
 			write_packet(frame, help_tunnel((enum help_tunnel)kind,
 							argc > 4 && !strcmp(argv[4], "6"), id, data, n,
 							frame, SIZE));
+	}
+	if (kept_n) {
+		head[2] = head[3] = (uint32_t)kept_n;
+		write_packet(kept, kept_n);
 	}
 	return fclose(out) ? 1 : 0;
 }

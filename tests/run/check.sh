@@ -89,7 +89,7 @@ part() {
 	golden) LIMPID="$BUILD/limpid" tests/golden/run.sh $T && LIMPID="$BUILD/limpid" tests/golden/badinput.sh &&
 		LIMPID="$BUILD/limpid" tests/golden/outputs.sh && LIMPID="$BUILD/limpid" tests/golden/wire.sh &&
 		LIMPID="$BUILD/limpid" tests/golden/late.sh && LIMPID="$BUILD/limpid" tests/golden/evasion.sh &&
-		LIMPID="$BUILD/limpid" tests/golden/verdicts.sh ;;
+		LIMPID="$BUILD/limpid" tests/golden/verdicts.sh && LIMPID="$BUILD/limpid" tests/golden/caps.sh ;;
 	interop) LIMPID="$BUILD/limpid" tests/interop/run.sh short $T ;;
 	matrix) build tests && LIMPID="$BUILD/limpid" tests/interop/run.sh all ;;
 	asan)
@@ -101,6 +101,7 @@ part() {
 		LIMPID="$BUILD/asan/limpid" tests/golden/outputs.sh
 		LIMPID="$BUILD/asan/limpid" tests/golden/wire.sh
 		LIMPID="$BUILD/asan/limpid" tests/golden/evasion.sh
+		LIMPID="$BUILD/asan/limpid" tests/golden/caps.sh
 		LIMPID="$BUILD/asan/limpid" tests/golden/verdicts.sh ;;
 	clang)
 		build tests BUILD="$BUILD/clang" CC=clang SAN=0 FUZZ=0 || return

@@ -90,7 +90,7 @@ START_TEST(message_of_16_megabytes)
 		}
 		ck_assert_int_eq(err, LP_E_LIMIT);
 		ck_assert_ptr_null(m.held.mem); /* nothing is kept */
-		ck_assert_str_eq(m.why, "handshake message longer than 128 KiB");
+		ck_assert_str_eq(m.why, "handshake message longer than the cap (--set max-handshake)");
 		lp_messages_push(&m, lp_span_of(huge, 4));
 		ck_assert_int_eq(lp_messages_next(&m, &msg), LP_E_LIMIT); /* sticky */
 		lp_messages_clear(&m);

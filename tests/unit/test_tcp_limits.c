@@ -3,9 +3,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "help_tcp.h"
+#include "net/flow.h"
 
 static struct help_tcp *wire(const struct lp_reasm_config *config)
 {
@@ -203,6 +205,77 @@ START_TEST(cap_takes_syn_data_too)
 	help_tcp_run(t, "#100 BSK AK #1 BSK0/1001 AK1001/1 AK1001:b5/1");
 	ck_assert_str_eq(help_tcp_finish(t), "A0:a1000 EOF | A+1000@0 A1000:b5 EOF");
 	discard(t);
+}
+END_TEST
+
+static enum lp_take just_open(void *user, struct lp_stream *s, const struct lp_when *when)
+{
+	(void)user, (void)s, (void)when;
+	return LP_TAKE_ON;
+}
+
+static enum lp_take skip_data(void *user, struct lp_stream *s, enum lp_side side, const uint8_t *p,
+			      uint32_t n, uint64_t off, const struct lp_when *when)
+{
+	(void)user, (void)s, (void)side, (void)p, (void)n, (void)off, (void)when;
+	return LP_TAKE_SKIP_FLOW;
+}
+
+static void no_gap(void *user, struct lp_stream *s, enum lp_side side, uint64_t off, uint64_t n,
+		   const struct lp_when *when)
+{
+	(void)user, (void)s, (void)side, (void)off, (void)n, (void)when;
+	ck_abort_msg("a gap");
+}
+
+static void just_close(void *user, struct lp_stream *s, enum lp_why why, const struct lp_when *when)
+{
+	(void)user, (void)s, (void)why, (void)when;
+}
+
+/* Bytes of memory that are in use, as the kernel sees it. */
+static size_t resident(void)
+{
+	unsigned long all = 0, here = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	ck_assert_ptr_nonnull(f);
+	ck_assert_int_eq(fscanf(f, "%lu %lu", &all, &here), 2);
+	fclose(f);
+	return here * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* A connection that nobody wants is 256 bytes at most, its share of the table included. */
+START_TEST(memory_of_a_flow)
+{
+	enum { FLOWS = 4 * LP_FLOW_SLAB };
+	static const struct lp_reasm_cb cb = { just_open, skip_data, no_gap, just_close };
+	static const uint8_t tcp[25] = { 3, 0xe8, 1, 0xbb, [12] = 0x50, [20] = 'h' };
+	struct lp_reasm_config config;
+	struct lp_reasm_stats stats;
+	size_t before;
+	struct lp_reasm *r;
+	uint8_t src[4] = { 10 };
+	size_t used;
+
+	lp_reasm_config_default(&config);
+	before = resident();
+	ck_assert_int_eq(lp_tcp_native.init(&r, &config, &cb, NULL), LP_OK);
+	for (uint32_t i = 0; i < FLOWS; i++) {
+		const struct lp_segment s = {
+			.number = i + 1, .ts_ns = LP_NS_PER_S, .src = src, .family = 4,
+			.dst = (const uint8_t *)"\x0b\0\0\1", .sport = 1000, .dport = 443,
+			.flags = LP_TCP_ACK, .tcp = tcp, .tcp_len = sizeof tcp, .payload = tcp + 20,
+			.payload_len = 5, .wire_len = 5 };
+
+		memcpy(src + 1, &i, 3);
+		ck_assert_int_eq(lp_tcp_native.segments(r, &s, 1), LP_OK);
+	}
+	used = resident() - before;
+	lp_tcp_native.stats(r, &stats);
+	ck_assert_uint_eq(stats.flows_now, FLOWS);
+	ck_assert_msg(used / FLOWS <= 256, "%zu bytes a flow", used / FLOWS);
+	lp_tcp_native.free(r);
 }
 END_TEST
 
@@ -408,6 +481,9 @@ Suite *suite_tcp_limits(void)
 	tcase_add_test(t, tiny_segments_cost_little);
 	tcase_add_test(t, cap_of_all);
 	tcase_add_test(t, cap_takes_syn_data_too);
+#if !defined __SANITIZE_ADDRESS__
+	tcase_add_test(t, memory_of_a_flow); /* ASan takes its share of memory */
+#endif
 	tcase_add_test(t, table_evicts_the_least);
 	tcase_add_test(t, table_evicts_the_skipped_first);
 	tcase_add_test(t, half_open_have_a_quarter);
