@@ -431,6 +431,58 @@ t_keylog() {
 	servers_stop
 }
 
+# What Suricata 7 and tshark say of the sample captures' sessions, limpid says too, to the letter.
+t_metadata() {
+	local c bad n d="$WORK/meta"
+
+	if ! command -v suricata >/dev/null || ! suricata -V 2>/dev/null | grep -qE 'version [7-9]' || ! command -v tshark >/dev/null; then
+		skip "interop metadata: no Suricata 7 or no tshark here"
+		return
+	fi
+	for c in captures/*.pcap; do
+		case $c in *truncated* | *renegotiation* | *lost* | */gap-*) continue ;; esac
+		rm -rf "$d"
+		mkdir "$d"
+		suricata -c /etc/suricata/suricata.yaml -k none -S /dev/null -r "$c" -l "$d" \
+			--set app-layer.protocols.tls.ja3-fingerprints=yes >"$d/log" 2>&1 ||
+			tail -n 5 "$d/log"
+		"$LIMPID" -q -r "$c" -k "$KEYS/server.pem" -o "json:$d/json" >"$d/log" 2>&1 || tail -n 5 "$d/log"
+		# It tells of a session more than once: the last time it knows most.
+		bad=$(jq -rn --slurpfile theirs "$d/eve.json" --slurpfile ours "$d/json" '
+			($ours | INDEX(.src_port)) as $by | [$theirs[] | select(.event_type == "tls")] | group_by(.src_port)[] | last |
+			. as $t | $by["\($t.src_port)"] as $o |
+			if $o == null then "\($t.src_port): no such session" else
+			# The last handshake describes a session here, the first one there.
+			($t.tls | del(.from_proto, .client) | to_entries[]) as $f | $o.tls[$f.key] as $mine |
+			# What nobody answered has no version; without a certificate it takes a
+			# session for a resumed one.
+			select($f.value != $mine and $o.limpid.renegotiations == 0) |
+			select($mine != null or ($f.key != "version" and $f.key != "session_resumed")) |
+			"\($t.src_port): \($f.key) \($mine | tojson), Suricata says \($f.value | tojson)" end' 2>&1)
+		n=$(jq -s '[.[] | select(.event_type == "tls")] | length' "$d/eve.json")
+		if [ -z "$bad" ]; then pass "interop metadata: $c as Suricata ($n sessions)"; else
+			echo "$bad" | head -n 5
+			fail "interop metadata: $c as Suricata"
+		fi
+		tshark -o tcp.check_checksum:FALSE -r "$c" -Y 'tls.handshake.type == 1 || tls.handshake.type == 2' -T fields -E separator='|' \
+			--enable-protocol communityid -e communityid -e tcp.srcport -e tcp.dstport -e tls.handshake.type -e tls.handshake.ja3 -e tls.handshake.ja3s -e tls.handshake.extensions_server_name \
+			2>/dev/null >"$d/shark"
+		bad=$(jq -rn --rawfile shark "$d/shark" --slurpfile ours "$d/json" '
+			($ours | INDEX(.src_port)) as $by | $shark | split("\n")[] | select(. != "") | split("|") |
+			.[0] as $id | .[1:] | (.[2] | startswith("1")) as $client | (if $client then .[0] else .[1] end) as $port |
+			$by[$port] as $o | select($o != null and $o.limpid.renegotiations == 0) |
+			(select($id != $o.community_id) | "\($port): community_id \($o.community_id), tshark says \($id)"),
+			if $client then
+				(select(.[3] != "" and .[3] != $o.tls.ja3.hash) | "\($port): ja3 \($o.tls.ja3), tshark says \(.[3])"),
+				(select(.[5] != ($o.tls.sni // "")) | "\($port): sni \($o.tls.sni), tshark says \(.[5])")
+			else select(.[4] != "" and .[4] != $o.tls.ja3s.hash) | "\($port): ja3s \($o.tls.ja3s), tshark says \(.[4])" end' 2>&1)
+		if [ -z "$bad" ]; then pass "interop metadata: $c as tshark"; else
+			echo "$bad" | head -n 5
+			fail "interop metadata: $c as tshark"
+		fi
+	done
+}
+
 # The IDS feed: Suricata finds in limpid's -w capture what it finds in the clear.
 t_suricata() {
 	local v x host d="$WORK/nginx./html"

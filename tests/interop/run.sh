@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.." || exit 1
 export LIMPID=${LIMPID:-./limpid} HELPERS=${HELPERS:-${BUILD:-build}/interop} LEVEL=short
 
 short="renegotiation openssl nginx gnutls java suites exchange live keylog evasion tickets rotation"
-all="renegotiation openssl nginx gnutls java suites exchange cross download many canary outage suricata evasion tickets rotation"
+all="renegotiation openssl nginx gnutls java suites exchange cross download many canary outage suricata metadata evasion tickets rotation"
 talks="hello resumption records" # scripts of tests/interop/handshakes.sh
 short="$talks $short" all="$talks $all"
 case ${1:-short} in
