@@ -219,6 +219,21 @@ t_exchange() {
 	PROVIDERS=$([ "$LEVEL" = short ] || echo auto) MORE_KEYS="-k $KEYS/ec.pem --psk $KEYS/psk -l $WORK/keys" judge exchange "$WORK/exchange.pcap"
 }
 
+# NSS: SSL 3.0 to TLS 1.2, with SEED, RC4 and 3DES by a peer of their time.
+t_nss() {
+	local s
+
+	capture_start "$WORK/nss.pcap" || { fail "interop nss: no capture"; return; }
+	: > "$WORK/expect.jsonl"
+	for s in $([ "$LEVEL" = short ] && echo 3.0:0005:TLS_RSA_WITH_RC4_128_SHA 1.0:0096:TLS_RSA_WITH_SEED_CBC_SHA \
+		1.1:000A:TLS_RSA_WITH_3DES_EDE_CBC_SHA 1.2:009C:TLS_RSA_WITH_AES_128_GCM_SHA256 || suites_nss); do
+		nss_session $s || fail "interop nss: $s"
+	done
+	capture_stop
+	servers_stop
+	PROVIDERS=auto judge nss "$WORK/nss.pcap"
+}
+
 # A download of 200 MB over a link that is too slow for what comes at once, so that the
 # kernel's queue drops and TCP sends again, out of order.
 t_download() {

@@ -124,7 +124,7 @@ server() {
 	local kind=$1 req=${2:-} name=$1.${2:-} port
 
 	[ -z "${PIDS[$name]:-}" ] || return 0
-	case $kind in openssl-psk) port=4533 ;; gnutls-psk) port=5656 ;; openssl) port=4433 ;; nginx) port=8443 ;; gnutls) port=5556 ;; java) port=7443 ;; esac
+	case $kind in nss) port=6443 ;; openssl-psk) port=4533 ;; gnutls-psk) port=5656 ;; openssl) port=4433 ;; nginx) port=8443 ;; gnutls) port=5556 ;; java) port=7443 ;; esac
 	[ -z "$req" ] || port=$((port + 1))
 	PORT[$name]=$port
 	case $kind in
@@ -149,6 +149,13 @@ server() {
 		gnutls-serv -q --echo -p "$port" --x509certfile "$KEYS/server.crt" --x509keyfile "$KEYS/server.pem" -a \
 			--pskpasswd "$WORK/psk.passwd" --pskhint "a hint" --priority \
 			"NORMAL:-VERS-ALL:+VERS-TLS1.0:+VERS-TLS1.1:+VERS-TLS1.2:-KX-ALL:+PSK:+RSA-PSK:+DHE-PSK:+ECDHE-PSK:+CIPHER-ALL:+3DES-CBC:+ARCFOUR-128:+AES-128-CCM-8:+AES-256-CCM-8:+CAMELLIA-128-GCM:+CAMELLIA-256-GCM:+CAMELLIA-128-CBC:+CAMELLIA-256-CBC:+NULL:+MAC-ALL:+SHA256:+SHA384:+SHA1:+MD5" \
+			>"$WORK/$name.log" 2>&1 & ;;
+	nss) # answers a GET with what was asked
+		mkdir -p "$WORK/nss"
+		certutil -N -d "sql:$WORK/nss" --empty-password
+		openssl pkcs12 -export -in "$KEYS/server.crt" -inkey "$KEYS/server.pem" -name server -passout pass: -out "$WORK/nss.p12"
+		pk12util -i "$WORK/nss.p12" -d "sql:$WORK/nss" -W '' -K '' >/dev/null
+		selfserv -d "sql:$WORK/nss" -n server -p "$port" -V ssl3:tls1.2 -N -c "$(printf ':%s' $(suites_nss | cut -d: -f2))" \
 			>"$WORK/$name.log" 2>&1 & ;;
 	java) # takes a length and as many bytes, sends them back changed, closes
 		java_keys
@@ -405,6 +412,30 @@ psk_session() {
 	*) secret=key-log ;;
 	esac
 	jq -c --arg s "$secret" --slurp '.[-1].secret = $s | .[]' "$WORK/expect.jsonl" > "$WORK/e" && mv "$WORK/e" "$WORK/expect.jsonl"
+}
+
+# VERSION:NUMBER:SUITE
+suites_nss() {
+	local v
+
+	for v in 3.0 1.0 1.1 1.2; do
+		printf '%s\n' $v:0005:TLS_RSA_WITH_RC4_128_SHA $v:0004:TLS_RSA_WITH_RC4_128_MD5 $v:000A:TLS_RSA_WITH_3DES_EDE_CBC_SHA \
+			$v:002F:TLS_RSA_WITH_AES_128_CBC_SHA $v:0002:TLS_RSA_WITH_NULL_SHA
+		[ $v = 3.0 ] || printf '%s\n' $v:0096:TLS_RSA_WITH_SEED_CBC_SHA $v:0084:TLS_RSA_WITH_CAMELLIA_256_CBC_SHA
+	done
+	printf '%s\n' 1.2:003D:TLS_RSA_WITH_AES_256_CBC_SHA256 1.2:009C:TLS_RSA_WITH_AES_128_GCM_SHA256 1.2:003B:TLS_RSA_WITH_NULL_SHA256
+}
+# nss_session VERSION:NUMBER:SUITE
+nss_session() {
+	local version=${1%%:*} suite=${1##*:} number=${1#*:} ems=on v
+
+	server nss || return 1
+	case $version in 3.0) v=ssl3 ems=off ;; *) v=tls$version ;; esac
+	printf 'GET /%s HTTP/1.0\r\n\r\n' "$(payload_text 300 0)" > "$WORK/in"
+	timeout 20 tstclnt -h 127.0.0.1 -4 -p "${PORT[nss.]}" -d "sql:$WORK/nss" -o -V $v:$v \
+		-c ":${number%%:*}" <"$WORK/in" >"$WORK/out" 2>"$WORK/client.log" && [ -s "$WORK/out" ] ||
+		{ echo "peers: NSS $1: client failed" >&2; tail -n 5 "$WORK/client.log" >&2; return 1; }
+	expect "NSS $1" $version $suite $ems off no "$WORK/in" "$WORK/out"
 }
 
 # What curl put on the wire, from its --trace file.
