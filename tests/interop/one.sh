@@ -178,7 +178,22 @@ t_suites() {
 	PROVIDERS=auto MORE_KEYS="-k $KEYS/export.pem" judge suites "$WORK/suites.pcap"
 }
 
-# Key exchanges other than RSA that keys open: pre-shared ones, and static ECDH.
+# A session with an ECDSA certificate, in the key log.
+ecdsa_logged() { # suite
+	if [ -z "${PIDS[ecdsa]:-}" ]; then
+		OPENSSL_CONF=$(openssl_conf on on) openssl s_server -accept 4633 -cert "$KEYS/ec.crt" -key "$KEYS/ec.pem" -rev -quiet \
+			-cipher 'ALL:@SECLEVEL=0' -tls1_2 >"$WORK/ecdsa.log" 2>&1 &
+		PIDS[ecdsa]=$!
+		listening 4633 || return 1
+	fi
+	payload_text 3000 > "$WORK/in"; echo CLOSE >> "$WORK/in"
+	OPENSSL_CONF=$(openssl_conf on on) timeout 20 openssl s_client -connect 127.0.0.1:4633 -tls1_2 -quiet -ign_eof -cipher "$1:@SECLEVEL=0" \
+		-keylogfile "$WORK/keys" <"$WORK/in" >"$WORK/out" 2>/dev/null && [ -s "$WORK/out" ] || return 1
+	expect "ECDSA certificate, $1" 1.2 "$1" on on no "$WORK/in" "$WORK/out"
+}
+
+# Key exchanges other than RSA that keys open: pre-shared ones, and static ECDH; and
+# ECDSA certificates by the key log.
 t_exchange() {
 	local v s ems kind
 
@@ -193,9 +208,13 @@ t_exchange() {
 		psk_session gnutls gnutls 1.1 PSK-AES128-CBC-SHA on 3000 &&
 		psk_session gnutls gnutls 1.2 RSA-PSK-AES128-GCM-SHA256 on 3000 &&
 		psk_session gnutls openssl 1.2 ECDHE-PSK-AES256-CBC-SHA384 on 3000; } || fail "interop exchange: a session with PSK"
+		ecdsa_logged ECDHE-ECDSA-AES128-GCM-SHA256 || fail "interop exchange: an ECDSA certificate"
 		SERVER_KEY=ec java_sessions on no 3000 1.2:TLS_ECDH_ECDSA_WITH_AES_128_GCM_SHA256 1.0:TLS_ECDH_ECDSA_WITH_AES_128_CBC_SHA ||
 			fail "interop exchange: static ECDH"
 	else
+		for s in $(openssl ciphers 'aECDSA:!NULL:@SECLEVEL=0' | tr : ' '); do
+			case $s in ECDHE-*) ecdsa_logged $s || fail "interop exchange: $s" ;; esac
+		done
 		for ems in on off; do
 			for s in $(openssl ciphers 'PSK:RSAPSK:kDHEPSK:kECDHEPSK:eNULL:@SECLEVEL=0' | tr : ' '); do
 				case $s in TLS_* | SRP* ) continue ;; *PSK*) ;; *) continue ;; esac

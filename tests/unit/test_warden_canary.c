@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "crypto/crypto.h"
 #include "help_warden.h"
 
 static struct help_dir dir;
@@ -315,6 +316,44 @@ START_TEST(ticket_key_is_not_in_this_process)
 }
 END_TEST
 
+/* The same of a pre-shared key: its bytes, and the text of the file. */
+START_TEST(psk_is_not_in_this_process)
+{
+	static uint8_t text[2 * PATTERN];
+	struct patterns patterns = { .n = 2 };
+	char path[256], why[512];
+	const char *const paths[] = { path };
+	const struct lp_warden_config config = { .psk_paths = paths, .psk_paths_n = 1, .threads = 1 };
+	struct lp_ask ask = { .op = LP_ASK_PSK, .version = 0x0303, .prf = LP_SHA256, .seed_len = 64 };
+	struct lp_warden *w;
+	size_t bytes, done = 0;
+
+	NEED_KEYS();
+	ck_assert(help_run(&dir, "umask 077; openssl rand -hex 24 | tr -d '\\n' >hex;"
+			   "{ printf id:; cat hex; } >psks"));
+	ck_assert_uint_eq(help_read(&dir, "hex", text, sizeof text), sizeof text);
+	for (size_t i = 0; i < PATTERN; i++) {
+		patterns.masked[0][i] = text[i] ^ MASK;
+		patterns.masked[1][i] = (uint8_t)(digit(text[2 * i]) << 4 | digit(text[2 * i + 1])) ^ MASK;
+	}
+	memset(text, 0, sizeof text);
+	snprintf(path, sizeof path, "%s/psks", dir.path);
+	ck_assert_msg(lp_warden_start(&w, &config, why) == LP_OK, "%s", why);
+	ck_assert_int_eq(lp_warden_ask(w, &ask), LP_OK);
+	while (lp_warden_pending(w))
+		ck_assert_int_eq(lp_warden_poll(w, 20000, count, &done), LP_OK);
+	ck_assert_uint_eq(done, 1);
+	ck_assert_uint_eq(scan(getpid(), &patterns, &bytes), 0);
+	if (readable(lp_warden_pid(w), "mem")) {
+		patterns.n = 1; /* the file is read and wiped */
+		ck_assert_uint_eq(scan(lp_warden_pid(w), &patterns, &bytes), 0);
+		memcpy(patterns.masked[0], patterns.masked[1], PATTERN);
+		ck_assert_uint_eq(scan(lp_warden_pid(w), &patterns, &bytes), 1);
+	}
+	lp_warden_stop(w);
+}
+END_TEST
+
 Suite *suite_warden_canary(void);
 Suite *suite_warden_canary(void)
 {
@@ -324,6 +363,7 @@ Suite *suite_warden_canary(void)
 	tcase_add_unchecked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, inherits_one_socket);
+	tcase_add_test(t, psk_is_not_in_this_process);
 	tcase_add_loop_test(t, key_is_not_in_this_process, 0, sizeof providers / sizeof *providers);
 	tcase_add_loop_test(t, ticket_key_is_not_in_this_process, 0,
 			    sizeof providers / sizeof *providers);
