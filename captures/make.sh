@@ -315,6 +315,13 @@ if begin tickets lo not host 127.0.0.2 and; then
 	end -t keys/tickets
 fi
 
+# ---- compressed records
+if begin deflate; then
+	cc -O2 -o "$WORK/deflating" tests/interop/deflate.c -lssl -lcrypto -lz -pthread || exit 1
+	deflate_sessions "$WORK/deflating" || exit 1
+	end -k keys/server.pem
+fi
+
 # ---- pre-shared keys; those with an ephemeral key beside it by a key log
 if begin psk; then
 	: > "$WORK/keys"

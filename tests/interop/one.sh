@@ -238,6 +238,15 @@ t_exchange() {
 	PROVIDERS=$([ "$LEVEL" = short ] || echo auto) MORE_KEYS="-k $KEYS/ec.pem --psk $KEYS/psk -l $WORK/keys" judge exchange "$WORK/exchange.pcap"
 }
 
+# DEFLATE compression, between two ends of libssl that were taught it.
+t_deflate() {
+	capture_start "$WORK/deflate.pcap" || { fail "interop deflate: no capture"; return; }
+	: > "$WORK/expect.jsonl"
+	deflate_sessions "$HELPERS/deflate" || fail "interop deflate: a session failed"
+	capture_stop
+	judge deflate "$WORK/deflate.pcap"
+}
+
 # NSS: SSL 3.0 to TLS 1.2, with SEED, RC4 and 3DES by a peer of their time.
 t_nss() {
 	local s

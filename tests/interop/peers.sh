@@ -438,6 +438,21 @@ nss_session() {
 	expect "NSS $1" $version $suite $ems off no "$WORK/in" "$WORK/out"
 }
 
+# Sessions that are compressed, full and resumed, by the program of deflate.c.
+deflate_sessions() { # program
+	local version suite how i=0
+
+	mkdir -p "$WORK/deflate"
+	"$1" "$WORK/deflate" "$KEYS/server.crt" "$KEYS/server.pem" > "$WORK/deflate.list" || return 1
+	while read -r version suite how; do
+		version=${version#TLSv}
+		expect "DEFLATE, $version $suite, $how" "$([ "$version" = 1 ] && echo 1.0 || echo "$version")" "$suite" on on no \
+			"$WORK/deflate/$i.in" "$WORK/deflate/$i.out"
+		i=$((i + 1))
+	done < "$WORK/deflate.list"
+	[ $i = 12 ]
+}
+
 # What curl put on the wire, from its --trace file.
 curl_sent() {
 	awk '/^[<=>]/ { on = /^=> Send (header|data)/; next } on { for (i = 2; i <= NF && $i ~ /^[0-9a-f][0-9a-f]$/ && i < 18; i++) printf "%s", $i }' "$1" |
