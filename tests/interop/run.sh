@@ -10,7 +10,7 @@ export LIMPID=${LIMPID:-./limpid} HELPERS=${HELPERS:-${BUILD:-build}/interop} LE
 short="renegotiation openssl nginx gnutls java suites exchange live keylog evasion tickets rotation"
 all="renegotiation openssl nginx gnutls java suites exchange cross download many canary outage suricata metadata evasion tickets rotation"
 talks="hello resumption records" # scripts of tests/interop/handshakes.sh
-short="$talks $short" all="$talks $all"
+short="$talks $short deflate nss" all="$talks $all deflate nss"
 case ${1:-short} in
 short) shift; tests=${*:-$short} ;;
 all) LEVEL=all; shift; tests=${*:-$all} ;;

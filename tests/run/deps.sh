@@ -8,7 +8,7 @@ build="gcc libc6-dev make libmbedtls-dev libpcap-dev zlib1g-dev libzstd-dev libj
 [ "${NIDS:-1}" = 0 ] || build="$build libnids-dev"
 [ "${OPENSSL:-1}" = 0 ] || build="$build libssl-dev"
 check="check pkg-config libssl-dev libnids-dev openssl gnutls-bin nginx curl jq tcpdump iproute2 ethtool
-	default-jdk-headless procps zstd"
+	default-jdk-headless procps zstd libnss3-tools"
 checkall="clang g++ tshark suricata
 	apache2-bin haproxy lighttpd lighttpd-mod-openssl nodejs stunnel4"
 # clang's sanitizers and libFuzzer: part of clang in some releases
