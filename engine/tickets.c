@@ -27,6 +27,7 @@ void lp_tickets_forget(struct lp_tracked *f)
 	lp_secret_free(f->ticket_secret, LP_SESSIONS_SECRET);
 	f->ticket_secret = NULL;
 	f->ticket = LP_TICKET_NONE;
+	f->missed = false;
 }
 
 void lp_tickets_ask(struct lp_tracked *f, const struct lp_question *q)

@@ -308,5 +308,4 @@ void lp_wanted_proven(void *flow, const struct lp_handshake *hs, char *name, siz
 	snprintf(name, size, "%s%s%s", f->key_kind, f->key_name ? " " : "",
 		 f->key_name ? f->key_name : "");
 	lp_tickets_forget(f);
-	f->missed = false;
 }

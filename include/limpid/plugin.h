@@ -154,7 +154,7 @@ struct lp_session_info {
 	const char *ja4;
 	const struct lp_cert_info *server_cert; /* NULL if none was seen */
 	const struct lp_cert_info *client_cert_info;
-	const char *secret;          /* what opened it: "rsa-key NAME", "key-log", "key-log (DSB)", … */
+	const char *secret;          /* what opened it: "rsa-key NAME", "ticket-key FILE", "key-log", … */
 	unsigned epoch;              /* of the last session_ready, from 1; 0 before */
 	uint32_t group;              /* named group of the key exchange, 0 unknown */
 	const struct lp_ticket_info *ticket; /* what the client offered, and what was resumed if

@@ -17,7 +17,7 @@
 
 static const char *const captures[] = {
 	"openssl-tls12.pcap", "java.pcap", "gap-gcm.pcap", "http-keepalive.pcap",
-	"handshake-lost.pcap", "forward-secret.pcap", "http-clear.pcap",
+	"handshake-lost.pcap", "forward-secret.pcap", "http-clear.pcap", "tickets.pcap",
 };
 enum { CAPTURES = sizeof captures / sizeof captures[0], MOST = 8192 };
 
@@ -165,7 +165,8 @@ static void build_witness(void)
 				 "-o witness.so %s/tests/unit/witness.c", cwd, cwd));
 }
 
-static const struct options with_key = { { { "key", "keys/server.pem" }, { "cleartext", "yes" } } };
+static const struct options with_key = { { { "key", "keys/server.pem" }, { "cleartext", "yes" },
+					   { "ticket-key", "keys/tickets" } } };
 
 START_TEST(the_same_whatever_the_timing)
 {
@@ -186,12 +187,12 @@ START_TEST(the_same_whatever_the_timing)
 	for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
 		struct options o = with_key;
 
-		o.pair[2][0] = "warden-delay";
-		o.pair[2][1] = ways[i].delay;
-		o.pair[3][0] = "warden-threads";
-		o.pair[3][1] = ways[i].threads;
-		o.pair[4][0] = "crypto";
-		o.pair[4][1] = ways[i].crypto;
+		o.pair[3][0] = "warden-delay";
+		o.pair[3][1] = ways[i].delay;
+		o.pair[4][0] = "warden-threads";
+		o.pair[4][1] = ways[i].threads;
+		o.pair[5][0] = "crypto";
+		o.pair[5][1] = ways[i].crypto;
 		replay(&r, &o, "way", ways[i].batch);
 		ck_assert_msg(help_run(&dir, "diff -r first way"), "way %zu", i);
 		ck_assert(help_run(&dir, "rm -r way"));

@@ -1,0 +1,2 @@
+# A session ticket opened with the server's ticket key.
+"$BENCH/ticket"
