@@ -208,9 +208,13 @@ void lp_tls_end(struct lp_tls *tls, const enum lp_end end[2])
 
 	if (tls->state == LP_TLS_ENDED)
 		return;
-	if (!tls->began)
-		lp_tls_fail(tls, LP_REASON_HANDSHAKE_FAILED,
-			    "the connection ended in the middle of the ClientHello");
+	if (!tls->began) {
+		bool peers = closed_by_peer(end[LP_C2S]) || closed_by_peer(end[LP_S2C]);
+
+		lp_tls_fail(tls, peers ? LP_REASON_HANDSHAKE_FAILED : LP_REASON_HANDSHAKE_UNFINISHED,
+			    "the %s ended in the middle of the ClientHello",
+			    peers ? "connection" : "capture of it");
+	}
 	for (int dir = 0; dir < 2; dir++) {
 		/* The rest of a record that never came whole. */
 		if (tls->state != LP_TLS_OPAQUE)

@@ -18,10 +18,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tls/handshake.h"
 #include "tls/prelude.h"
 #include "tls/record.h"
 
-enum { SNIFF_BYTES = 6 };
+enum { SNIFF_BYTES = 6, SNIFF_MORE = 11, SNIFF_MOST = 32 };
+
+/* A record of a handshake that is under keys may begin with any byte, also with that of a
+ * ClientHello. Its length and its version together tell; what is wrong with one of them
+ * is for the session to say. */
+static bool is_hello(const uint8_t *p, size_t n)
+{
+	struct lp_cursor c = lp_cursor_of(p, n);
+	size_t record, length;
+
+	if (lp_cursor_u8(&c) != LP_CONTENT_HANDSHAKE)
+		return false;
+	lp_cursor_skip(&c, 2);
+	record = lp_cursor_u16(&c);
+	if (lp_cursor_u8(&c) != LP_MSG_CLIENT_HELLO)
+		return false;
+	length = lp_cursor_u24(&c);
+	if (n < SNIFF_MORE || record < SNIFF_MORE - LP_RECORD_HEADER)
+		return true;
+	return length <= LP_MESSAGE_MAX || lp_cursor_u8(&c) == 3;
+}
+
+_Static_assert((int)SNIFF_MOST >= (int)LP_V2_LOOK, "all that is looked at");
 
 enum lp_looks lp_stage_looks(const uint8_t *p, size_t n)
 {
@@ -31,7 +54,7 @@ enum lp_looks lp_stage_looks(const uint8_t *p, size_t n)
 		return LP_LOOKS_CLEAR;
 	if (n < SNIFF_BYTES)
 		return LP_LOOKS_SHORT;
-	if (p[0] == LP_CONTENT_HANDSHAKE && p[5] == 1)
+	if (is_hello(p, n))
 		return LP_LOOKS_HELLO;
 	/* An empty record before anything else is nobody's. */
 	return p[3] || p[4] ? LP_LOOKS_TLS : LP_LOOKS_CLEAR;
@@ -135,7 +158,7 @@ static void keep_caps(struct lp_stage *s, enum lp_side side)
 
 static enum lp_looks looks(const struct lp_stage *s, int side)
 {
-	uint8_t first[SNIFF_BYTES];
+	uint8_t first[SNIFF_MOST];
 	size_t n;
 
 	if (s->holds.head[side] && s->holds.head[side]->gap)

@@ -579,6 +579,22 @@ START_TEST(a_hole_that_never_had_its_turn)
 }
 END_TEST
 
+/* The start of a Finished under keys that looks like a ClientHello, and hellos that lie. */
+START_TEST(what_looks_like_a_hello)
+{
+	static const uint8_t sealed[] = { 22, 3, 3, 0, 40, 1, 0x9a, 0x10, 2, 0x77, 5, 9 };
+	static const uint8_t huge[] = { 22, 3, 1, 2, 0, 1, 0xff, 0xff, 0xff, 3, 3 };
+	static const uint8_t strange[] = { 22, 3, 1, 2, 0, 1, 0, 1, 0xfc, 4, 4 };
+	static const uint8_t split[] = { 22, 3, 1, 0, 1, 1, 22, 3, 1, 0, 1 };
+
+	ck_assert_int_eq(lp_stage_looks(sealed, sizeof sealed), LP_LOOKS_TLS);
+	ck_assert_int_eq(lp_stage_looks(huge, sizeof huge), LP_LOOKS_HELLO);
+	ck_assert_int_eq(lp_stage_looks(huge, 6), LP_LOOKS_HELLO);
+	ck_assert_int_eq(lp_stage_looks(strange, sizeof strange), LP_LOOKS_HELLO);
+	ck_assert_int_eq(lp_stage_looks(split, sizeof split), LP_LOOKS_HELLO);
+}
+END_TEST
+
 Suite *suite_stage(void);
 Suite *suite_stage(void)
 {
@@ -590,6 +606,7 @@ Suite *suite_stage(void)
 	tcase_set_timeout(hand, 30);
 	tcase_add_checked_fixture(order, set_up, tear_down);
 	tcase_add_checked_fixture(hand, set_up, tear_down);
+	tcase_add_test(order, what_looks_like_a_hello);
 	tcase_add_loop_test(order, cut_at_every_byte, 0, FLOWS);
 	tcase_add_loop_test(order, pieces_of_every_size, 0, FLOWS);
 	tcase_add_loop_test(order, one_side_first, 0, FLOWS);
