@@ -579,6 +579,55 @@ t_suricata() {
 	servers_stop
 }
 
+# Tunnels as the kernel makes them, as far as this one can.
+t_tunnels() {
+	local kind type n=0 i diff made=0 a="local 10.9.0.1 remote 10.9.0.2" b="local 10.9.0.2 remote 10.9.0.1"
+	local kinds="vxlan geneve" more="vlan gre gretap erspan erspan2 ipip sit gre-key"
+
+	[ "$LEVEL" = short ] || kinds="$kinds $more"
+	link
+	for kind in $kinds; do
+		case $kind in
+		vxlan) type="vxlan id 5 dstport 4789" ;;
+		geneve) type="geneve id 7" a="remote 10.9.0.2" b="remote 10.9.0.1" ;;
+		vlan) type="vlan id 9" a= b= ;;
+		erspan) type="erspan seq key 5 erspan_ver 1 erspan 4" ;;
+		erspan2) type="erspan seq key 6 erspan_ver 2 erspan_dir ingress erspan_hwid 7" ;;
+		gre-key) type="gre seq csum key 77" ;;
+		*) type=$kind ;;
+		esac
+		[ "$kind" = geneve ] || [ "$kind" = vlan ] || { a="local 10.9.0.1 remote 10.9.0.2"; b="local 10.9.0.2 remote 10.9.0.1"; }
+		if ! ip link add $([ $kind != vlan ] || echo link veth1) name t1 type $type $a 2>"$WORK/log"; then
+			echo "  tunnels: this kernel makes no $kind: $(head -n 1 "$WORK/log")"
+			continue
+		fi
+		far ip link add $([ $kind != vlan ] || echo link veth2) name t2 type $type $b
+		ip addr add 10.8.0.1/24 dev t1 && ip link set t1 up
+		far ip addr add 10.8.0.2/24 dev t2 && far ip link set t2 up
+		: > "$WORK/expect.jsonl"
+		rm -rf "$WORK/opened"
+		capture_start "$WORK/$kind.pcap" veth1 "ip or ip6 or vlan or" || { fail "interop tunnels: no capture"; return; }
+		server openssl
+		for i in 1 2; do
+			payload_text $((i * 4000)) > "$WORK/in"; echo CLOSE >> "$WORK/in"
+			OPENSSL_CONF=$(openssl_conf on on) far openssl s_client -connect 10.8.0.1:4433 -tls1_2 -quiet -ign_eof \
+				-cipher AES128-GCM-SHA256 <"$WORK/in" >"$WORK/out" 2>/dev/null
+			expect "$kind $i" 1.2 AES128-GCM-SHA256 on off no "$WORK/in" "$WORK/out"
+		done
+		capture_stop
+		"$LIMPID" -q -r "$WORK/$kind.pcap" -k "$KEYS/server.pem" -o "files:$WORK/opened" >"$WORK/log" 2>&1
+		diff=$(compare "$WORK/expect.jsonl" "$WORK/opened" 2>&1)
+		[ -z "$diff" ] || { echo "$diff" | head -n 6; head -n 5 "$WORK/log"; }
+		want "interop tunnels: what was sent through $kind came out" test -z "$diff"
+		made=$((made + 1))
+		ip link del t1
+		far ip link del t2
+	done
+	servers_stop
+	# A kernel without any is no failure of limpid; tests/golden/wire.sh has them all.
+	echo "  tunnels: $made kinds made by the kernel"
+}
+
 # What a sender may do to fool a listener: the kernel as the receiver says what is right.
 t_evasion() {
 	local v

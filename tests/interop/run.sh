@@ -7,8 +7,8 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/run/lib.sh
 export LIMPID=${LIMPID:-./limpid} HELPERS=${HELPERS:-${BUILD:-build}/interop} LEVEL=short
 
-short="renegotiation openssl nginx gnutls java suites exchange live keylog evasion tickets rotation"
-all="renegotiation openssl nginx gnutls java suites exchange cross download many canary outage suricata metadata evasion tickets rotation"
+short="renegotiation openssl nginx gnutls java suites exchange live keylog evasion tunnels tickets rotation"
+all="renegotiation openssl nginx gnutls java suites exchange cross download many canary outage suricata metadata evasion tunnels tickets rotation"
 talks="hello resumption records" # scripts of tests/interop/handshakes.sh
 short="$talks $short deflate nss" all="$talks $all deflate nss"
 case ${1:-short} in
