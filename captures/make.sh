@@ -16,6 +16,7 @@ trap 'rm -rf "$WORK"' EXIT
 . tests/interop/peers.sh
 . tests/interop/handshakes.sh
 . tests/interop/tickets.sh
+. tests/interop/starttls.sh
 CAPTURE_FLAGS=--immediate-mode CAPTURE_WAIT=0.3
 ip link set lo mtu 1500
 cc -O2 -o "$WORK/pcapcut" tests/interop/pcapcut.c || exit 1
@@ -24,6 +25,7 @@ HELPERS=$WORK
 cc -O2 -o "$WORK/talk" tests/interop/talk.c -lssl -lcrypto || exit 1
 cc -O2 -o "$WORK/talk_mbedtls" tests/interop/talk_mbedtls.c -lmbedtls -lmbedx509 -lmbedcrypto || exit 1
 TALK=$WORK/talk
+cc -O2 -o "$WORK/relay" tests/interop/relay.c || exit 1
 ONLY=" $* "
 
 # begin NAME [DEVICE [FILTER...]]: what follows is captured; end [ARGS]: writes the capture and its expectations.
@@ -121,6 +123,14 @@ if begin export; then # EXPORT with a certificate key of 512 bits, then with one
 	jq -c '{name, version, suite, verdict: "opaque", reason: "export-key"}' "$WORK/closed.jsonl" |
 		cat "$WORK/opened.jsonl" - > "$WORK/expect.jsonl"
 	end -k keys/export.pem -k keys/server.pem
+fi
+
+# ---- TLS behind something else
+if begin starttls lo "$UNCAPTURED"; then
+	for s in smtp connect socks proxy2; do "st_$s" || exit 1; done
+	servers_stop
+	end -k keys/server.pem
+	: > tests/golden/starttls/prelude
 fi
 
 # ---- HTTP: nginx and curl

@@ -25,6 +25,7 @@ struct output {
 	const char *arg;
 	struct lp_option options[OPTIONS_MAX];
 	size_t options_n;
+	uint32_t wants;      /* of the plugin's, what open() did not withdraw */
 	bool open;
 	bool failed;
 	bool said;           /* it has logged a line */
@@ -59,6 +60,14 @@ static void host_log(const struct lp_host *host, const char *line)
 
 	lp_log("%s: %s", out->plugin->name, line);
 	out->said = true;
+}
+
+static void host_withdraw(const struct lp_host *host, uint32_t wants)
+{
+	struct output *out = (struct output *)(uintptr_t)host;
+
+	if (!out->open)
+		out->wants &= ~wants;
 }
 
 /* The comma before the next "key=", or NULL: a file name may hold other commas. */
@@ -226,7 +235,9 @@ enum lp_err lp_outputs_open(struct lp_outputs *o, char *why)
 			.dirfd = o->dirfd,
 			.meaning = o->config.meaning,
 			.advice = o->config.advice,
+			.withdraw = host_withdraw,
 		};
+		out->wants = out->plugin->wants;
 		if (out->plugin->open && out->plugin->open(&out->self, &out->host, out->arg,
 							   out->options, out->options_n)) {
 			why[0] = '\0'; /* it has said so itself */
@@ -246,7 +257,7 @@ unsigned lp_outputs_wants(const struct lp_outputs *o)
 	unsigned wants = 0;
 
 	for (size_t i = 0; i < o->n; i++)
-		wants |= o->list[i]->plugin->wants;
+		wants |= o->list[i]->wants;
 	return wants;
 }
 
@@ -281,23 +292,46 @@ static void take_facts(struct lp_out_session *s, struct lp_snapshot *facts)
 	s->info.number = number;
 }
 
+/* What an output must want to be told clear bytes and the gaps in them. */
+static unsigned clear_wanted(const struct lp_outputs *o)
+{
+	return o->config.cleartext ? LP_WANT_CLEARTEXT | LP_WANT_PRELUDE : LP_WANT_PRELUDE;
+}
+
 static void deliver_data(struct lp_outputs *o, const struct lp_event *e,
 			 const struct lp_stamp *at)
 {
 	struct lp_out_flow *f = e->flow;
 	struct lp_out_session *s = f->session;
+	unsigned want = e->data == LP_DATA_DECRYPTED ? LP_WANT_DATA : clear_wanted(o);
 	void *none = NULL;
 
 	for (size_t i = 0; i < o->n; i++) {
 		struct output *out = o->list[i];
-		unsigned want = e->data == LP_DATA_DECRYPTED ? LP_WANT_DATA
-							     : LP_WANT_CLEARTEXT | LP_WANT_PRELUDE;
 
-		if (!out->open || out->failed || !out->plugin->data ||
-		    !(out->plugin->wants & want))
+		if (!out->open || out->failed || !out->plugin->data || !(out->wants & want))
 			continue;
 		if (out->plugin->data(out->self, &f->plugin[i], s ? &s->plugin[i] : &none, &f->info,
 				      s ? &s->info : NULL, e->dir, e->data, e->bytes, e->n, at))
+			stop_output(o, out);
+	}
+}
+
+static void deliver_gap(struct lp_outputs *o, const struct lp_event *e,
+			const struct lp_stamp *at)
+{
+	struct lp_out_flow *f = e->flow;
+	struct lp_out_session *s = f->session;
+	void *none = NULL; /* the session pointer of what is in no session */
+
+	for (size_t i = 0; i < o->n; i++) {
+		struct output *out = o->list[i];
+
+		if (!out->open || out->failed || !out->plugin->gap ||
+		    (!s && !(out->wants & clear_wanted(o))))
+			continue;
+		if (out->plugin->gap(out->self, &f->plugin[i], s ? &s->plugin[i] : &none, &f->info,
+				     s ? &s->info : NULL, e->dir, &e->gap, at))
 			stop_output(o, out);
 	}
 }
@@ -322,7 +356,6 @@ void lp_outputs_event(void *outputs, struct lp_event *e)
 	struct lp_outputs *o = outputs;
 	struct lp_out_flow *f = e->flow;
 	struct lp_out_session *s = f->session;
-	void *none = NULL; /* the session pointer of what is in no session */
 	const struct lp_stamp at = {
 		.packet = e->when.number,
 		.index = e->when.index,
@@ -348,8 +381,7 @@ void lp_outputs_event(void *outputs, struct lp_event *e)
 			deliver_data(o, e, &at);
 		break;
 	case LP_EVENT_GAP:
-		EACH(o, i, gap, &f->plugin[i], s ? &s->plugin[i] : &none, &f->info,
-		     s ? &s->info : NULL, e->dir, &e->gap, &at);
+		deliver_gap(o, e, &at);
 		break;
 	case LP_EVENT_SESSION_END:
 		take_facts(s, e->facts);

@@ -6,8 +6,7 @@
  * goes to 000007_client.bin (what the client sent) and 000007_server.bin; flows
  * that are not TLS, under --cleartext, to flow-000001_client.bin and so on, counted
  * in the order of their first bytes. index.jsonl has a line for every session. With
- * prelude=on, clear bytes before TLS in the same flow (STARTTLS) come first; limpid
- * hands those on under --cleartext only.
+ * prelude=on, clear bytes before TLS in the same flow (STARTTLS) come first.
  *
  * In a live capture a full disk stops nothing: bytes that cannot be written are
  * counted, stand in the index as gaps that lost no stream bytes, and it is tried
@@ -120,8 +119,6 @@ static int read_options(struct files *f, const struct lp_option *options, size_t
 		if (!strcmp(options[i].key, "prelude") &&
 		    (!strcmp(value, "on") || !strcmp(value, "off"))) {
 			f->prelude = !strcmp(value, "on");
-			if (f->prelude && !f->host->cleartext)
-				f->host->log(f->host, "prelude=on finds nothing without --cleartext");
 			continue;
 		}
 		snprintf(line, sizeof line, "unknown option %.100s=%.100s (files has prelude=on|off)",
@@ -182,6 +179,8 @@ static int files_open(void **self, const struct lp_host *host, const char *arg,
 		free(f);
 		return -1;
 	}
+	if (!f->prelude)
+		host->withdraw(host, LP_WANT_PRELUDE);
 	*self = f;
 	return 0;
 }

@@ -56,8 +56,10 @@ enum lp_dir { LP_C2S = 0, LP_S2C = 1 };
 /* What lp_plugin.wants asks data() for. Everything else comes to all: sessions that
  * stayed opaque too, so there is no wish for them, and what they could not say stands
  * in lp_session_result. Whether a flow will turn to TLS is not known from its first
- * bytes: either of the last two gives all clear data, and only under --cleartext
- * (lp_host.cleartext) is there any. */
+ * bytes, so under --cleartext (lp_host.cleartext) either of the last two gives all clear
+ * data and its gaps. Without it the first of them gives what stood before a session, told
+ * when that begins, and nothing of a flow in which none does. open() may withdraw wishes
+ * that its options make idle (lp_host.withdraw): kept preludes take memory. */
 enum lp_wants {
 	LP_WANT_DATA = 1,      /* decrypted application data */
 	LP_WANT_PRELUDE = 2,   /* clear bytes before TLS in the same flow (STARTTLS, proxies) */
@@ -248,6 +250,9 @@ struct lp_host {
 	 * "" if there is nothing to be done; lives as long as the process. May itself be
 	 * NULL. */
 	const char *(*advice)(const char *code);
+	/* In open() only: of lp_plugin.wants these (enum lp_wants, or-ed) are not wanted after
+	 * all. Newer than ABI 1: test size, and do without. */
+	void (*withdraw)(const struct lp_host *host, uint32_t wants);
 };
 
 /* Callbacks return 0, or -1 for a fault that stops this output. `self` is what

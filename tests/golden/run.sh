@@ -16,7 +16,10 @@ case $libs in *libcrypto*) ways="$ways openssl:native" ;; esac
 case $libs in *libnids*) ways="$ways mbedtls:nids" ;; esac
 
 run() { # out, case, crypto, tcp: leaves out/ and out.stdout, out.stderr, out.status
-	timeout 120 "$LIMPID" $(cat "tests/golden/$2/args") --crypto "$3" --tcp "$4" -o "files:$1" \
+	local prelude=
+
+	[ ! -e "tests/golden/$2/prelude" ] || prelude=,prelude=on
+	timeout 120 "$LIMPID" $(cat "tests/golden/$2/args") --crypto "$3" --tcp "$4" -o "files:$1$prelude" \
 		>"$1.stdout" 2>"$1.stderr" </dev/null
 	echo $? > "$1.status"
 }

@@ -22,6 +22,11 @@ static void keep_line(const struct lp_host *host, const char *line)
 	snprintf(h->log + at, sizeof h->log - at, "%s\n", line);
 }
 
+static void withdraw(const struct lp_host *host, uint32_t wants)
+{
+	((struct help_plugin *)(uintptr_t)host)->withdrawn |= wants;
+}
+
 void help_plugin_init(struct help_plugin *h, const struct lp_plugin *plugin)
 {
 	memset(h, 0, sizeof *h);
@@ -30,6 +35,7 @@ void help_plugin_init(struct help_plugin *h, const struct lp_plugin *plugin)
 	h->plugin = plugin;
 	h->host.size = sizeof h->host;
 	h->host.log = keep_line;
+	h->host.withdraw = withdraw;
 	h->host.dirfd = open(h->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ck_assert_int_ge(h->host.dirfd, 0);
 	h->at = (struct lp_stamp){ 1, 0, HELP_START, HELP_START };

@@ -11,6 +11,7 @@ struct help_plugin {
 	const struct lp_plugin *plugin;
 	void *self;
 	char log[4096];          /* lines that the output wrote, each ends in \n */
+	uint32_t withdrawn;      /* wishes that open() withdrew */
 	char dir[64];            /* host.dirfd is open on it */
 	uint64_t sessions;
 	struct lp_stamp at;      /* of the next call; each call moves it 1 ms on */

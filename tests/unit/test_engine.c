@@ -221,6 +221,55 @@ START_TEST(a_full_holding_area_stops_the_reading)
 }
 END_TEST
 
+/* Forgets the first packet that holds this text. */
+static void lose(const char *text)
+{
+	size_t i = 0;
+
+	while (i < wires && !memmem(wire[i].data, wire[i].caplen, text, strlen(text)))
+		i++;
+	ck_assert_uint_lt(i, wires);
+	free((void *)(uintptr_t)wire[i].data);
+	memmove(&wire[i], &wire[i + 1], (--wires - i) * sizeof wire[0]);
+}
+
+/* What is said in clear before TLS, and the gaps in it, go to the outputs that want them:
+ * under --cleartext to all that want clear bytes, else to those that want a prelude. */
+START_TEST(a_prelude_goes_to_who_wants_it)
+{
+	const bool cleartext = _i & 1, wanted = _i & 2;
+	const struct options o = { {
+		{ "key", "keys/server.pem" }, { cleartext ? "cleartext" : NULL, NULL },
+	} };
+	char witness[128];
+	struct run r;
+
+	build_witness();
+	load("starttls.pcap");
+	lose("250-mx");
+	prepare(&r, &o);
+	snprintf(witness, sizeof witness, "%s/witness.so", dir.path);
+	output(&r, witness, "without");
+	output(&r, witness, wanted ? "with,prelude=on" : "with");
+	output(&r, "files", wanted ? "files,prelude=on" : "files");
+	start(&r);
+	ck_assert(r.worker->env.keep_prelude == (wanted && !cleartext));
+	feed(&r, 0, wires, 16);
+	ck_assert_uint_eq(r.worker->env.kept, 0);
+	ck_assert_int_eq(lp_engine_finish(r.engine), 0);
+	stop(&r);
+	ck_assert_msg(!help_run(&dir, "grep BAD with without"), "a rule of plugin.h is broken");
+	ck_assert(help_run(&dir, "test $(grep -c ' session ' with) = 4"));
+	/* The other lines are the same. */
+	ck_assert(help_run(&dir, "grep -v clear with >a; grep -v clear without >b; diff a b"));
+	ck_assert(help_run(&dir, "grep -q 'clear 0' with") == (cleartext || wanted));
+	ck_assert(help_run(&dir, "grep -q 'clear-gap 1' with") == (cleartext || wanted));
+	ck_assert(help_run(&dir, "grep -q clear without") == cleartext);
+	ck_assert(help_run(&dir, "grep -q ^220 files/000001_server.bin") == wanted);
+	ck_assert(help_run(&dir, "test -e files/flow-000001_server.bin") == cleartext);
+}
+END_TEST
+
 /* ---- what cannot be started ---- */
 
 START_TEST(a_key_that_is_not_there)
@@ -391,6 +440,7 @@ Suite *suite_engine(void)
 	tcase_add_checked_fixture(c, set_up, tear_down);
 	tcase_add_loop_test(c, the_same_whatever_the_timing, 0, CAPTURES);
 	tcase_add_test(c, a_full_holding_area_stops_the_reading);
+	tcase_add_loop_test(c, a_prelude_goes_to_who_wants_it, 0, 4);
 	tcase_add_test(c, a_key_that_is_not_there);
 	tcase_add_test(c, an_output_that_nobody_knows);
 	tcase_add_test(c, a_shared_object_that_is_no_plugin);

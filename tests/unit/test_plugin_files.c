@@ -202,6 +202,7 @@ START_TEST(prelude_comes_first)
 	json_t *o;
 
 	ck_assert_int_eq(help_plugin_open(&h, "out", option), 0);
+	ck_assert_uint_eq(h.withdrawn, on ? 0 : LP_WANT_PRELUDE);
 	help_flow_begin(&f, &h, 4, 1);
 	help_flow_clear(&f, LP_S2C, "220 ready\r\n", 11);
 	help_flow_clear(&f, LP_C2S, "STARTTLS\r\n", 10);

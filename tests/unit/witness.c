@@ -42,8 +42,8 @@ static int begin(void **self, const struct lp_host *host, const char *arg,
 {
 	struct witness *w = calloc(1, sizeof *w);
 
-	(void)options;
-	(void)n;
+	if (!n || strcmp(options[0].key, "prelude"))
+		host->withdraw(host, LP_WANT_PRELUDE);
 	if (!w || !arg || !(w->f = fopen(arg, "w"))) {
 		host->log(host, "cannot write");
 		free(w);
@@ -116,7 +116,7 @@ static int data(void *self, void **flow, void **session, const struct lp_flow_in
 	for (size_t i = 0; i < n; i++)
 		sum = sum * 33 + bytes[i];
 	place(w, at);
-	fprintf(w->f, "data %d %zu %lx\n", dir, n, sum & 0xffffffffUL);
+	fprintf(w->f, "%s %d %zu %lx\n", tls ? "data" : "clear", dir, n, sum & 0xffffffffUL);
 	return 0;
 }
 
@@ -128,10 +128,9 @@ static int gap(void *self, void **flow, void **session, const struct lp_flow_inf
 
 	(void)session;
 	(void)info;
-	(void)tls;
 	rule(w, *flow && g->stream_bytes && g->clear_min <= g->clear_max, "gap");
 	place(w, at);
-	fprintf(w->f, "gap %d %llu\n", dir, (unsigned long long)g->stream_bytes);
+	fprintf(w->f, "%s %d %llu\n", tls ? "gap" : "clear-gap", dir, (unsigned long long)g->stream_bytes);
 	return 0;
 }
 
@@ -197,6 +196,6 @@ static int finish(void *self, const struct lp_summary *summary)
 extern const struct lp_plugin lp_plugin_entry;
 const struct lp_plugin lp_plugin_entry = {
 	LP_PLUGIN_ABI, sizeof(struct lp_plugin), "witness",
-	LP_WANT_DATA | LP_WANT_CLEARTEXT, begin, flow_begin, session_begin, session_ready, data,
+	LP_WANT_DATA | LP_WANT_PRELUDE | LP_WANT_CLEARTEXT, begin, flow_begin, session_begin, session_ready, data,
 	gap, session_end, flow_end, NULL, NULL, finish,
 };
