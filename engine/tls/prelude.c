@@ -23,7 +23,11 @@ struct suspect {
 	struct lp_messages messages;
 	enum kind kind;
 	bool active;   /* else the side is searched */
-	bool blind;    /* behind a hole: nothing can be said about what follows */
+	bool blind;    /* behind a hole: nothing can be said about what follows … */
+	bool lost;     /* … and no hello is expected there any more */
+	const struct lp_hold *at; /* how far it was looked for one */
+	size_t from;
+	uint32_t looked;
 	bool more;     /* whole records follow */
 	bool answered; /* the other side went on with something that is not TLS */
 };
@@ -31,14 +35,6 @@ struct suspect {
 struct lp_suspects {
 	struct lp_holds holds;
 	struct suspect side[2];
-};
-
-/* Clear bytes for a session that may follow. */
-struct lp_kept {
-	struct lp_hold *head, *tail;
-	uint64_t weight;
-	uint64_t lost[2]; /* bytes that there was no room for */
-	bool full;        /* … from then on */
 };
 
 struct lp_prelude *lp_prelude_new(const struct lp_prelude_host *host)
@@ -59,47 +55,6 @@ struct lp_prelude *lp_prelude_new(const struct lp_prelude_host *host)
 
 /* ---- clear bytes ---- */
 
-static void drop_kept(struct lp_kept *k, struct lp_tls_env *env, bool lost)
-{
-	struct lp_hold *next;
-
-	for (struct lp_hold *h = k->head; h; h = next) {
-		next = h->next;
-		k->lost[h->side] += lost ? h->n : 0;
-		free(h);
-	}
-	env->kept -= k->weight;
-	k->weight = 0;
-	k->head = k->tail = NULL;
-}
-
-static void keep(struct lp_prelude *pre, struct lp_tls_env *env, enum lp_side side,
-		 const uint8_t *p, uint64_t n, const struct lp_when *when)
-{
-	struct lp_kept *k = pre->kept ? pre->kept : calloc(1, sizeof *k);
-	struct lp_hold *h;
-
-	pre->kept = k;
-	if (k && k->full) {
-		k->lost[side] += n;
-		return;
-	}
-	h = k ? lp_hold_new(side, p, n, 0, when) : NULL;
-	if (!h) {
-		env->fault = LP_E_NOMEM;
-		return;
-	}
-	*(k->tail ? &k->tail->next : &k->head) = h;
-	k->tail = h;
-	k->weight += lp_hold_weight(h);
-	env->kept += lp_hold_weight(h);
-	if (env->kept <= env->max_kept && k->weight <= env->max_held_session)
-		return;
-	env->cap_kept++;
-	k->full = true;
-	drop_kept(k, env, true);
-}
-
 /* Bytes that are not TLS, or a gap in them. */
 static void pass(struct lp_prelude *pre, const struct lp_prelude_host *host, enum lp_side side,
 		 const uint8_t *p, uint64_t n, const struct lp_when *when)
@@ -114,23 +69,14 @@ static void pass(struct lp_prelude *pre, const struct lp_prelude_host *host, enu
 	if (host->clear)
 		host->clear(host->user, side, p, n, when);
 	else if (host->env->keep_prelude)
-		keep(pre, host->env, side, p, n, when);
+		lp_kept_add(&pre->kept, host->env, side, p, n, when);
 }
 
 void lp_prelude_tell(struct lp_prelude *pre, const struct lp_prelude_host *host,
 		     const struct lp_when *when)
 {
-	struct lp_kept *k = pre->kept;
-
-	if (!k)
-		return;
-	for (int side = 0; side < 2; side++)
-		if (k->lost[side])
-			host->clear(host->user, (enum lp_side)side, NULL, k->lost[side], when);
-	for (struct lp_hold *h = k->head; h; h = h->next)
-		host->clear(host->user, (enum lp_side)h->side, h->gap ? NULL : h->bytes, h->n,
-			    &h->when);
-	drop_kept(k, host->env, false);
+	if (pre->kept)
+		lp_kept_tell(pre->kept, host->env, host->clear, host->user, when);
 }
 
 /* ---- suspecting ---- */
@@ -289,6 +235,65 @@ static bool follow(struct lp_suspects *all, int side, const struct lp_hold *h)
 	return true;
 }
 
+/* Whether a ServerHello stands from here on, whole. more: what is there may be one. */
+static bool answer_at(const struct lp_suspects *all, const struct lp_hold *h, size_t from,
+		      bool *more)
+{
+	struct suspect s = { .active = true };
+	enum lp_err err = LP_MORE;
+	struct lp_record r;
+	bool found;
+
+	lp_records_init(&s.records, 0);
+	lp_messages_init(&s.messages);
+	for (; h && !h->gap && !s.kind && err == LP_MORE; h = h->next, from = 0) {
+		lp_records_push(&s.records, h->bytes + from, (size_t)h->n - from);
+		while (!s.kind && !(err = lp_records_next(&s.records, &r)))
+			if (!read_record(&s, &r))
+				break;
+	}
+	if (err == LP_E_NOMEM)
+		all->holds.env->fault = err;
+	*more = !h && !s.kind && err == LP_MORE;
+	found = s.kind == SERVER_HELLO;
+	clear_suspect(&s);
+	return found;
+}
+
+/* A hole stands where the answer to a ClientHello was to come. It may have held the end
+ * of the prelude only, or a part of it, so the answer is looked for behind it. */
+static bool look_behind(struct lp_prelude *pre, struct suspect *s)
+{
+	const struct lp_hold *h = s->at;
+	const uint8_t *p, *end;
+	bool more;
+
+	while (!s->lost) {
+		if (h->gap || s->from == h->n) {
+			if (!h->next)
+				return false;
+			s->at = h = h->next;
+			s->from = 0;
+			continue;
+		}
+		end = h->bytes + h->n;
+		p = next_record(h->bytes + s->from, end, LP_CONTENT_HANDSHAKE);
+		s->looked += (uint32_t)(p - h->bytes - (ptrdiff_t)s->from);
+		s->from = (size_t)(p - h->bytes);
+		if (p < end && may_begin(p, (size_t)(end - p), false)) {
+			if (answer_at(pre->suspects, h, s->from, &more))
+				return true;
+			if (more)
+				return false;
+			pre->work -= h->n < pre->work ? (uint32_t)h->n : pre->work;
+		}
+		s->from += p < end;
+		s->looked += p < end;
+		s->lost = s->looked > LP_PRELUDE_WINDOW || !pre->work;
+	}
+	return false;
+}
+
 static void pass_held(struct lp_prelude *pre, const struct lp_prelude_host *host,
 		      enum lp_side side, size_t n)
 {
@@ -337,6 +342,23 @@ static void reject(struct lp_prelude *pre, const struct lp_prelude_host *host, e
 	if (s->holds.head[side])
 		pass_held(pre, host, side, 1);
 	search_held(pre, host, side);
+}
+
+/* The hole and what follows it, up to an answer, were the prelude's. */
+static void found_behind(struct lp_prelude *pre, const struct lp_prelude_host *host,
+			 enum lp_side side)
+{
+	struct lp_holds *q = &pre->suspects->holds;
+	struct suspect *s = &pre->suspects->side[side];
+	const struct lp_hold *at = s->at;
+	size_t from = s->from;
+
+	while (q->head[side] != at)
+		pass_held(pre, host, side, (size_t)q->head[side]->n);
+	pass_held(pre, host, side, from);
+	clear_suspect(s);
+	if (suspect(pre, host, side))
+		(void)follow(pre->suspects, (int)side, q->head[side]);
 }
 
 /* ---- deciding ---- */
@@ -400,7 +422,7 @@ static bool weigh(struct lp_prelude *pre, const struct lp_prelude_host *host, in
 		/* Answered, or the answer is lost and there was one. */
 		if (client->kind == CLIENT_HELLO &&
 		    (server->kind == SERVER_HELLO || server->kind == ALERT ||
-		     (server->blind && client->more))) {
+		     (server->lost && client->more))) {
 			*found = tls_found(pre, i);
 			return false;
 		}
@@ -429,6 +451,8 @@ static enum lp_found decide_now(struct lp_prelude *pre, const struct lp_prelude_
 		while (s->side[side].active && !s->side[side].kind && !s->side[side].blind &&
 		       !wants_alert(s, side))
 			reject(pre, host, (enum lp_side)side);
+	for (int side = 0; s && side < 2; side++)
+		s->side[side].lost = s->side[side].blind;
 	for (int side = 0; s && side < 2; side++)
 		while (weigh(pre, host, side, &found))
 			continue;
@@ -495,11 +519,17 @@ static enum lp_found go_on(struct lp_prelude *pre, const struct lp_prelude_host 
 			   const struct lp_when *when)
 {
 	struct lp_suspects *s = pre->suspects;
+	struct suspect *mine = &s->side[side];
 
 	if (!lp_holds_push(&s->holds, side, p, n, off, when))
 		return decide_now(pre, host);
-	if (!follow(s, (int)side, s->holds.tail[side]))
+	if (!follow(s, (int)side, s->holds.tail[side])) {
 		reject(pre, host, side);
+	} else if (mine->blind && !mine->kind) {
+		mine->at = mine->at ? mine->at : s->holds.head[side];
+		if (look_behind(pre, mine))
+			found_behind(pre, host, side);
+	}
 	return settle(pre, host, (int)side);
 }
 
@@ -558,8 +588,6 @@ void lp_prelude_free(struct lp_prelude *pre, struct lp_tls_env *env)
 	if (!pre)
 		return;
 	free_suspects(pre);
-	if (pre->kept)
-		drop_kept(pre->kept, env, false);
-	free(pre->kept);
+	lp_kept_free(pre->kept, env);
 	free(pre);
 }

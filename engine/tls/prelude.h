@@ -23,6 +23,7 @@
 #define LP_TLS_PRELUDE_H
 
 #include "tls/hold.h"
+#include "tls/kept.h"
 
 enum {
 	LP_PRELUDE_WINDOW = 64 * 1024,
@@ -36,19 +37,14 @@ enum lp_found {
 	LP_FOUND_NONE, /* nor will it be: nothing is held any more */
 };
 
-/* Takes clear bytes, or (p NULL) a gap in them. */
-typedef void lp_prelude_clear(void *user, enum lp_side side, const uint8_t *p, uint64_t n,
-			      const struct lp_when *when);
-
 /* What it works with; lent for a call. */
 struct lp_prelude_host {
 	struct lp_tls_env *env;
-	lp_prelude_clear *clear; /* NULL: clear bytes are kept or dropped */
+	lp_kept_clear *clear; /* NULL: clear bytes are kept or dropped */
 	void *user;
 };
 
 struct lp_suspects;
-struct lp_kept;
 
 struct lp_prelude {
 	struct lp_prelude *prev, *next; /* the owner's */

@@ -572,6 +572,35 @@ START_TEST(holes)
 }
 END_TEST
 
+/* A hole is told when nothing can fill it any more: the ClientHello may have come by
+ * then. It may have swallowed words of the prelude, and the answer stands behind it. */
+START_TEST(a_hole_told_late)
+{
+	struct help_play play = { .crypto = &crypto, .key = { server } };
+	const size_t split[] = { hello_size(), tls->len[0] };
+
+	for (size_t i = 0; i < 6; i++) {
+		size_t n = split[i & 1];
+
+		empty_flow();
+		SAY(LP_B2A, "220 mx\r\n");
+		SAY(LP_A2B, "STARTTLS\r\n");
+		add(LP_A2B, tls->bytes[0], n, false);
+		say(LP_B2A, NULL, 30, false);
+		if (i >= 2) /* looks like an answer */
+			SAY(LP_B2A, "\x16\x03\x03\0\x50\x02\0\0\x4c\x03\x03x");
+		if (i >= 4)
+			say(LP_B2A, NULL, 30, false);
+		SAY(LP_B2A, "220 go\r\n");
+		add(LP_B2A, tls->bytes[1], tls->len[1], false);
+		if (n < tls->len[0])
+			add(LP_A2B, tls->bytes[0] + n, tls->len[0] - n, false);
+		for (play.piece = 0; play.piece < 400; play.piece = play.piece * 5 + 1)
+			check_found(&play);
+	}
+}
+END_TEST
+
 START_TEST(one_direction)
 {
 	struct help_play play = { .crypto = &crypto, .key = { server } };
@@ -701,6 +730,7 @@ Suite *suite_prelude(void)
 	tcase_add_test(hand, not_if_it_does_not_parse);
 	tcase_add_test(hand, an_alert_is_an_answer);
 	tcase_add_test(hand, holes);
+	tcase_add_test(hand, a_hole_told_late);
 	tcase_add_test(hand, one_direction);
 	tcase_add_test(hand, what_is_held_is_bounded);
 	tcase_add_test(hand, what_is_kept_is_bounded);
