@@ -4,6 +4,7 @@ set -u
 . tests/run/lib.sh
 . tests/run/compare.sh
 . tests/interop/peers.sh
+. tests/interop/starttls.sh
 . tests/interop/handshakes.sh
 . tests/interop/tickets.sh
 export WORK; WORK=$(mktemp -d)

@@ -11,6 +11,8 @@ short="renegotiation openssl nginx gnutls java suites exchange live keylog evasi
 all="renegotiation openssl nginx gnutls java suites exchange cross download many canary outage suricata metadata evasion tunnels tickets rotation"
 talks="hello resumption records" # scripts of tests/interop/handshakes.sh
 short="$talks $short deflate nss" all="$talks $all deflate nss"
+short="$short starttls"
+all="$all starttls"
 case ${1:-short} in
 short) shift; tests=${*:-$short} ;;
 all) LEVEL=all; shift; tests=${*:-$all} ;;

@@ -179,7 +179,6 @@ st_proxy2() {
 	daemon haproxy $FRONT haproxy -db -f "$WORK/haproxy.cfg" && relay 2444 &&
 		web "PROXY 2, HAProxy and nginx" "https://127.0.0.1:$FRONT/page"
 }
-st_connect() { sed '1,/^\r$/d' "$WORK/out" > "$WORK/o" && mv "$WORK/o" "$WORK/out"; }
 st_connect() {
 	nginx_mail || return 1
 	cat > "$WORK/tinyproxy.conf" <<-C
@@ -194,4 +193,31 @@ st_connect() {
 st_socks() {
 	nginx_mail && daemon microsocks 2999 microsocks -i 127.0.0.1 -p 2999 && relay 2999 &&
 		web "SOCKS 5, curl and microsocks" --socks5 "127.0.0.1:$RELAY" "https://127.0.0.1:$PAGES/page"
+}
+
+# ---- the test
+
+# TLS behind something else (starttls.sh): the words before it and the bytes in it.
+t_starttls() {
+	local s list="smtp imap pop3 proxy1 proxy2 connect socks" crypto out diff
+
+	[ "$LEVEL" = short ] || list="$list $ST_ALL"
+	CAPTURE_FLAGS=--immediate-mode CAPTURE_WAIT=0.3
+	: > "$WORK/expect.jsonl"
+	: > "$WORK/keys.log"
+	capture_start "$WORK/starttls.pcap" lo "$UNCAPTURED" || { fail "interop starttls: no capture"; return; }
+	for s in ${STARTTLS:-$list}; do "st_$s" || fail "interop starttls: no session of $s"; done
+	capture_stop
+	servers_stop
+	[ "$CAPTURE_DROPS" = 0 ] || fail "interop starttls: the kernel dropped $CAPTURE_DROPS packets of the capture"
+	for crypto in $(providers); do
+		out=$WORK/out.$crypto
+		timeout 60 "$LIMPID" -q -r "$WORK/starttls.pcap" -k "$KEYS/server.pem" -l "$WORK/keys.log" --crypto "$crypto" \
+			-o "files:$out,prelude=on" >"$out.log" 2>&1 || fail "interop starttls ($crypto): limpid failed"
+		diff=$(compare "$WORK/expect.jsonl" "$out" 2>&1; said_in "$out")
+		[ -z "$diff" ] || echo "$diff" | head -n 12
+		want "interop starttls ($crypto): every word" test -z "$diff"
+		echo "  starttls: $(wc -l < "$WORK/expect.jsonl") sessions with $crypto"
+		[ -z "$diff" ] || [ -z "${KEEP_FAILED:-}" ] || cp -r "$WORK/." "$KEEP_FAILED"
+	done
 }

@@ -9,8 +9,11 @@ build="gcc libc6-dev make libmbedtls-dev libpcap-dev zlib1g-dev libzstd-dev libj
 [ "${OPENSSL:-1}" = 0 ] || build="$build libssl-dev"
 check="check pkg-config libssl-dev libnids-dev openssl gnutls-bin nginx curl jq tcpdump iproute2 ethtool
 	default-jdk-headless procps zstd libnss3-tools"
+check="$check libnginx-mod-mail haproxy tinyproxy microsocks"
 checkall="clang g++ tshark suricata
-	apache2-bin haproxy lighttpd lighttpd-mod-openssl nodejs stunnel4"
+	apache2-bin lighttpd lighttpd-mod-openssl nodejs stunnel4
+	dovecot-imapd dovecot-pop3d dovecot-lmtpd dovecot-managesieved exim4-daemon-light vsftpd slapd ldap-utils
+	prosody inspircd postgresql mariadb-server mariadb-client xrdp openssh-server"
 # clang's sanitizers and libFuzzer: part of clang in some releases
 ls /usr/lib/*/clang/*/lib/*/libclang_rt.fuzzer* /usr/lib/clang/*/lib/*/libclang_rt.fuzzer* >/dev/null 2>&1 ||
 	checkall="$checkall libclang-rt-dev"
@@ -88,7 +91,8 @@ suricata() {
 	fi
 }
 
-services="nginx suricata haproxy lighttpd stunnel4"
+services="nginx suricata haproxy lighttpd stunnel4 tinyproxy microsocks dovecot-core exim4-base vsftpd slapd
+	prosody inspircd postgresql mariadb-server xrdp openssh-server"
 echo "limpid: installing" $need
 before=$(installed $services)
 plain=$(printf '%s\n' $need | grep -vx suricata)
@@ -105,6 +109,12 @@ if printf '%s\n' $need | grep -qx suricata && ! suricata >"$tmp/log" 2>&1; then
 fi
 if [ -d /run/systemd/system ]; then
 	for s in $(comm -13 <(echo "$before") <(installed $services)); do
+		case $s in # where the service has another name
+		dovecot-core) s=dovecot ;;
+		exim4-base) s=exim4 ;;
+		mariadb-server) s=mariadb ;;
+		openssh-server) s=ssh ;;
+		esac
 		$sudo systemctl --quiet disable "$s" 2>/dev/null
 	done
 fi
