@@ -130,7 +130,6 @@ static size_t find(const struct lp_prelude *pre, enum lp_side side, const uint8_
 {
 	bool alert = wants_alert(pre->suspects, (int)side);
 	size_t limit = !pre->work ? 0 : n < pre->window[side] ? n : pre->window[side];
-
 	const uint8_t *end = p + limit, *at, *other;
 
 	for (at = p; at < end; at++) {
@@ -205,6 +204,16 @@ static bool read_record(struct suspect *s, const struct lp_record *r)
 	return s->kind == ALERT;
 }
 
+/* The ClientHello of a side has its answer: what follows is the session's, whatever it
+ * is, and however much of it came with the answer. */
+static bool answered(const struct lp_suspects *all, int client)
+{
+	enum kind answer = all->side[1 - client].kind;
+
+	return all->side[client].kind == CLIENT_HELLO &&
+	       (answer == SERVER_HELLO || answer == ALERT);
+}
+
 /* Goes on with a side's held items. False: this is not TLS. */
 static bool follow(struct lp_suspects *all, int side, const struct lp_hold *h)
 {
@@ -224,9 +233,12 @@ static bool follow(struct lp_suspects *all, int side, const struct lp_hold *h)
 		if (s->blind)
 			continue;
 		lp_records_push(&s->records, h->bytes + h->taken, (size_t)h->n - h->taken);
-		while (!(err = lp_records_next(&s->records, &r)))
+		while (!(err = lp_records_next(&s->records, &r))) {
 			if (!read_record(s, &r))
 				return false;
+			if (answered(all, side) || answered(all, 1 - side))
+				return true;
+		}
 		if (err == LP_E_NOMEM)
 			all->holds.env->fault = err;
 		if (err != LP_MORE)
@@ -385,12 +397,6 @@ static void free_suspects(struct lp_prelude *pre)
 	pre->suspects = NULL;
 }
 
-static enum lp_found tls_found(struct lp_prelude *pre, int client)
-{
-	pre->client = (uint8_t)client;
-	return LP_FOUND_TLS;
-}
-
 static bool over(const struct lp_prelude *pre)
 {
 	return !pre->work || pre->turn > LP_PRELUDE_TURN ||
@@ -420,10 +426,10 @@ static bool weigh(struct lp_prelude *pre, const struct lp_prelude_host *host, in
 		const struct suspect *client = &s->side[i], *server = &s->side[1 - i];
 
 		/* Answered, or the answer is lost and there was one. */
-		if (client->kind == CLIENT_HELLO &&
-		    (server->kind == SERVER_HELLO || server->kind == ALERT ||
-		     (server->lost && client->more))) {
-			*found = tls_found(pre, i);
+		if (answered(s, i) ||
+		    (client->kind == CLIENT_HELLO && server->lost && client->more)) {
+			pre->client = (uint8_t)i;
+			*found = LP_FOUND_TLS;
 			return false;
 		}
 		if (server->blind && !server->kind && client->kind != CLIENT_HELLO)
@@ -447,18 +453,19 @@ static enum lp_found decide_now(struct lp_prelude *pre, const struct lp_prelude_
 	struct lp_hold *a, *b;
 
 	/* What was not whole may have hidden what is. */
-	for (int side = 0; s && side < 2; side++)
+	for (int side = 0; s && side < 2; side++) {
 		while (s->side[side].active && !s->side[side].kind && !s->side[side].blind &&
 		       !wants_alert(s, side))
 			reject(pre, host, (enum lp_side)side);
-	for (int side = 0; s && side < 2; side++)
 		s->side[side].lost = s->side[side].blind;
+	}
 	for (int side = 0; s && side < 2; side++)
 		while (weigh(pre, host, side, &found))
 			continue;
-	for (int side = 0; s && !found && side < 2; side++)
-		if (certain(s, side))
-			found = tls_found(pre, side);
+	for (int side = 0; s && !found && side < 2; side++) {
+		pre->client = (uint8_t)side;
+		found = certain(s, side) ? LP_FOUND_TLS : LP_FOUND_NOT_YET;
+	}
 	if (found == LP_FOUND_TLS)
 		return found;
 	while (s && lp_holds_any(&s->holds)) {

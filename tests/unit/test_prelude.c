@@ -532,6 +532,27 @@ START_TEST(an_alert_is_an_answer)
 }
 END_TEST
 
+/* What came with the answer decides nothing: the session says what is wrong with it. */
+START_TEST(an_answer_is_enough)
+{
+	struct help_play play = { .crypto = &crypto, .key = { server } };
+	const size_t hello = 5 + (size_t)(tls->bytes[1][3] << 8 | tls->bytes[1][4]);
+	struct help_told t;
+
+	for (play.piece = 0; play.piece < 400; play.piece = play.piece * 5 + 1) {
+		empty_flow();
+		SAY(LP_A2B, "STLS\r\n");
+		SAY(LP_B2A, "+OK\r\n");
+		add(LP_A2B, tls->bytes[0], hello_size(), false);
+		add(LP_B2A, tls->bytes[1], hello, false);
+		add(LP_B2A, "-ERR what was that?\r\n", 21, true);
+		ck_assert_str_eq(only(&t, &play)->reason, "malformed");
+		check_said(&t);
+		help_told_clear(&t);
+	}
+}
+END_TEST
+
 /* A hole in the prelude costs the prelude; one in the handshake says so. */
 START_TEST(holes)
 {
@@ -729,6 +750,7 @@ Suite *suite_prelude(void)
 	tcase_add_test(hand, not_without_an_answer);
 	tcase_add_test(hand, not_if_it_does_not_parse);
 	tcase_add_test(hand, an_alert_is_an_answer);
+	tcase_add_test(hand, an_answer_is_enough);
 	tcase_add_test(hand, holes);
 	tcase_add_test(hand, a_hole_told_late);
 	tcase_add_test(hand, one_direction);
