@@ -107,12 +107,20 @@ static bool same(const struct sign *a, const struct sign *b)
 
 static void name_of(const struct source *s, const struct entry *e, char shown[LP_WATCH_NAME])
 {
-	char whole[4096 + 256];
+	static const char cut[] = "...";
+	char whole[4096 + 256], escaped[2 * sizeof whole];
 	size_t n = strlen(s->path);
 
 	(void)snprintf(whole, sizeof whole, "%s%s%s", s->path,
 		       !s->is_dir || s->path[n - 1] == '/' ? "" : "/", s->is_dir ? e->name : "");
-	lp_text_escape(shown, LP_WATCH_NAME, whole, strlen(whole));
+	lp_text_escape(escaped, sizeof escaped, whole, strlen(whole));
+	/* Of a long one the end, where it differs from its neighbours. */
+	n = strlen(escaped);
+	if (n < LP_WATCH_NAME)
+		memcpy(shown, escaped, n + 1);
+	else
+		snprintf(shown, LP_WATCH_NAME, "%s%s", cut,
+			 escaped + n - (LP_WATCH_NAME - sizeof cut));
 }
 
 static int by_name(const void *a, const void *b)

@@ -1,5 +1,5 @@
-/* memscan PID KEY.pem: looks for the numbers of an RSA private key in the memory of a
- * running process, in either byte order, and for its PEM text. Prints a line for each
+/* memscan PID KEY: looks for the numbers of an RSA private key (PEM) in the memory of a
+ * running process, in either byte order, and for its PEM text; or for a raw ticket key. Prints a line for each
  * number: name and hits. Exit status 1: the memory could not be read. */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -58,6 +58,20 @@ static int key(const char *path)
 	return 0;
 }
 
+/* A ticket key: what follows its name. */
+static int raw(const char *path)
+{
+	unsigned char bytes[16 + 64];
+	FILE *f = fopen(path, "r");
+	size_t n = f ? fread(bytes, 1, sizeof bytes, f) : 0;
+
+	for (size_t at = 16; at + PIECE <= n; at += PIECE)
+		add("ticket", at == 16 ? "first" : "second", bytes + at);
+	if (f)
+		fclose(f);
+	return needles ? 0 : -1;
+}
+
 int main(int argc, char **argv)
 {
 	static unsigned char data[1 << 20];
@@ -66,7 +80,7 @@ int main(int argc, char **argv)
 	int mem;
 	unsigned long long from, to, read_n = 0;
 
-	if (argc != 3 || key(argv[2]))
+	if (argc != 3 || (key(argv[2]) && raw(argv[2])))
 		return 1;
 	snprintf(path, sizeof path, "/proc/%s/maps", argv[1]);
 	maps = fopen(path, "r");

@@ -306,32 +306,38 @@ t_many() {
 
 # The private key's numbers are in the warden's memory and not in the engine's.
 t_canary() {
-	local engine warden feeder i
+	canary "a private key" "$KEYS/server.pem" captures/openssl-tls12.pcap 30 -k "$KEYS/server.pem"
+	canary "a ticket key" "$KEYS/tickets/nginx80" captures/tickets.pcap 9 -t "$KEYS/tickets"
+}
+canary() { # name, key, capture, sessions to wait for, arguments
+	local engine warden feeder i name="interop canary: $1" key=$2 capture=$3 n=$4
 
+	shift 4
+	rm -rf "$WORK/pipe" "$WORK/out"
 	mkfifo "$WORK/pipe"
-	"$LIMPID" -r "$WORK/pipe" -k "$KEYS/server.pem" -o "files:$WORK/out" >"$WORK/log" 2>&1 &
+	"$LIMPID" -r "$WORK/pipe" "$@" -o "files:$WORK/out" >"$WORK/log" 2>&1 &
 	engine=$!
 	exec 7<> "$WORK/pipe"
-	cat captures/openssl-tls12.pcap >&7 &
+	cat "$capture" >&7 &
 	feeder=$!
-	for i in $(seq 250); do # all sessions but the last are over, and their keys used
-		[ "$(lines "$WORK/out/index.jsonl")" -ge 30 ] && break
+	for i in $(seq 250); do # all sessions are over (or all but the last), and their keys used
+		[ "$(lines "$WORK/out/index.jsonl")" -ge "$n" ] && break
 		sleep 0.02
 	done
 	warden=$(pgrep -P "$engine" | head -n 1)
-	want "interop canary: the engine is another process than the warden" test -n "$warden"
-	"$HELPERS/memscan" "$engine" "$KEYS/server.pem" > "$WORK/engine"
-	"$HELPERS/memscan" "$warden" "$KEYS/server.pem" > "$WORK/warden"
-	want "interop canary: the engine was at work" test "$(lines "$WORK/out/index.jsonl")" -ge 30
-	want "interop canary: the key is in the warden" test "$(awk '{ n += $2 } END { print n + 0 }' "$WORK/warden")" -gt 0
-	want "interop canary: no part of the key is in the engine" \
+	want "$name: the engine is another process than the warden" test -n "$warden"
+	"$HELPERS/memscan" "$engine" "$key" > "$WORK/engine"
+	"$HELPERS/memscan" "$warden" "$key" > "$WORK/warden"
+	want "$name: the engine was at work" test "$(grep -c '"decrypted"' "$WORK/out/index.jsonl")" -ge "$n"
+	want "$name: it is in the warden" test "$(awk '{ n += $2 } END { print n + 0 }' "$WORK/warden")" -gt 0
+	want "$name: no part of it is in the engine" \
 		test "$(awk '{ n += $2 } END { print n + 0 " " NR }' "$WORK/engine")" = "0 $(lines "$WORK/warden")"
-	want "interop canary: the engine has no key file open" \
-		sh -c "! ls -l /proc/$engine/fd | grep -q server.pem"
+	want "$name: the engine has no key file open" \
+		sh -c "! ls -l /proc/$engine/fd | grep -q $(basename "$key")"
 	kill $feeder 2>/dev/null
 	exec 7>&-
 	wait "$engine"
-	want "interop canary: limpid ended well" test $? = 0
+	want "$name: limpid ended well" test $? = 0
 }
 
 # Live: sniffs a device while sessions go by, ends cleanly on SIGINT and SIGTERM.

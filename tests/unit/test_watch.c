@@ -97,7 +97,7 @@ static void put(const char *name, const char *text)
 
 static enum lp_err add(const char *name, bool load)
 {
-	char path[256];
+	char path[512];
 
 	snprintf(path, sizeof path, "%s/%s", dir.path, name);
 	return lp_watch_add(watch, 7, path, load, why);
@@ -236,6 +236,19 @@ START_TEST(many_files)
 }
 END_TEST
 
+/* Names that are cut differ all the same: they tell whose keys are whose. */
+START_TEST(long_names)
+{
+	char name[256];
+
+	memset(name, 'n', 250);
+	name[250] = '\0';
+	ck_assert(help_run(&dir, "mkdir %s && echo -n 1 >%s/a && echo -n 2 >%s/b", name, name, name));
+	ck_assert_int_eq(add(name, true), LP_OK);
+	EXPECT("+a=1 +b=2 ");
+}
+END_TEST
+
 Suite *suite_watch(void);
 Suite *suite_watch(void)
 {
@@ -248,6 +261,7 @@ Suite *suite_watch(void)
 	tcase_add_test(t, a_directory);
 	tcase_add_test(t, marked);
 	tcase_add_test(t, many_files);
+	tcase_add_test(t, long_names);
 	suite_add_tcase(s, t);
 	return s;
 }
