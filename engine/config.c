@@ -73,6 +73,7 @@ static const struct option options[] = {
 	{ "max-out-of-order", BYTES, AT(max_ooo_side), 1024, UINT64_MAX / 2, NULL },
 	{ "max-out-of-order-total", BYTES, AT(max_ooo), 1024, UINT64_MAX / 2, NULL },
 	{ "max-held", BYTES, AT(max_held_session), 1024, UINT64_MAX / 2, NULL },
+	{ "max-held-turn", BYTES, AT(max_held_turn), 1024, UINT64_MAX / 2, NULL },
 	{ "max-held-total", BYTES, AT(max_held), 1024, UINT64_MAX / 2, NULL },
 	{ "max-fragments", BYTES, AT(max_fragments), 65536, UINT64_MAX / 2, NULL },
 	{ "max-fragments-host", BYTES, AT(max_fragments_host), 65536, UINT64_MAX / 2, NULL },
@@ -105,6 +106,7 @@ struct lp_config *lp_config_new(void)
 	c->max_ooo_side = 4U << 20;
 	c->max_ooo = 256U << 20;
 	c->max_held_session = 1U << 20;
+	c->max_held_turn = 4U << 20;
 	c->max_held = 256U << 20;
 	c->max_fragments = 16U << 20;
 	c->max_fragments_host = 1U << 20;

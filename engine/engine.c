@@ -61,6 +61,7 @@ static void read_limits(struct lp_engine *e, const struct lp_config *c)
 		e->reasm_ops = &lp_tcp_nids;
 #endif
 	e->max_held_session = c->max_held_session;
+	e->max_held_turn = c->max_held_turn;
 	e->max_held = c->max_held;
 	e->max_message = c->max_message;
 	e->max_contexts = (uint32_t)c->max_contexts;

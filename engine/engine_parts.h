@@ -36,7 +36,7 @@ struct lp_engine {
 	struct lp_reasm_config reasm_config;
 	struct lp_decode_config decode_config;
 	const struct lp_reasm_ops *reasm_ops;
-	uint64_t max_held_session, max_held, max_kept, max_message;
+	uint64_t max_held_session, max_held_turn, max_held, max_kept, max_message;
 	uint32_t max_contexts;
 	uint64_t extra_packets[3];   /* told by who captures: kernel drops, interface drops, filtered */
 	uint64_t key_wait_ns;        /* that a session waits for a line of a key log; 0: not */

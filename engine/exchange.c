@@ -183,22 +183,21 @@ static enum lp_reply ask_key(struct lp_tracked *f, const struct lp_question *q,
 			     enum lp_key_kind kind, struct lp_no_secret *no)
 {
 	const struct lp_handshake *hs = q->hs;
-	const struct lp_peer_cert *cert = hs->facts.server_cert;
 	const struct lp_candidate *key, *psk = NULL;
-	unsigned nth_key = f->others, nth_psk = 0;
+	unsigned nth_key = f->others, psks = 0;
 	struct lp_ask ask;
 
 	if (!hs->exchange.p || hs->exchange.n > LP_WARDEN_INPUT)
 		return lost(no);
 	if (hs->suite->kx == LP_KX_RSA_PSK) {
-		/* The certificate names one key; what may have to be tried are PSKs. */
-		if (cert && cert->has_key) {
-			nth_psk = nth_key;
-			nth_key = 0;
-		}
-		psk = psk_of(f, hs, nth_psk);
-		if (!psk)
+		/* Each PSK of that identity, with the key that the certificate names, or (it was
+		 * lost) with each that it may be. */
+		while (psk_of(f, hs, psks))
+			psks++;
+		if (!psks)
 			return no_psk(f->worker->engine, hs, no);
+		psk = psk_of(f, hs, nth_key % psks);
+		nth_key /= psks;
 	}
 	key = candidate(f, q, kind, nth_key);
 	if (!key)

@@ -479,6 +479,7 @@ struct lp_worker *lp_worker_new(struct lp_engine *e, char *why)
 		.cb = &tls_cb,
 		.live = e->live,
 		.max_held_session = e->max_held_session,
+		.max_held_turn = e->max_held_turn,
 		.max_held = e->max_held,
 		.max_message = e->max_message,
 		.max_kept = e->max_kept,

@@ -464,6 +464,9 @@ enum lp_err lp_handshake_ccs(struct lp_handshake *hs, enum lp_dir dir)
 	if (hs->sealed[dir] || (!row && !(hs->torn[dir] && hs->state == ST_KEYED)))
 		return end(hs, LP_E_ORDER, "unexpected ChangeCipherSpec");
 	hs->sealed[dir] = true;
+	/* Nothing of the client's is missing and it sent no ClientKeyExchange. */
+	if (dir == LP_C2S && !hs->torn[LP_C2S] && !hs->exchange_done && hs->facts.resumed < 0)
+		hs->facts.resumed = hs->facts.ticket_offered ? LP_RESUMED_TICKET : LP_RESUMED_ID;
 	if (row) /* else it is late, too */
 		enter(hs, row->next);
 	return LP_OK;
@@ -477,6 +480,34 @@ void lp_handshake_gap(struct lp_handshake *hs, enum lp_dir dir)
 	hs->torn[dir] = true;
 	lp_transcript_break(&hs->transcript);
 	lp_buf_clear(&hs->later);
+}
+
+bool lp_handshake_fits(const struct lp_handshake *hs, enum lp_dir dir, lp_span fragment)
+{
+	struct lp_cursor c = lp_cursor_span(fragment);
+
+	while (lp_cursor_left(&c) >= LP_MESSAGE_HEADER) {
+		uint8_t type = lp_cursor_u8(&c);
+		uint32_t n = lp_cursor_u24(&c);
+		enum column col = column_of(type);
+		bool request = type == LP_MSG_HELLO_REQUEST && dir == LP_S2C && !n;
+
+		if (n > LP_MESSAGE_MAX ||
+		    (!request && !find_row(hs, dir, col) && !find_late(hs, dir, col)))
+			return false;
+		if (n > lp_cursor_left(&c)) /* it goes on in the next record: then this one is full */
+			return type == LP_MSG_CERTIFICATE || fragment.n >= 1 << 9;
+		lp_cursor_skip(&c, n);
+	}
+	return fragment.n && !lp_cursor_left(&c);
+}
+
+void lp_handshake_finished_lost(struct lp_handshake *hs, enum lp_dir dir)
+{
+	if (hs->finished[dir].seen)
+		return;
+	hs->finished[dir].lost = true;
+	lp_transcript_break(&hs->transcript);
 }
 
 int lp_handshake_turn(const struct lp_handshake *hs)
@@ -511,5 +542,7 @@ bool lp_handshake_keyed(const struct lp_handshake *hs)
 
 bool lp_handshake_done(const struct lp_handshake *hs)
 {
-	return hs->finished[LP_C2S].seen && hs->finished[LP_S2C].seen;
+	const struct lp_finished *c = &hs->finished[LP_C2S], *s = &hs->finished[LP_S2C];
+
+	return (c->seen || c->lost) && (s->seen || s->lost);
 }

@@ -188,6 +188,7 @@ enum { LP_TURN_EITHER = 2 };
 /* A Finished message and what it is to be compared with. */
 struct lp_finished {
 	bool seen;
+	bool lost;           /* it will not be seen: what stands behind it was */
 	bool comparable;     /* nothing was missing before it: hash, or upto, is known */
 	uint8_t size;        /* of verify_data: 12; 36 in SSL 3.0 */
 	uint8_t hash_size;
@@ -250,6 +251,13 @@ LP_MUST enum lp_err lp_handshake_ccs(struct lp_handshake *hs, enum lp_dir dir);
  * what comes next as well as it can. */
 void lp_handshake_gap(struct lp_handshake *hs, enum lp_dir dir);
 
+/* Behind a gap: whether a record's fragment looks like messages of this direction that
+ * may come now. (What is under keys looks so once in a hundred thousand times.) */
+bool lp_handshake_fits(const struct lp_handshake *hs, enum lp_dir dir, lp_span fragment);
+
+/* Records of the direction that stand behind its Finished were opened. */
+void lp_handshake_finished_lost(struct lp_handshake *hs, enum lp_dir dir);
+
 /* LP_C2S, LP_S2C or LP_TURN_EITHER: whose message or ChangeCipherSpec must come
  * next. Once both ChangeCipherSpecs are there: whose Finished. */
 int lp_handshake_turn(const struct lp_handshake *hs);
@@ -265,7 +273,7 @@ bool lp_handshake_unanswered(const struct lp_handshake *hs);
  * after the server's (resumption). Now a secret may be asked for. */
 bool lp_handshake_keyed(const struct lp_handshake *hs);
 
-/* Both Finished have been handed in. */
+/* Both Finished have been handed in, or are lost for good. */
 bool lp_handshake_done(const struct lp_handshake *hs);
 
 /* Moves the facts out (hs->facts is empty then); out was initialised. */

@@ -133,6 +133,11 @@ static void next_candidate(struct lp_tls *tls)
 	question(tls);
 }
 
+void lp_tls_disproved(struct lp_tls *tls)
+{
+	next_candidate(tls);
+}
+
 static bool derive(struct lp_tls *tls, const uint8_t *secret, size_t n)
 {
 	const struct lp_handshake *hs = tls->hs;
@@ -179,7 +184,7 @@ static bool derive(struct lp_tls *tls, const uint8_t *secret, size_t n)
 	return false;
 }
 
-static void prove(struct lp_tls *tls)
+void lp_tls_prove(struct lp_tls *tls)
 {
 	char name[LP_SECRET_NAME] = "";
 	struct lp_snapshot *s;
@@ -342,7 +347,7 @@ static void open_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_sea
 		return;
 	}
 	if (next && !tls->next_proven)
-		prove(tls);
+		lp_tls_prove(tls);
 	lp_tls_opened(tls, dir, p, sealed->fragment);
 	if (tls->iv_unsure[dir]) {
 		/* Authentic, but its IV was in a record that was not. */

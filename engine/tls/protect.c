@@ -521,3 +521,29 @@ void lp_protect_content_range(const struct lp_protect *p, size_t n, size_t *min,
 	*max = n > over ? n - over : 0;
 	*min = *max > pad ? *max - pad : 0;
 }
+
+bool lp_protect_may_hold(const struct lp_protect_params *params, size_t n, size_t content)
+{
+	struct lp_protect p = { .keys = NULL };
+	size_t min, max;
+
+	if (params->suite->cipher >= LP_CIPHER_COUNT)
+		return false;
+	set_up(&p, NULL, params);
+	lp_protect_content_range(&p, n, &min, &max);
+	if (info_of(&p)->kind != LP_KIND_CBC)
+		return max == content && n;
+	return max >= content && max - content <= UINT8_MAX;
+}
+
+size_t lp_protect_fragment_min(const struct lp_protect *p)
+{
+	const struct lp_cipher_info *info = info_of(p);
+	size_t block = info->block, iv = explicit_iv(p->version) ? block : 0;
+
+	if (info->kind == LP_KIND_AEAD)
+		return (size_t)info->explicit_nonce + info->tag;
+	if (info->kind != LP_KIND_CBC)
+		return p->mac_len;
+	return p->etm ? iv + block + p->mac_len : iv + (p->mac_len / block + 1) * block;
+}

@@ -127,4 +127,11 @@ void lp_protect_chain(struct lp_protect *p, lp_span fragment);
  * same but for CBC, whose padding is taken to be no longer than it must. */
 void lp_protect_content_range(const struct lp_protect *p, size_t n, size_t *min, size_t *max);
 
+/* Whether a fragment of n bytes may hold so much content, with whatever padding there
+ * may be (RFC 5246 section 6.2.3.2: up to 255 bytes). */
+bool lp_protect_may_hold(const struct lp_protect_params *params, size_t n, size_t content);
+
+/* The length of the shortest fragment there is: that of an empty record. */
+size_t lp_protect_fragment_min(const struct lp_protect *p);
+
 #endif

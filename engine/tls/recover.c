@@ -1,4 +1,4 @@
-/* Finding the way back after a hole in application data.
+/* Finding the way back after a hole in a direction that is under keys.
  *
  *   opened records │ rest of one │■■■ hole ■■■│ ??? │ record │ record …
  *                  └ end                             └ found
@@ -7,8 +7,11 @@
  * one (type, the session's version, a possible length, a next header that agrees),
  * and that record is tried with the sequence numbers that are possible: first the
  * one that the explicit nonce names (a counter in OpenSSL, NSS, GnuTLS and JSSE),
- * then outwards from what the length of the hole suggests. Only a record that
- * authenticates is believed. Everything is bounded; a hole that costs more stays. */
+ * then outwards from what the length of the hole suggests. If the likely ones are
+ * wrong, the shortest of this record and the next three is tried in its place: it
+ * costs least. Only what authenticates is believed, and what is decided does not
+ * depend on how the bytes were cut into segments. Everything is bounded; a hole that
+ * costs more stays. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,12 +20,13 @@
 
 enum {
 	LP_SEEK_BLOCK = 16,
-	SEEK_BYTES = 4 * (LP_RECORD_HEADER + LP_RECORD_FRAGMENT_MAX),
-	SEEK_HOLE_COST = 16 << 20, /* bytes of trial decryption for one hole */
+	LP_SEEK_CHAIN = 4,         /* of so many records the shortest is tried */
+	SEEK_BYTES = (LP_SEEK_CHAIN + 1) * (LP_RECORD_HEADER + LP_RECORD_FRAGMENT_MAX),
+	SEEK_NEAR_COST = 256 << 10,/* bytes of trial decryption before the others are waited for */
+	SEEK_HOLE_COST = 16 << 20, /* … for one hole */
 	SEEK_FLOW_COST = 64 << 20, /* … for all of a session */
 	EXPLICIT_NONCE = 8,
 };
-
 
 static uint64_t be64(const uint8_t *p)
 {
@@ -48,13 +52,23 @@ bool lp_tls_chained(const struct lp_protect *p)
 	return p->version <= 0x0301 && cipher_of(p)->kind == LP_KIND_CBC;
 }
 
+/* What a direction under keys is read with: the handshake's own behind its
+ * ChangeCipherSpec. */
+static struct lp_protect *protect_of(struct lp_tls *tls, enum lp_dir dir)
+{
+	return tls->hs && tls->hs->sealed[dir] ? &tls->next[dir] : &tls->now[dir];
+}
+
 void lp_tls_opened(struct lp_tls *tls, enum lp_dir dir, const struct lp_protect *p,
 		   lp_span fragment)
 {
 	struct lp_way *w = &tls->way[dir];
 
-	if (has_nonce(p) && fragment.n >= EXPLICIT_NONCE)
+	if (has_nonce(p) && fragment.n >= EXPLICIT_NONCE) {
 		w->nonce = be64(fragment.p);
+		w->nonce_seq = p->seq - 1;
+		w->nonce_epoch = p->epoch;
+	}
 	w->bytes += LP_RECORD_HEADER + fragment.n;
 	w->records++;
 	/* Recent records tell more than old ones. */
@@ -64,48 +78,49 @@ void lp_tls_opened(struct lp_tls *tls, enum lp_dir dir, const struct lp_protect 
 	}
 }
 
+static void seek_free(struct lp_tls *tls, enum lp_dir dir)
+{
+	if (tls->seek[dir])
+		lp_buf_clear(&tls->seek[dir]->buf);
+	free(tls->seek[dir]);
+	tls->seek[dir] = NULL;
+}
+
 void lp_tls_seek_clear(struct lp_tls *tls)
 {
-	for (int dir = 0; dir < 2; dir++) {
-		if (tls->seek[dir])
-			lp_buf_clear(&tls->seek[dir]->buf);
-		free(tls->seek[dir]);
-		tls->seek[dir] = NULL;
-	}
+	seek_free(tls, LP_C2S);
+	seek_free(tls, LP_S2C);
 }
 
 static void give_up(struct lp_tls *tls, enum lp_dir dir, const char *why)
 {
-	struct lp_seek *s = tls->seek[dir];
-	uint64_t held = lp_buf_len(&s->buf);
-
-	lp_tls_account(tls, dir, LP_IN_LOST, held);
+	lp_tls_account(tls, dir, LP_IN_LOST, lp_buf_len(&tls->seek[dir]->buf));
+	tls->dead_bytes[dir] += tls->stream_end[dir] - tls->way[dir].end;
+	seek_free(tls, dir);
+	if (!tls->proven) {
+		lp_tls_fail_hole(tls);
+		return;
+	}
 	tls->dead[dir] = true;
 	tls->reason = LP_REASON_GAP_NOT_RECOVERED; /* worse than the gap itself */
 	snprintf(tls->detail, sizeof tls->detail,
 		 "after a hole at byte %llu the %s's records were not found again: %s",
 		 (unsigned long long)tls->way[dir].end, dir == LP_C2S ? "client" : "server", why);
-	lp_buf_clear(&s->buf);
-	free(s);
-	tls->seek[dir] = NULL;
 }
 
-void lp_tls_seek_begin(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
+/* The direction's Finished has not been seen yet. */
+static bool is_opening(const struct lp_tls *tls, enum lp_dir dir)
 {
-	struct lp_records *r = &tls->records[dir];
+	return tls->hs && tls->hs->sealed[dir] && !tls->hs->finished[dir].seen;
+}
+
+/* The seek of a direction, empty; bytes that an earlier one had gathered are lost. */
+static struct lp_seek *seek_new(struct lp_tls *tls, enum lp_dir dir, uint64_t offset,
+				enum lp_seek_mode mode)
+{
 	struct lp_seek *s = tls->seek[dir];
 
-	tls->way[dir].end = s ? tls->way[dir].end : lp_records_offset(r);
-	lp_tls_account(tls, dir, LP_IN_LOST, lp_records_resync(r, off + n));
-	if (tls->reason == LP_REASON_NONE) {
-		tls->reason = LP_REASON_GAP;
-		snprintf(tls->detail, sizeof tls->detail,
-			 "%llu bytes from the %s at byte %llu were not captured",
-			 (unsigned long long)n, dir == LP_C2S ? "client" : "server",
-			 (unsigned long long)off);
-	}
 	if (s) {
-		/* A second hole before the way back from the first was found. */
 		lp_tls_account(tls, dir, LP_IN_LOST, lp_buf_len(&s->buf));
 		lp_buf_clear(&s->buf);
 	} else {
@@ -113,13 +128,61 @@ void lp_tls_seek_begin(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64
 		if (!s) {
 			lp_tls_nomem(tls);
 			tls->dead[dir] = true;
-			return;
+			return NULL;
 		}
 		lp_buf_init(&s->buf, SEEK_BYTES);
 		tls->seek[dir] = s;
 	}
-	s->offset = off + n;
+	s->offset = offset;
+	s->mode = (uint8_t)mode;
 	s->at = 0;
+	s->step = 0;
+	s->at_spent = 0;
+	s->waits = false;
+	return s;
+}
+
+static void say_gap(struct lp_tls *tls, enum lp_dir dir)
+{
+	if (tls->reason != LP_REASON_NONE)
+		return;
+	tls->reason = LP_REASON_GAP;
+	snprintf(tls->detail, sizeof tls->detail,
+		 "%llu bytes from the %s at byte %llu were not captured",
+		 (unsigned long long)tls->way[dir].hole_n, dir == LP_C2S ? "client" : "server",
+		 (unsigned long long)tls->way[dir].hole);
+}
+
+void lp_tls_seek_begin(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
+{
+	struct lp_records *r = &tls->records[dir];
+	struct lp_way *w = &tls->way[dir];
+
+	if (!tls->seek[dir])
+		w->end = lp_records_offset(r);
+	w->hole = off;
+	w->hole_n = n;
+	lp_tls_account(tls, dir, LP_IN_LOST, lp_records_resync(r, off + n));
+	if (!is_opening(tls, dir)) /* else nothing may be lost but the Finished */
+		say_gap(tls, dir);
+	(void)seek_new(tls, dir, off + n, LP_SEEK_SEALED);
+}
+
+void lp_tls_seek_clear_text(struct lp_tls *tls, enum lp_dir dir, uint64_t offset)
+{
+	(void)seek_new(tls, dir, offset, LP_SEEK_CLEAR);
+}
+
+void lp_tls_seek_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r)
+{
+	struct lp_seek *s = seek_new(tls, dir, r->offset, LP_SEEK_SEALED);
+
+	tls->way[dir].end = tls->way[dir].hole;
+	if (s && (lp_buf_append(&s->buf, r->header.p, r->header.n) ||
+		  lp_buf_append(&s->buf, r->fragment.p, r->fragment.n)))
+		lp_tls_nomem(tls);
+	if (s)
+		s->waits = true;
 }
 
 /* ---- one candidate ---- */
@@ -135,19 +198,22 @@ static bool move_stream(struct lp_tls *tls, struct lp_seek *s, struct lp_protect
 	p->stream_at += hole - lost * LP_RECORD_HEADER;
 	if (p->stream_ctx_at > p->stream_at || !p->stream) {
 		s->spent += p->stream_at;
+		s->at_spent += p->stream_at;
 		tls->seek_spent += p->stream_at;
 	}
 	return true;
 }
 
-static bool try_at(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *rec, size_t at,
-		   uint64_t lost)
+/* Opens a record that stands at `at` with so many lost before it. False: p is as before,
+ * but for the IV of a chained one. */
+static bool opens(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *rec, size_t at,
+		  uint64_t lost)
 {
 	struct lp_seek *s = tls->seek[dir];
-	struct lp_protect *p = &tls->now[dir];
+	struct lp_protect *p = protect_of(tls, dir);
 	const struct lp_sealed sealed = { rec->type, rec->version, rec->fragment };
-	const bool streams = cipher_of(p)->kind == LP_KIND_STREAM;
-	uint64_t before = p->seq, stood = p->stream_at;
+	const size_t block = cipher_of(p)->block;
+	uint64_t hole = s->offset + at - tls->way[dir].end, stood = p->stream_at;
 	uint8_t *room = tls->env->cb->room(tls->owner, rec->fragment.n + 1);
 	const char *why;
 
@@ -156,33 +222,53 @@ static bool try_at(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *
 		return false;
 	}
 	s->spent += rec->fragment.n;
+	s->at_spent += rec->fragment.n;
 	tls->seek_spent += rec->fragment.n;
-	if (lp_tls_chained(p) && !p->etm) {
-		/* TLS 1.0 takes the IV from the bytes before the header; if they are not
-		 * those that were sent, the MAC says so. */
-		size_t block = cipher_of(p)->block;
-
-		if (at < block)
+	if (lp_tls_chained(p)) {
+		/* Up to TLS 1.0 the IV is what stands before the header; if that is not what
+		 * was sent, the MAC says so. */
+		if (at >= block)
+			lp_protect_chain(p, lp_span_of(lp_buf_span(&s->buf).p + at - block, block));
+		else if (!p->etm)
 			return false;
-		lp_protect_chain(p, lp_span_of(lp_buf_span(&s->buf).p + at - block, block));
 	}
-	if (streams && !move_stream(tls, s, p, s->offset + at - tls->way[dir].end, lost))
+	if (cipher_of(p)->kind == LP_KIND_STREAM && !move_stream(tls, s, p, hole, lost))
 		return false;
-	if (lp_protect_open(p, p->epoch, before + lost, &sealed, room, rec->fragment.n,
+	if (lp_protect_open(p, p->epoch, p->seq + lost, &sealed, room, rec->fragment.n,
 			    &s->content_n, &why)) {
 		p->stream_at = stood;
 		return false;
 	}
+	s->content = room;
+	return true;
+}
+
+static bool try_at(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *rec, size_t at,
+		   uint64_t lost)
+{
+	struct lp_seek *s = tls->seek[dir];
+	struct lp_protect *p = protect_of(tls, dir);
+
+	if (!opens(tls, dir, rec, at, lost))
+		return false;
 	lp_tls_opened(tls, dir, p, rec->fragment);
 	s->found = true;
+	s->at = at;
 	s->type = rec->type;
-	s->content = room;
 	s->wire = LP_RECORD_HEADER + rec->fragment.n;
 	s->lost = lost;
-	/* With encrypt-then-MAC nothing vouches for that IV: the record is authentic,
-	 * its first block may come out wrong, and so it counts as one more that was
-	 * lost. Its last block is the next record's IV. */
-	s->unsure = lp_tls_chained(p) && p->etm;
+	s->spoilt = 0;
+	s->skip = 0;
+	if (!lp_tls_chained(p) || !p->etm)
+		return true;
+	/* With encrypt-then-MAC nothing vouches for that IV: the record is authentic, but
+	 * its first block is not. Its last block is the next record's IV. */
+	s->skip = cipher_of(p)->block;
+	s->spoilt = LP_RECORD_HEADER + s->skip;
+	if (s->type != LP_CONTENT_DATA || s->content_n <= s->skip) {
+		s->skip = s->content_n;
+		s->spoilt = s->wire;
+	}
 	return true;
 }
 
@@ -191,28 +277,36 @@ static bool affordable(const struct lp_tls *tls, const struct lp_seek *s)
 	return s->spent < SEEK_HOLE_COST && tls->seek_spent < SEEK_FLOW_COST;
 }
 
-/* Tries the sequence numbers in order of likelihood. */
-static bool try_record(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *rec, size_t at)
+/* The next number of lost records to try at a position, in order of likelihood: what
+ * the nonce says, then outwards from the guess. False: there are no more. */
+static bool next_count(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *rec,
+		       uint64_t *lost)
 {
 	struct lp_seek *s = tls->seek[dir];
-	const struct lp_protect *p = &tls->now[dir];
+	const struct lp_protect *p = protect_of(tls, dir);
 	const struct lp_way *w = &tls->way[dir];
-	uint64_t hole = s->offset + at - w->end;
-	uint64_t most = hole / (LP_RECORD_HEADER + 1) + 1;
+	uint64_t hole = s->offset + s->at - w->end;
+	uint64_t most = hole / (LP_RECORD_HEADER + lp_protect_fragment_min(p)) + 1;
 	uint64_t mean = w->records ? w->bytes / w->records : 1024;
 	uint64_t guess = (hole + mean / 2) / (mean ? mean : 1);
 
-	if (has_nonce(p) && rec->fragment.n >= EXPLICIT_NONCE) {
-		uint64_t step = be64(rec->fragment.p) - w->nonce;
+	if (guess > most)
+		guess = most;
+	if (!s->step++ && has_nonce(p) && rec->fragment.n >= EXPLICIT_NONCE) {
+		bool known = w->records && w->nonce_epoch == p->epoch;
+		uint64_t first = known ? w->nonce - w->nonce_seq : 0;
 
-		if (step >= 1 && step <= most + 1 && try_at(tls, dir, rec, at, step - 1))
+		*lost = be64(rec->fragment.p) - first - p->seq;
+		if (*lost <= most)
 			return true;
 	}
-	for (uint64_t d = 0; d <= most && affordable(tls, s); d++) {
-		if (guess + d <= most && try_at(tls, dir, rec, at, guess + d))
-			return true;
-		if (d && d <= guess && try_at(tls, dir, rec, at, guess - d))
-			return true;
+	for (; (s->step - 1) / 2 <= most; s->step++) {
+		uint64_t d = (s->step - 1) / 2; /* steps 1, 2: the guess; 3: + 1; 4: - 1 … */
+
+		if (s->step == 2 || (s->step & 1 ? guess + d > most : d > guess))
+			continue;
+		*lost = s->step & 1 ? guess + d : guess - d;
+		return true;
 	}
 	return false;
 }
@@ -221,12 +315,26 @@ static bool try_record(struct lp_tls *tls, enum lp_dir dir, const struct lp_reco
 
 enum look { LOOK_NO, LOOK_MORE, LOOK_YES };
 
+/* Whether a record of this kind and length may be the session's. */
+static bool fits(struct lp_tls *tls, enum lp_dir dir, enum lp_seek_mode mode, uint8_t type,
+		 uint16_t version, size_t n)
+{
+	const struct lp_protect *p = protect_of(tls, dir);
+	size_t min, max;
+
+	if (mode == LP_SEEK_CLEAR)
+		return version == lp_tls_facts(tls)->version && n && (type != LP_CONTENT_CCS || n == 1);
+	if (type == LP_CONTENT_CCS || version != p->version || n < lp_protect_fragment_min(p))
+		return false;
+	lp_protect_content_range(p, n, &min, &max);
+	return max || type == LP_CONTENT_DATA;
+}
+
 /* Does a record of this session begin here? */
-static enum look look(const struct lp_tls *tls, enum lp_dir dir, lp_span b, size_t at,
+static enum look look(struct lp_tls *tls, enum lp_dir dir, lp_span b, size_t at,
 		      struct lp_record *rec)
 {
 	struct lp_cursor c = lp_cursor_of(b.p + at, b.n - at);
-	size_t min, max;
 
 	rec->header = lp_cursor_bytes(&c, LP_RECORD_HEADER);
 	if (lp_cursor_ok(&c))
@@ -234,16 +342,12 @@ static enum look look(const struct lp_tls *tls, enum lp_dir dir, lp_span b, size
 	if (!lp_record_plausible(rec->header.p, rec->header.n))
 		return LOOK_NO;
 	c = lp_cursor_of(b.p + at, b.n - at);
+	rec->offset = tls->seek[dir]->offset + at;
 	rec->type = lp_cursor_u8(&c);
 	rec->version = lp_cursor_u16(&c);
-	if (rec->type == LP_CONTENT_CCS || rec->version != tls->now[dir].version)
-		return LOOK_NO;
 	rec->fragment = lp_cursor_vec16(&c);
-	min = (size_t)(rec->header.p[3] << 8 | rec->header.p[4]);
-	if (!min)
-		return LOOK_NO;
-	lp_protect_content_range(&tls->now[dir], min, &min, &max);
-	if (!max && rec->type == LP_CONTENT_ALERT)
+	if (!fits(tls, dir, (enum lp_seek_mode)tls->seek[dir]->mode, rec->type, rec->version,
+		  (size_t)(rec->header.p[3] << 8 | rec->header.p[4])))
 		return LOOK_NO;
 	if (lp_cursor_ok(&c))
 		return LOOK_MORE;
@@ -252,7 +356,80 @@ static enum look look(const struct lp_tls *tls, enum lp_dir dir, lp_span b, size
 		       : LOOK_NO;
 }
 
-static void search(struct lp_tls *tls, enum lp_dir dir)
+/* The shortest of the record at s->at and those behind it: its place among them, or
+ * -1 while there are too few. */
+static int shortest(struct lp_tls *tls, enum lp_dir dir, bool final, struct lp_record *rec,
+		    size_t *at)
+{
+	lp_span b = lp_buf_span(&tls->seek[dir]->buf);
+	size_t pos = tls->seek[dir]->at;
+	struct lp_record r;
+	int best = 0;
+
+	*at = pos;
+	for (int i = 0; i < LP_SEEK_CHAIN; i++) {
+		enum look l = look(tls, dir, b, pos, &r);
+
+		if (l == LOOK_MORE && !final)
+			return -1;
+		if (l != LOOK_YES)
+			break;
+		if (!i || r.fragment.n < rec->fragment.n) {
+			best = i;
+			*rec = r;
+			*at = pos;
+		}
+		pos += LP_RECORD_HEADER + r.fragment.n;
+	}
+	return best;
+}
+
+/* One that stands further on has opened: then the one at s->at should, too. */
+static void confirm(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *first,
+		    const struct lp_record *rec, size_t at, uint64_t lost, int nth)
+{
+	struct lp_protect *p = protect_of(tls, dir);
+	uint64_t seq = p->seq, stood = p->stream_at;
+
+	if (!opens(tls, dir, rec, at, lost + (unsigned)nth))
+		return;
+	p->seq = seq;
+	p->stream_at = stood;
+	if (!try_at(tls, dir, first, tls->seek[dir]->at, lost))
+		(void)try_at(tls, dir, rec, at, lost + (unsigned)nth);
+}
+
+/* LOOK_MORE: the records behind must come first. */
+static enum look try_record(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *first,
+			    bool final)
+{
+	struct lp_seek *s = tls->seek[dir];
+	struct lp_record rec;
+	uint64_t lost;
+	size_t at;
+	int nth;
+
+	while (s->at_spent < SEEK_NEAR_COST && affordable(tls, s)) {
+		if (!next_count(tls, dir, first, &lost))
+			return LOOK_NO;
+		if (try_at(tls, dir, first, s->at, lost))
+			return LOOK_YES;
+	}
+	nth = shortest(tls, dir, final, &rec, &at);
+	if (nth < 0)
+		return LOOK_MORE;
+	while (affordable(tls, s) && next_count(tls, dir, first, &lost)) {
+		if (nth)
+			confirm(tls, dir, first, &rec, at, lost, nth);
+		else
+			(void)try_at(tls, dir, first, s->at, lost);
+		if (s->found)
+			return LOOK_YES;
+	}
+	return LOOK_NO;
+}
+
+static void search(struct lp_tls *tls, enum lp_dir dir, bool final)
 {
 	struct lp_seek *s = tls->seek[dir];
 	lp_span b = lp_buf_span(&s->buf);
@@ -261,21 +438,30 @@ static void search(struct lp_tls *tls, enum lp_dir dir)
 	while (s->at < b.n && affordable(tls, s)) {
 		enum look l = look(tls, dir, b, s->at, &rec);
 
-		if (l == LOOK_MORE && b.n - s->at < LP_RECORD_HEADER + LP_RECORD_FRAGMENT_MAX)
+		if (l == LOOK_YES && s->mode == LP_SEEK_CLEAR) {
+			s->found = true;
 			return;
-		if (l == LOOK_YES && try_record(tls, dir, &rec, s->at))
+		}
+		if (l == LOOK_YES) {
+			l = try_record(tls, dir, &rec, final);
+			s->tried |= l == LOOK_NO;
+		}
+		if (l == LOOK_YES || (l == LOOK_MORE && !final))
 			return;
 		s->at++;
+		s->step = 0;
+		s->at_spent = 0;
 	}
 }
 
 /* The hole and the bytes it spoilt, in the words of lp_gap_info. */
 void lp_tls_seek_tell(struct lp_tls *tls, enum lp_dir dir, const struct lp_seek *s)
 {
-	const struct lp_protect *p = &tls->now[dir];
-	uint64_t spoilt = s->at + (s->unsure ? s->wire : 0);
-	uint64_t lost = s->lost + s->unsure;
-	uint64_t stream = s->offset + spoilt - tls->way[dir].end;
+	const struct lp_protect *p = protect_of(tls, dir);
+	const struct lp_way *w = &tls->way[dir];
+	uint64_t lost = s->lost + (s->spoilt == s->wire);
+	uint64_t stream = s->offset + s->at + s->spoilt - w->end;
+	bool opening = is_opening(tls, dir);
 	size_t n = 1024, min, max;
 	uint64_t least, slack;
 	struct lp_gap_info gap = {
@@ -284,27 +470,77 @@ void lp_tls_seek_tell(struct lp_tls *tls, enum lp_dir dir, const struct lp_seek 
 		.records = lost,
 	};
 
+	lp_tls_account(tls, dir, LP_IN_LOST, s->at + s->spoilt);
+	/* The first record of an epoch is its Finished, and if there is no more to it,
+	 * nothing is lost that anybody would miss. */
+	if (opening && lost <= 1 && !s->skip)
+		return;
+	say_gap(tls, dir);
 	/* What a record costs beside its content, at least. */
 	lp_protect_content_range(p, n, &min, &max);
 	least = lost * (LP_RECORD_HEADER + n - max);
+	if (s->spoilt && s->spoilt < s->wire)
+		least += LP_RECORD_HEADER;
 	gap.clear_max = stream > least ? stream - least : 0;
 	slack = cipher_of(p)->kind == LP_KIND_CBC ? lost * (cipher_of(p)->block - 1U) : 0;
-	gap.clear_min = gap.clear_max > slack ? gap.clear_max - slack : 0;
-	lp_tls_account(tls, dir, LP_IN_LOST, spoilt);
+	gap.clear_min = gap.clear_max > slack && !opening ? gap.clear_max - slack : 0;
 	tls->env->cb->gap(tls->owner, dir, &gap, &tls->when);
 }
 
-/* Positions that have been ruled out need not be kept; TLS 1.0 may still need the
- * block before the next. */
+/* Positions that have been ruled out need not be kept; the block before the next may
+ * still be its IV. */
 static void forget(struct lp_tls *tls, enum lp_dir dir)
 {
 	struct lp_seek *s = tls->seek[dir];
-	size_t drop = s->at > SEEK_BYTES / 2 ? s->at - LP_SEEK_BLOCK : 0;
+	size_t drop = s->at > LP_SEEK_BLOCK ? s->at - LP_SEEK_BLOCK : 0;
 
 	lp_tls_account(tls, dir, LP_IN_LOST, drop);
 	lp_buf_consume(&s->buf, drop);
 	s->offset += drop;
 	s->at -= drop;
+}
+
+bool lp_tls_seek_parked(const struct lp_tls *tls, enum lp_dir dir)
+{
+	enum lp_dir other = dir == LP_C2S ? LP_S2C : LP_C2S;
+
+	if (!tls->seek[dir] || tls->seek[dir]->mode == LP_SEEK_CLEAR || !tls->hs ||
+	    !tls->hs->sealed[dir])
+		return false;
+	if (!lp_protect_ready(&tls->next[dir]))
+		return true;
+	/* A record that is whole is the better proof of the keys, and it will come. */
+	return !tls->next_proven && tls->hs->sealed[other] && !tls->seek[other] &&
+	       !tls->dead[other];
+}
+
+void lp_tls_seek_go(struct lp_tls *tls, enum lp_dir dir, bool final)
+{
+	struct lp_seek *s = tls->seek[dir];
+
+	s->waits = false;
+	search(tls, dir, final);
+	if (s->found)
+		return;
+	if (s->tried && s->mode == LP_SEEK_SEALED && !tls->proven) {
+		/* Wrong keys, perhaps: the others begin at the beginning. */
+		s->at = s->step = s->at_spent = s->spent = 0;
+		s->tried = false;
+		s->waits = true;
+		lp_tls_disproved(tls);
+		return;
+	}
+	if (affordable(tls, s))
+		forget(tls, dir);
+	else
+		give_up(tls, dir, "too many sequence numbers would have to be tried");
+}
+
+bool lp_tls_seek_may_end(const struct lp_tls *tls, enum lp_dir dir)
+{
+	return tls->seek[dir] && lp_buf_len(&tls->seek[dir]->buf) > tls->seek[dir]->at &&
+	       (tls->seek[dir]->mode == LP_SEEK_CLEAR ||
+		lp_protect_ready(tls->hs && tls->hs->sealed[dir] ? &tls->next[dir] : &tls->now[dir]));
 }
 
 size_t lp_tls_seek_feed(struct lp_tls *tls, enum lp_dir dir, const uint8_t *p, size_t n)
@@ -319,13 +555,7 @@ size_t lp_tls_seek_feed(struct lp_tls *tls, enum lp_dir dir, const uint8_t *p, s
 		give_up(tls, dir, "out of memory");
 		return 0;
 	}
-	search(tls, dir);
-	if (s->found)
-		return take;
-	if (affordable(tls, s))
-		forget(tls, dir);
-	else
-		give_up(tls, dir, "too many sequence numbers would have to be tried");
+	lp_tls_seek_go(tls, dir, take == room);
 	return take;
 }
 
@@ -342,106 +572,11 @@ void lp_tls_seek_end(struct lp_tls *tls, enum lp_dir dir)
 	if (!s)
 		return;
 	lp_tls_account(tls, dir, LP_IN_LOST, lp_buf_len(&s->buf));
+	seek_free(tls, dir);
+	if (!tls->proven)
+		return;
+	say_gap(tls, dir);
 	gap.stream_bytes = tls->stream_end[dir] - tls->way[dir].end;
 	gap.clear_max = gap.stream_bytes;
-	lp_buf_clear(&s->buf);
-	free(s);
-	tls->seek[dir] = NULL;
 	tls->env->cb->gap(tls->owner, dir, &gap, &tls->when);
-}
-
-/* ---- holes in the handshake ---- */
-
-/* How much of the message that a spoilt record begins or goes on with stands in the
- * records behind it: as far as its length was captured. */
-static uint64_t message_left(const struct lp_tls *tls, enum lp_dir dir)
-{
-	const struct lp_messages *m = &tls->messages[dir];
-	struct lp_cursor c = lp_cursor_span(lp_buf_span(&tls->records[dir].held));
-	uint8_t type = lp_cursor_u8(&c);
-	uint64_t whole, next = 0;
-
-	lp_cursor_skip(&c, 2); /* version */
-	whole = lp_cursor_u16(&c);
-	if (lp_cursor_ok(&c) || type != LP_CONTENT_HANDSHAKE)
-		return 0;
-	if (lp_messages_partial(m)) {
-		if (!lp_messages_size(m))
-			return 0;
-		next = lp_messages_size(m) - lp_buf_len(&m->held);
-		lp_cursor_skip(&c, (size_t)next);
-	}
-	while (lp_cursor_left(&c) >= LP_MESSAGE_HEADER) {
-		uint32_t n;
-
-		lp_cursor_skip(&c, 1);
-		n = lp_cursor_u24(&c);
-		next += LP_MESSAGE_HEADER + (uint64_t)n;
-		lp_cursor_skip(&c, n);
-	}
-	return next > whole ? next - whole : 0;
-}
-
-/* The record that the hole lies in is spoilt; the next header stands where its
- * length says, if the hole does not reach that far. */
-static bool within_record(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
-{
-	struct lp_records *r = &tls->records[dir];
-	uint64_t wanted = lp_records_wanted(r);
-
-	if (!wanted && !lp_records_held(r)) {
-		/* At a record's boundary: what was lost may have been whole records. */
-		(void)lp_records_resync(r, off + n);
-		return true;
-	}
-	if (n > wanted)
-		return false;
-	tls->skip_message[dir] = message_left(tls, dir);
-	lp_tls_account(tls, dir, LP_IN_LOST, lp_records_resync(r, off + wanted));
-	tls->skip[dir] = wanted - n;
-	return true;
-}
-
-/* What the verdict will say of the hole, if it closes the session. */
-static void describe_hole(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
-{
-	const uint8_t last = tls->hs ? tls->hs->last[dir] : 0;
-	const bool cut = lp_tls_cut(tls, dir);
-
-	tls->hole = true;
-	tls->hole_reason = cut ? LP_REASON_SNAPLEN : LP_REASON_HANDSHAKE_LOST;
-	snprintf(tls->hole_detail, sizeof tls->hole_detail,
-		 "%llu bytes of the handshake from the %s, at byte %llu%s%s, were %s",
-		 (unsigned long long)n, lp_tls_who(dir), (unsigned long long)off,
-		 last ? " behind its " : "", last ? lp_message_name(last) : "",
-		 cut ? "cut off by the snap length of the capture" : "not captured");
-	if (!lp_tls_absent(tls, dir))
-		return;
-	tls->hole_reason = LP_REASON_ONE_DIRECTION;
-	snprintf(tls->hole_detail, sizeof tls->hole_detail, "no packet from the %s was captured",
-		 lp_tls_who(dir));
-}
-
-void lp_tls_hole(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
-{
-	const struct lp_facts *f = lp_tls_facts(tls);
-	bool hellos = f->client_version && f->version;
-
-	describe_hole(tls, dir, off, n);
-	/* Under EMS only a logged master secret still opens it: keys.c asks for that. */
-	if (!hellos || !tls->hs || !within_record(tls, dir, off, n)) {
-		lp_tls_fail_hole(tls);
-		return;
-	}
-	lp_messages_clear(&tls->messages[dir]);
-	lp_handshake_gap(tls->hs, dir);
-}
-
-size_t lp_tls_skip(struct lp_tls *tls, enum lp_dir dir, size_t n)
-{
-	size_t took = tls->skip[dir] < n ? (size_t)tls->skip[dir] : n;
-
-	tls->skip[dir] -= took;
-	lp_tls_account(tls, dir, LP_IN_LOST, took);
-	return took;
 }

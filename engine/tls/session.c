@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a seek had gathered and a blocked direction cannot take yet. */
+enum { BACK_MAX = 1 << 18 };
+
 struct lp_tls *lp_tls_new(struct lp_tls_env *env, void *owner, enum lp_side client)
 {
 	struct lp_tls *tls = calloc(1, sizeof *tls);
@@ -28,6 +31,7 @@ struct lp_tls *lp_tls_new(struct lp_tls_env *env, void *owner, enum lp_side clie
 		lp_messages_init(&tls->messages[dir]);
 		if (env->max_message)
 			tls->messages[dir].max = (uint32_t)env->max_message;
+		lp_buf_init(&tls->back[dir], BACK_MAX);
 	}
 	lp_buf_init(&tls->early, LP_RECORD_FRAGMENT_MAX);
 	env->sessions++;
@@ -40,6 +44,7 @@ static void release(struct lp_tls *tls)
 	for (int dir = 0; dir < 2; dir++) {
 		lp_records_clear(&tls->records[dir]);
 		lp_messages_clear(&tls->messages[dir]);
+		lp_buf_clear(&tls->back[dir]);
 	}
 	lp_tls_seek_clear(tls);
 	lp_tls_keys_clear(tls);
@@ -126,7 +131,8 @@ static void turn_opaque(struct lp_tls *tls)
 
 		lp_tls_account(tls, (enum lp_dir)dir, LP_IN_OPAQUE,
 			       lp_records_held(r) + lp_records_rest(r).n +
-				       lp_tls_seek_held(tls, (enum lp_dir)dir));
+				       lp_tls_seek_held(tls, (enum lp_dir)dir) +
+				       lp_buf_len(&tls->back[dir]));
 	}
 	if (tls->trial)
 		lp_tls_account(tls, tls->trial->dir, LP_IN_OPAQUE,
@@ -247,7 +253,7 @@ static bool too_early(struct lp_tls *tls, enum lp_dir dir, lp_span fragment)
 	return true;
 }
 
-static void handshake_bytes(struct lp_tls *tls, enum lp_dir dir, lp_span fragment)
+void lp_tls_messages(struct lp_tls *tls, enum lp_dir dir, lp_span fragment)
 {
 	struct lp_messages *m = &tls->messages[dir];
 	struct lp_message msg;
@@ -287,7 +293,7 @@ static void early_answer(struct lp_tls *tls)
 	struct lp_buf b = tls->early;
 
 	lp_buf_init(&tls->early, LP_RECORD_FRAGMENT_MAX);
-	handshake_bytes(tls, LP_S2C, lp_buf_span(&b));
+	lp_tls_messages(tls, LP_S2C, lp_buf_span(&b));
 	lp_buf_clear(&b);
 }
 
@@ -364,7 +370,7 @@ void lp_tls_content(struct lp_tls *tls, enum lp_dir dir, uint8_t type, const uin
 		break;
 	case LP_CONTENT_HANDSHAKE:
 		lp_tls_account(tls, dir, LP_IN_HANDSHAKE, wire);
-		handshake_bytes(tls, dir, lp_span_of(p, n));
+		lp_tls_messages(tls, dir, lp_span_of(p, n));
 		if (lp_buf_len(&tls->early) && tls->hs && !lp_handshake_idle(tls->hs))
 			early_answer(tls);
 		break;
@@ -401,10 +407,36 @@ static void v2_hello(struct lp_tls *tls, enum lp_dir dir, lp_span fragment)
 		one_message(tls, dir, &msg);
 }
 
+/* A record under keys, and before it a hole that took the ChangeCipherSpec. */
+static void sealed_unseen(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r)
+{
+	enum lp_err err = lp_handshake_ccs(tls->hs, dir);
+
+	if (err || tls->hs->facts.compression) {
+		lp_tls_account(tls, dir, LP_IN_OPAQUE, r->header.n + r->fragment.n);
+		lp_tls_fail_hole(tls);
+		return;
+	}
+	lp_tls_seek_sealed(tls, dir, r);
+	if (lp_handshake_keyed(tls->hs) && !lp_protect_ready(&tls->next[dir]))
+		lp_tls_ask(tls);
+}
+
 static void clear_record(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r)
 {
 	size_t wire = r->header.n + r->fragment.n;
+	enum lp_behind behind = LP_BEHIND_CLEAR;
 
+	if (tls->hs && tls->hs->torn[dir])
+		behind = lp_tls_behind(tls, dir, r);
+	if (behind == LP_BEHIND_SEALED) {
+		sealed_unseen(tls, dir, r);
+		return;
+	}
+	if (behind == LP_BEHIND_PART) {
+		lp_tls_account(tls, dir, LP_IN_LOST, wire);
+		return;
+	}
 	switch (r->type) {
 	case LP_CONTENT_V2_HELLO:
 		lp_tls_account(tls, dir, LP_IN_HANDSHAKE, wire);
@@ -412,7 +444,7 @@ static void clear_record(struct lp_tls *tls, enum lp_dir dir, const struct lp_re
 		break;
 	case LP_CONTENT_HANDSHAKE:
 		lp_tls_account(tls, dir, LP_IN_HANDSHAKE, wire);
-		handshake_bytes(tls, dir, r->fragment);
+		lp_tls_messages(tls, dir, r->fragment);
 		break;
 	case LP_CONTENT_CCS:
 		lp_tls_account(tls, dir, LP_IN_HANDSHAKE, wire);
@@ -491,40 +523,80 @@ static size_t work(struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
 	return tls->state == LP_TLS_OPAQUE ? 0 : lp_records_rest(records).n;
 }
 
+/* The record that ends the hole is of a handshake whose Finished may have been in it. */
+static void opening(struct lp_tls *tls, enum lp_dir dir, const struct lp_seek *s)
+{
+	bool finished = s->type == LP_CONTENT_HANDSHAKE && !s->lost && !s->spoilt;
+
+	if (!tls->next_proven)
+		lp_tls_prove(tls);
+	if (finished || tls->hs->finished[dir].seen)
+		return;
+	lp_handshake_finished_lost(tls->hs, dir);
+	tls->notes |= LP_NOTE_FINISHED_UNCHECKED;
+}
+
+/* Bytes that wait for their turn, or for keys, before those that wait already. */
+static void put_back(struct lp_tls *tls, enum lp_dir dir, lp_span bytes)
+{
+	struct lp_buf behind = tls->back[dir];
+	lp_span b = lp_buf_span(&behind);
+
+	if (!bytes.n)
+		return;
+	lp_buf_init(&tls->back[dir], BACK_MAX);
+	if (lp_buf_append(&tls->back[dir], bytes.p, bytes.n) ||
+	    lp_buf_append(&tls->back[dir], b.p, b.n)) {
+		lp_tls_nomem(tls);
+		lp_tls_account(tls, dir, LP_IN_LOST, bytes.n + b.n - lp_buf_len(&tls->back[dir]));
+		tls->dead[dir] = true;
+	}
+	lp_buf_clear(&behind);
+}
+
 /* The next record after a hole was found: tells the hole, then goes on with what
  * was gathered behind it. */
 static void resume(struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
 {
 	struct lp_seek *s = tls->seek[dir];
 	struct lp_records *records = &tls->records[dir];
-	lp_span b = lp_buf_span(&s->buf);
-	size_t past = s->at + s->wire;
-	size_t left;
+	size_t past = s->at, left;
+	lp_span b;
 
 	tls->seek[dir] = NULL;
-	lp_tls_seek_tell(tls, dir, s);
+	if (s->mode == LP_SEEK_SEALED) {
+		past += s->wire;
+		if (tls->hs && tls->hs->sealed[dir])
+			opening(tls, dir, s);
+		lp_tls_seek_tell(tls, dir, s);
+		if (tls->hs && lp_handshake_done(tls->hs))
+			lp_tls_complete(tls);
+	} else {
+		lp_tls_account(tls, dir, LP_IN_LOST, s->at);
+	}
+	b = lp_buf_span(&s->buf);
 	(void)lp_records_resync(records, s->offset + past);
 	lp_records_push(records, b.p + past, b.n - past);
-	if (!s->unsure)
-		lp_tls_content(tls, dir, s->type, s->content, s->content_n, s->wire);
-	left = tls->state == LP_TLS_RUNNING ? work(tls, side, dir) : lp_records_rest(records).n;
-	/* Only a renegotiation right behind a hole leaves anything here. */
-	lp_tls_account(tls, dir, LP_IN_LOST, tls->state == LP_TLS_OPAQUE ? 0 : left);
-	if (left && tls->state != LP_TLS_OPAQUE)
-		tls->dead[dir] = true;
+	if (s->mode == LP_SEEK_SEALED && s->spoilt < s->wire) {
+		memmove(s->content, s->content + s->skip, s->content_n - s->skip);
+		lp_tls_content(tls, dir, s->type, s->content, s->content_n - s->skip,
+			       s->wire - s->spoilt);
+	}
+	left = work(tls, side, dir);
+	if (tls->state == LP_TLS_ENDED || tls->dead[dir]) {
+		count_only(tls, dir, left);
+		left = 0;
+	}
+	put_back(tls, dir, lp_span_of(b.p + b.n - left, left));
 	lp_buf_clear(&s->buf);
 	free(s);
 }
 
-/* Returns the bytes that were not taken. */
-static size_t seek(struct lp_tls *tls, enum lp_side side, enum lp_dir dir, const uint8_t *p,
-		   size_t n)
+static void seek_on(struct lp_tls *tls, enum lp_side side, enum lp_dir dir, bool final)
 {
-	size_t took = lp_tls_seek_feed(tls, dir, p, n);
-
+	lp_tls_seek_go(tls, dir, final);
 	if (tls->seek[dir] && tls->seek[dir]->found)
 		resume(tls, side, dir);
-	return n - took;
 }
 
 /* Every byte that was taken is in one account, or in a record that is not whole. */
@@ -533,7 +605,8 @@ static void check_sum(const struct lp_tls *tls, enum lp_dir dir)
 	uint64_t sum = tls->total[dir].stream;
 
 	if (tls->state == LP_TLS_RUNNING || tls->state == LP_TLS_WAITING)
-		sum += lp_records_held(&tls->records[dir]) + lp_tls_seek_held(tls, dir);
+		sum += lp_records_held(&tls->records[dir]) + lp_tls_seek_held(tls, dir) +
+		       lp_buf_len(&tls->back[dir]);
 	if (tls->trial && tls->trial->dir == dir)
 		sum += LP_RECORD_HEADER + tls->trial->n;
 	assert(sum == tls->fed[dir]);
@@ -547,34 +620,89 @@ static void begin_records(struct lp_records *records, enum lp_dir dir, uint64_t 
 		lp_records_allow_v2(records);
 }
 
+/* Returns the bytes that were not taken. */
+static size_t take(struct lp_tls *tls, enum lp_side side, enum lp_dir dir, const uint8_t *p,
+		   size_t n)
+{
+	size_t left = n;
+
+	if (tls->skip[dir] && tls->state == LP_TLS_RUNNING)
+		left -= lp_tls_skip(tls, dir, left);
+	while (left && tls->seek[dir] && tls->state == LP_TLS_RUNNING &&
+	       !lp_tls_blocked(tls, side, -1)) {
+		left -= lp_tls_seek_feed(tls, dir, p + (n - left), left);
+		if (tls->seek[dir] && tls->seek[dir]->found)
+			resume(tls, side, dir);
+	}
+	if (left && tls->state == LP_TLS_RUNNING && !tls->dead[dir] && !tls->seek[dir] &&
+	    !lp_buf_len(&tls->back[dir])) {
+		lp_records_push(&tls->records[dir], p + (n - left), left);
+		left = work(tls, side, dir);
+	}
+	if (tls->state == LP_TLS_OPAQUE || tls->dead[dir]) {
+		count_only(tls, dir, left);
+		left = 0;
+	}
+	return left;
+}
+
+/* What a seek had left over, once the direction may go on. */
+static void take_back(struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
+{
+	struct lp_buf b = tls->back[dir];
+	lp_span s = lp_buf_span(&b);
+	size_t left;
+
+	lp_buf_init(&tls->back[dir], BACK_MAX);
+	left = take(tls, side, dir, s.p, s.n);
+	if (left && lp_buf_append(&tls->back[dir], s.p + s.n - left, left)) {
+		lp_tls_nomem(tls);
+		lp_tls_account(tls, dir, LP_IN_LOST, left);
+		tls->dead[dir] = true;
+	}
+	lp_buf_clear(&b);
+}
+
+/* Whether a direction can go on with what it has gathered. */
+static bool can_go(const struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
+{
+	lp_span back = lp_buf_span(&tls->back[dir]);
+
+	if (tls->state != LP_TLS_RUNNING || lp_tls_blocked(tls, side, back.n ? back.p[0] : -1))
+		return false;
+	return (tls->seek[dir] && tls->seek[dir]->waits) || back.n;
+}
+
+void lp_tls_wake(struct lp_tls *tls)
+{
+	for (int side = 0; side < 2; side++) {
+		enum lp_dir dir = lp_tls_dir(tls, (enum lp_side)side);
+
+		if (!can_go(tls, (enum lp_side)side, dir))
+			continue;
+		if (tls->seek[dir] && tls->seek[dir]->waits)
+			seek_on(tls, (enum lp_side)side, dir, false);
+		else
+			take_back(tls, (enum lp_side)side, dir);
+		side = -1; /* the other may go on now */
+	}
+}
+
 size_t lp_tls_feed(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t n, uint64_t off,
 		   const struct lp_when *when)
 {
 	enum lp_dir dir = lp_tls_dir(tls, side);
-	struct lp_records *records = &tls->records[dir];
-	size_t left = n;
+	size_t left;
 
 	tls->when = *when;
 	tls->stream_end[dir] = off + n;
-	if (tls->skip[dir] && tls->state == LP_TLS_RUNNING)
-		left -= lp_tls_skip(tls, dir, left);
-	while (left && tls->seek[dir] && tls->state == LP_TLS_RUNNING)
-		left = seek(tls, side, dir, p + (n - left), left);
-	if (tls->state == LP_TLS_OPAQUE || tls->dead[dir]) {
-		count_only(tls, dir, left);
-		left = 0;
-	} else if (left && tls->state == LP_TLS_RUNNING) {
-		if (!tls->fed[dir])
-			begin_records(records, dir, off);
-		lp_records_push(records, p + (n - left), left);
-		left = work(tls, side, dir);
-		if (tls->dead[dir]) {
-			count_only(tls, dir, left);
-			left = 0;
-		}
-	}
+	if (!tls->fed[dir])
+		begin_records(&tls->records[dir], dir, off);
+	left = take(tls, side, dir, p, n);
 	tls->fed[dir] += n - left;
-	check_sum(tls, dir);
+	lp_tls_wake(tls);
+	check_sum(tls, LP_C2S);
+	check_sum(tls, LP_S2C);
 	return n - left;
 }
 
@@ -596,6 +724,25 @@ static void lost_for_good(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uin
 		 (unsigned long long)n, lp_tls_who(dir), (unsigned long long)off, where);
 }
 
+/* A hole behind the direction's ChangeCipherSpec: if it is in the Finished, that will
+ * not be compared. */
+static void lost_behind_ccs(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
+{
+	if (tls->hs->facts.compression && tls->proven) {
+		lost_for_good(tls, dir, off, n, "in a compressed stream");
+		return;
+	}
+	if (!tls->hs->finished[dir].seen) {
+		lp_tls_hole_describe(tls, dir, off, n);
+		lp_messages_clear(&tls->messages[dir]);
+		lp_handshake_gap(tls->hs, dir);
+	}
+	if (tls->hs->facts.compression)
+		lp_tls_fail_hole(tls);
+	else
+		lp_tls_seek_begin(tls, dir, off, n);
+}
+
 void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
 		const struct lp_when *when)
 {
@@ -609,6 +756,10 @@ void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
 		tls->dead_bytes[dir] += n;
 	if (tls->state != LP_TLS_RUNNING || tls->dead[dir])
 		return;
+	if (tls->hs && tls->hs->sealed[dir]) {
+		lost_behind_ccs(tls, dir, off, n);
+		return;
+	}
 	/* A HelloRequest alone begins no handshake: the client may ignore it. */
 	if (lp_protect_ready(&tls->now[dir]) && !lp_messages_partial(&tls->messages[dir]) &&
 	    (!tls->hs || lp_handshake_idle(tls->hs))) {
@@ -665,6 +816,15 @@ void lp_tls_finish(struct lp_tls *tls, const enum lp_end end[2], const uint64_t 
 	enum lp_end by_dir[2];
 
 	tls->when = *when;
+	for (int side = 0; side < 2; side++) {
+		enum lp_dir dir = lp_tls_dir(tls, (enum lp_side)side);
+
+		/* There will be no more behind the hole to choose from. */
+		while (tls->state == LP_TLS_RUNNING && lp_tls_seek_may_end(tls, dir)) {
+			seek_on(tls, (enum lp_side)side, dir, true);
+			lp_tls_wake(tls);
+		}
+	}
 	for (int side = 0; side < 2; side++) {
 		enum lp_dir dir = lp_tls_dir(tls, (enum lp_side)side);
 

@@ -79,7 +79,8 @@ struct lp_tls_env {
 	const struct lp_tls_cb *cb;
 	enum lp_err fault;          /* first fault of the machine; sticky */
 	bool live;
-	uint64_t max_held_session;  /* bytes that may wait for their turn or a key */
+	uint64_t max_held_session;  /* bytes that may wait for a key */
+	uint64_t max_held_turn;     /* … for the other direction */
 	uint64_t max_held;
 	uint64_t held;              /* memory of what waits, in all sessions */
 	uint64_t held_peak;
@@ -155,6 +156,9 @@ void lp_tls_finish(struct lp_tls *tls, const enum lp_end end[2], const uint64_t 
  * from the feeding that is possible now. */
 void lp_tls_answer(struct lp_tls *tls, const uint8_t *secret, size_t n,
 		   const struct lp_no_secret *no);
+
+/* After an answer: goes on with what was gathered behind holes. */
+void lp_tls_wake(struct lp_tls *tls);
 
 /* In place of an answer: asks the same question again. */
 void lp_tls_again(struct lp_tls *tls);

@@ -1,6 +1,6 @@
 /* The inside of lp_tls, shared by session.c (records and handshake), turn.c (what must
- * wait), keys.c (asking and proving), recover.c (behind a hole) and outcome.c (accounts
- * and verdict). Nobody else's. */
+ * wait), keys.c (asking and proving), recover.c and hole.c (behind a hole) and outcome.c
+ * (accounts and verdict). Nobody else's. */
 #ifndef LP_TLS_SESSION_PARTS_H
 #define LP_TLS_SESSION_PARTS_H
 
@@ -29,9 +29,16 @@ enum { LP_SEEK_TEXT = 160 };
 /* The latest of what was opened of a direction: where the way back starts. */
 struct lp_way {
 	uint64_t end;            /* stream offset behind the last record, at a hole */
-	uint64_t nonce;          /* explicit nonce of the last record */
+	uint64_t hole, hole_n;   /* the latest hole */
+	uint64_t nonce;          /* explicit nonce of the last record, … */
+	uint64_t nonce_seq;      /* … its number in its epoch */
+	uint16_t nonce_epoch;
 	uint64_t bytes, records; /* recent ones, for their mean length */
 };
+
+/* What a direction looks for after a hole: the next record in clear, which is believed
+ * for what it looks like, or the next one under keys, which must authenticate. */
+enum lp_seek_mode { LP_SEEK_CLEAR, LP_SEEK_SEALED };
 
 /* A direction that looks for its next record after a hole. */
 struct lp_seek {
@@ -39,12 +46,16 @@ struct lp_seek {
 	uint64_t offset;         /* stream offset of its first byte */
 	size_t at;               /* positions before this one have been ruled out */
 	uint64_t spent;          /* bytes of trial decryption */
-	bool found;              /* at `at`; then what follows is set: */
+	uint64_t at_spent, step; /* … at this position; how many trials */
+	uint8_t mode;            /* enum lp_seek_mode */
+	bool waits;              /* there is something to look at, for which keys must come */
+	bool tried;              /* something looked like a record and did not open */
+	bool found;              /* at `at`; then, if under keys, what follows is set: */
 	uint8_t type;
-	const uint8_t *content;  /* in the room last given */
+	uint8_t *content;        /* in the room last given */
 	size_t content_n, wire;
+	size_t skip, spoilt;     /* of these: what the hole has spoilt, its IV with it */
 	uint64_t lost;           /* records */
-	bool unsure;             /* … and this one too: its IV is not vouched for */
 };
 
 struct lp_tls {
@@ -84,6 +95,7 @@ struct lp_tls {
 	struct lp_way way[2];
 	struct lp_seek *seek[2];       /* NULL: no hole at present */
 	uint64_t seek_spent;
+	struct lp_buf back[2];         /* what a seek had gathered and must wait, in order */
 	uint64_t skip[2];              /* bytes of a record that a hole in the handshake spoilt */
 	uint64_t skip_message[2];      /* … and of the message that it was part of */
 	bool hole;                     /* part of the handshake under way is missing: detail */
@@ -149,6 +161,9 @@ void lp_tls_nomem(struct lp_tls *tls);
 void lp_tls_content(struct lp_tls *tls, enum lp_dir dir, uint8_t type, const uint8_t *p, size_t n,
 		    size_t wire);
 
+/* Bytes of handshake messages, out of records. */
+void lp_tls_messages(struct lp_tls *tls, enum lp_dir dir, lp_span fragment);
+
 struct lp_snapshot *lp_tls_snapshot(struct lp_tls *tls);
 
 /* ---- keys.c ---- */
@@ -163,7 +178,13 @@ void lp_tls_open(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r)
 /* Compares verify_data of a Finished just seen (contracts: what proves a key). */
 void lp_tls_check_finished(struct lp_tls *tls, enum lp_dir dir);
 
-/* Both Finished are there: the next keys become the present ones. */
+/* A record has opened under them. */
+void lp_tls_prove(struct lp_tls *tls);
+
+/* No record opens under the keys that are being tried: asks for the next. */
+void lp_tls_disproved(struct lp_tls *tls);
+
+/* Both Finished are there, or known to be lost: the next keys become the present ones. */
 void lp_tls_complete(struct lp_tls *tls);
 
 void lp_tls_keys_clear(struct lp_tls *tls);
@@ -177,19 +198,28 @@ bool lp_tls_chained(const struct lp_protect *p);
 void lp_tls_opened(struct lp_tls *tls, enum lp_dir dir, const struct lp_protect *p,
 		   lp_span fragment);
 
-/* A hole in a handshake whose keys are not there: legacy key derivation survives
- * one that costs neither hello nor the ClientKeyExchange. */
-void lp_tls_hole(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n);
-
-/* The rest of the record that the hole spoilt, at most n bytes; how many it took. */
-size_t lp_tls_skip(struct lp_tls *tls, enum lp_dir dir, size_t n);
-
-/* A hole of n bytes at off; the direction seeks from now on. */
+/* A hole of n bytes at off in a direction under keys, which may yet have to come; it
+ * seeks from now on. */
 void lp_tls_seek_begin(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n);
+
+/* The same in a direction that is in clear: what follows stands at offset. */
+void lp_tls_seek_clear_text(struct lp_tls *tls, enum lp_dir dir, uint64_t offset);
+
+/* Behind a hole stands a record under keys whose ChangeCipherSpec was lost. */
+void lp_tls_seek_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r);
+
+/* The direction seeks, and must wait for keys or for a better proof of them. */
+bool lp_tls_seek_parked(const struct lp_tls *tls, enum lp_dir dir);
+
+/* Looks through what is gathered; final: there will be no more. */
+void lp_tls_seek_go(struct lp_tls *tls, enum lp_dir dir, bool final);
 
 /* Takes bytes that follow; returns how many. Afterwards tls->seek[dir]->found says
  * whether the next record was found; NULL: it was given up. */
 size_t lp_tls_seek_feed(struct lp_tls *tls, enum lp_dir dir, const uint8_t *p, size_t n);
+
+/* Whether a last look, with no more to come, may find something. */
+bool lp_tls_seek_may_end(const struct lp_tls *tls, enum lp_dir dir);
 
 /* Tells the hole that s found the end of, and accounts for it. */
 void lp_tls_seek_tell(struct lp_tls *tls, enum lp_dir dir, const struct lp_seek *s);
@@ -200,6 +230,26 @@ uint64_t lp_tls_seek_held(const struct lp_tls *tls, enum lp_dir dir);
 /* The session ends while seeking. */
 void lp_tls_seek_end(struct lp_tls *tls, enum lp_dir dir);
 void lp_tls_seek_clear(struct lp_tls *tls);
+
+/* ---- hole.c ---- */
+
+/* A hole in a handshake whose keys are not there. Key derivation survives one that
+ * costs neither hello (nor the ClientKeyExchange, if it needs that). */
+void lp_tls_hole(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n);
+
+/* What the verdict will say of a hole, if it closes the session. */
+void lp_tls_hole_describe(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n);
+
+/* The rest of the record that the hole spoilt, at most n bytes; how many it took. */
+size_t lp_tls_skip(struct lp_tls *tls, enum lp_dir dir, size_t n);
+
+/* What a record behind a hole is, that comes before the direction's ChangeCipherSpec. */
+enum lp_behind {
+	LP_BEHIND_CLEAR,
+	LP_BEHIND_SEALED, /* the ChangeCipherSpec was lost */
+	LP_BEHIND_PART,   /* of a message that the hole spoilt */
+};
+enum lp_behind lp_tls_behind(const struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r);
 
 /* ---- outcome.c ---- */
 

@@ -146,6 +146,10 @@ static void keep_caps(struct lp_stage *s, enum lp_side side)
 	 * done, and what little this handshake holds may stay until then. */
 	if (!env->live && env->waiting && s->holds.weight <= env->max_held_session)
 		return;
+	/* What waits for the other direction waits for no key: that direction may have come
+	 * to the mirror port late. */
+	if (!waiting(s) && s->holds.weight <= env->max_held_turn && env->held <= env->max_held)
+		return;
 	env->cap_held++;
 	if (!waiting(s))
 		give_up(s, side);
@@ -486,6 +490,7 @@ bool lp_stage_answer(struct lp_stage *s, const uint8_t *secret, size_t n,
 	assert(s->tls);
 	not_over(s);
 	lp_tls_answer(s->tls, secret, n, no);
+	lp_tls_wake(s->tls);
 	pump(s, &s->last);
 	return finish(s);
 }
@@ -495,6 +500,7 @@ bool lp_stage_again(struct lp_stage *s)
 	assert(s->tls);
 	not_over(s);
 	lp_tls_again(s->tls);
+	lp_tls_wake(s->tls);
 	pump(s, &s->last);
 	return finish(s);
 }

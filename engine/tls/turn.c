@@ -40,6 +40,8 @@ bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side, int next)
 	/* Under keys that are not there yet: behind a hole nobody's turn is known. */
 	if (hs->sealed[dir] && !lp_protect_ready(&tls->next[dir]))
 		return true;
+	if (lp_tls_seek_parked(tls, dir))
+		return true;
 	turn = lp_handshake_turn(hs);
 	if (turn == LP_TURN_EITHER || turn == (int)dir || tls->dead[dir])
 		return false;

@@ -19,6 +19,7 @@ static const struct {
 	{ "http-keepalive.pcap", 0 }, { "small-records.pcap", 1 }, { "gap-rc4.pcap", 0 },
 	{ "gap-ssl3.pcap", 0 },
 };
+enum { CUT = 5 + 16 }; /* a header and a block of AES */
 enum { LEGACY = 7 }; /* the one without Extended Master Secret */
 enum { FLOWS = sizeof flows / sizeof flows[0], RECORDS = 64 };
 
@@ -165,7 +166,7 @@ static void check_events(const struct help_told *t, int side, const struct help_
 	const bool unsure = chained && t->session[0].ended->info.etm > 0;
 	size_t r = first_data(side), at = 0, skipped = 0;
 	uint64_t hole_end = hole->off + hole->n;
-	size_t behind_n = 0;
+	size_t behind_n = 0, cut = 0;
 	bool told = false;
 
 	for (size_t i = 0; i < n; i++) {
@@ -184,7 +185,16 @@ static void check_events(const struct help_told *t, int side, const struct help_
 			start = r ? k[r - 1].off + k[r - 1].wire : 0;
 			while (to < truths[side] && k[to].off < start + line[i].n)
 				to++;
-			ck_assert_msg(to == truths[side] || k[to].off == start + line[i].n ||
+			/* One that has lost nothing but the IV of its first block begins behind
+			 * that block. */
+			bool inside = unsure && to && k[to - 1].off + CUT == start + line[i].n;
+
+			if (inside) {
+				to--;
+				/* … and so it may be in the truth. */
+				cut = own_hole(side, k[to].off - 1, 1) ? 0 : CUT - 5;
+			}
+			ck_assert_msg(inside || to == truths[side] || k[to].off == start + line[i].n ||
 					      own_hole(side, start + line[i].n, 1),
 				      "the gap ends inside a record");
 			r = to;
@@ -196,6 +206,7 @@ static void check_events(const struct help_told *t, int side, const struct help_
 				clear += k[r].n;
 				lost++;
 			}
+			clear += cut;
 			ck_assert_msg(own_hole(side, start, line[i].n) ||
 					      (line[i].min <= clear && clear <= line[i].max),
 				      "%llu clear bytes in a gap of %llu to %llu",
@@ -209,14 +220,16 @@ static void check_events(const struct help_told *t, int side, const struct help_
 			skipped++;
 		}
 		ck_assert_uint_lt(r, truths[side]);
-		ck_assert_uint_eq(line[i].n, k[r].n);
-		ck_assert_mem_eq(got + at, sent + k[r].clear, k[r].n);
-		at += k[r].n;
+		ck_assert_uint_eq(line[i].n, k[r].n - cut);
+		ck_assert_mem_eq(got + at, sent + k[r].clear + cut, k[r].n - cut);
+		at += k[r].n - cut;
+		cut = 0;
 		r++;
 	}
 	/* All that is before the hole and all that is behind it came out, but for what
 	 * has lost its IV with the hole: in TLS 1.0 one record; with encrypt-then-MAC its
-	 * MAC is right all the same, unless its one block is padding that is not. */
+	 * MAC is right all the same, and but one block is lost (two records, if that block
+	 * is all there is of it, and is padding that is not). */
 	for (size_t i = first_data(side); i < truths[side]; i++) {
 		const struct truth *k = &truth[side][i];
 		bool before = k->off + k->wire <= hole->off, behind = k->off >= hole_end;
