@@ -7,6 +7,7 @@
 #   make asan          unit, fuzz corpora and golden tests under ASan and UBSan
 #   make unit [T="cursor buf"]     make golden [T=NAME]     make interop [T=NAME]
 #   make bench [T=NAME]
+#   make bench-loss    what loss costs: bytes that come out of spoilt captures
 #   make fuzz [T=NAME] [FUZZ_SECONDS=60]    make layers     make install     make clean
 #
 # Switches: BUILD=dir  CC=clang  CFLAGS=…  NIDS=0 (no libnids, which is GPL)
@@ -125,13 +126,18 @@ $(BUILD)/interop/%: tests/interop/%.c $(BUILD)/flags
 $(BUILD)/interop/talk_mbedtls: HELPER_LIBS := -lmbedtls -lmbedx509 -lmbedcrypto
 $(BUILD)/interop/deflate: HELPER_LIBS := -lz
 
+# What makes captures for tests/bench/loss.sh, spoils them and looks at the outcome.
+$(BUILD)/bench/loss: tests/bench/loss.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@$(CC) -std=c11 -Wall -Wextra -O2 -o $@ $< -lssl -lcrypto
+
 # Programs that print figures: tests/bench/bench_NAME.c.
 $(BUILD)/bench/%: $(BUILD)/tests/bench/bench_%.o $(BUILD)/liblimpid.a
 	@mkdir -p $(@D)
 	@$(CC) $(ALLLD) -o $@ $^ $(LIBS)
 
 # What the scripts in tests/run start: all of it, for this BUILD.
-tests: $(BUILD)/limpid $(BUILD)/unit $(FUZZERS:%=$(BUILD)/fuzz/%) $(HELPERS)
+tests: $(BUILD)/limpid $(BUILD)/unit $(FUZZERS:%=$(BUILD)/fuzz/%) $(HELPERS) $(BUILD)/bench/loss
 
 R := BUILD=$(BUILD) MAKE="$(MAKE)" CC="$(CC)" SAN=$(SAN) FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run
 demo:
@@ -149,6 +155,8 @@ asan:
 	@$(R)/check.sh asan
 golden interop layers:
 	@$(R)/check.sh $(if $(filter layers,$@),,tests) $@ $(if $(T),T=$(T))
+bench-loss:
+	@$(R)/check.sh tests loss
 fuzz:
 	@$(R)/fuzz.sh $(or $(T),$(FUZZERS))
 # Prints figures; on a machine that does nothing else.
@@ -173,6 +181,6 @@ install: $(BUILD)/limpid $(BUILD)/liblimpid.a $(BUILD)/liblimpid.so
 clean:
 	rm -rf $(BUILD) limpid
 
-.PHONY: all limpid unit tests bench demo check check-all asan golden interop layers fuzz deps install clean
+.PHONY: all limpid unit tests bench bench-loss demo check check-all asan golden interop layers fuzz deps install clean
 .SECONDARY:
 -include $(patsubst %.c,$(BUILD)/%.d,$(wildcard engine/*.c engine/*/*.c tests/*/*.c))

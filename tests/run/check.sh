@@ -89,9 +89,11 @@ part() {
 	golden) LIMPID="$BUILD/limpid" tests/golden/run.sh $T && LIMPID="$BUILD/limpid" tests/golden/badinput.sh &&
 		LIMPID="$BUILD/limpid" tests/golden/outputs.sh && LIMPID="$BUILD/limpid" tests/golden/wire.sh &&
 		LIMPID="$BUILD/limpid" tests/golden/late.sh && LIMPID="$BUILD/limpid" tests/golden/evasion.sh &&
-		LIMPID="$BUILD/limpid" tests/golden/verdicts.sh && LIMPID="$BUILD/limpid" tests/golden/caps.sh ;;
+		LIMPID="$BUILD/limpid" tests/golden/verdicts.sh && LIMPID="$BUILD/limpid" tests/golden/caps.sh &&
+		LIMPID="$BUILD/limpid" tests/bench/loss.sh quick ;;
 	interop) LIMPID="$BUILD/limpid" tests/interop/run.sh short $T ;;
-	matrix) build tests && LIMPID="$BUILD/limpid" tests/interop/run.sh all ;;
+	loss) LIMPID="$BUILD/limpid" tests/bench/loss.sh full ;;
+	matrix) build tests && LIMPID="$BUILD/limpid" tests/bench/loss.sh full; LIMPID="$BUILD/limpid" tests/interop/run.sh all ;;
 	asan)
 		build tests BUILD="$BUILD/asan" SAN=1 FUZZ=0 || return
 		unit "$BUILD/asan" CK_FORK=no
