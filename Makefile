@@ -123,6 +123,7 @@ $(BUILD)/fuzz/%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(HEL
 $(BUILD)/interop/%: tests/interop/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	@$(CC) -std=c11 -Wall -Wextra -O2 $(MBEDTLS_CPPFLAGS) -o $@ $< -lssl -lcrypto $(HELPER_LIBS) -pthread $(LDFLAGS)
+$(BUILD)/interop/talk_gnutls: HELPER_LIBS := -lgnutls
 $(BUILD)/interop/talk_mbedtls: HELPER_LIBS := -lmbedtls -lmbedx509 -lmbedcrypto
 $(BUILD)/interop/deflate: HELPER_LIBS := -lz
 

@@ -24,6 +24,7 @@ cc -O2 -o "$WORK/ticketd" tests/interop/ticketd.c -lssl -lcrypto || exit 1
 HELPERS=$WORK
 cc -O2 -o "$WORK/talk" tests/interop/talk.c -lssl -lcrypto || exit 1
 cc -O2 -o "$WORK/talk_mbedtls" tests/interop/talk_mbedtls.c -lmbedtls -lmbedx509 -lmbedcrypto || exit 1
+cc -O2 -o "$WORK/talk_gnutls" tests/interop/talk_gnutls.c -lgnutls || exit 1
 TALK=$WORK/talk
 cc -O2 -o "$WORK/relay" tests/interop/relay.c || exit 1
 ONLY=" $* "
@@ -251,6 +252,8 @@ more() { # name, functions
 	end -k keys/server.pem $([ ! -s "$WORK/keys" ] || echo "-l captures/$NAME.keys")
 }
 more hello hello_more
+more renegotiation-keys reneg_keys
+more gnutls-more gnutls_more
 more resumption "resume_more off:AES128-SHA256 on:ECDHE-RSA-AES128-GCM-SHA256"
 more records "records_more 1.0 1.2"
 more ends "ends AES128-SHA"

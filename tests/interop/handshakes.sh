@@ -20,9 +20,9 @@ reneg_rsa() { # VERSION:SUITE:EMS ...
 		talk "TLS $v $s ems=$ems, client" "$@" c-renegotiate c:300 s:400 c-renegotiate s:50 c:60 close
 		talk "TLS $v $s ems=$ems, server" "$@" s-renegotiate c:300 s:400 s-renegotiate c:50 close
 		talk "TLS $v $s ems=$ems, certificate in the second" "$@" cert=on verify=on c-renegotiate s:1200 close
-		talk "TLS $v $s ems=$ems, resumed by id" ticket=off "$@" $quiet c-abbreviated c:300 s:400 s-abbreviated c:5 s:6 \
+		talk "TLS $v $s ems=$ems, resumed by id" ticket=off "$@" c-abbreviated c:300 s:400 s-abbreviated c:5 s:6 \
 			c-renegotiate c:7 close
-		talk "TLS $v $s ems=$ems, resumed by ticket" "$@" $quiet keep=on c-abbreviated c:300 s:400 close
+		talk "TLS $v $s ems=$ems, resumed by ticket" "$@" keep=on c-abbreviated c:300 s:400 close
 		talk "TLS $v $s ems=$ems, ticket renewed" "$@" keep=on ticket=renew c-abbreviated c:300 c-abbreviated s:400 close
 		talk "TLS $v $s ems=$ems, data on its way" "$@" -s:700 -c-renegotiate -s:900 carry c:40 -s:500 -s-renegotiate \
 			-s:600 -c:30 carry s:70 -c:500 -s-renegotiate -c:80 carry c:90 close
@@ -35,6 +35,20 @@ reneg_more() {
 		c:7 s:8 suite=AES256-GCM-SHA384 c-renegotiate c:9 s:10 close
 	talk "nothing between the handshakes" suite=AES128-SHA new hello c-renegotiate s-renegotiate c-renegotiate c:1 close
 	talk "a hello cut into records of 3 bytes, then another" split=3 suite=AES128-SHA256 new hello c:10 c-renegotiate s:20 close
+}
+# Whose secrets are known: RSA's by the server's key, those in $WORK/keys, no others.
+reneg_keys() {
+	local log="keylog=$WORK/keys" no=keylog=/dev/null rsa=suite=AES128-GCM-SHA256 ec=suite=ECDHE-RSA-AES256-GCM-SHA384
+	local first='"suite":"TLS_RSA_WITH_AES_128_GCM_SHA256","renegotiations":0,"verdict":"partial","reason":"later-handshake-closed"'
+	local none='"suite":"TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384","renegotiations":0,"client_cert":false,"verdict":"opaque","reason":"forward-secret","client_bytes":0,"server_bytes":0,"client_sha256":null,"server_sha256":null'
+	local end='"end":{"client":"fin","server":"fin"},"notes":["truncated"]' e
+
+	for e in on off; do
+		talk "ems=$e, RSA, then ECDHE by key log" ems=$e $log $rsa new hello c:10 s:20 $ec c-renegotiate c:30 s:40 close
+		talk "ems=$e, ECDHE by key log, then RSA" ems=$e $log $ec new hello c:10 s:20 $rsa c-renegotiate c:30 s:40 s-renegotiate c:5 close
+		talk "ems=$e, RSA, then ECDHE that stays closed" ems=$e $no $rsa new hello c:10 s:20 mark $ec c-renegotiate c:30 s:40 "say:$first,$end" fin
+		talk "ems=$e, closed, then RSA" ems=$e $no $ec new hello c:10 s:20 $rsa c-renegotiate c:30 s:40 "say:$none,${end%,*},\"notes\":[]" fin
+	done
 }
 # A side that does not want to: warning no_renegotiation, and the session goes on.
 reneg_refused() {
@@ -95,6 +109,25 @@ talk_mbedtls() {
 	rc=$?
 	# Only mbedTLS 2 has what is asked of it.
 	[ $rc = 0 ] || [ $rc = 77 ] || { cat "$WORK/talk.log" >&2; fail "talk_mbedtls: $1"; return 1; }
+}
+talk_gnutls() {
+	"${TALK:-$HELPERS/talk}_gnutls" $TALK_PORT "$KEYS" "$@" >> "$WORK/expect.jsonl" 2>"$WORK/talk.log" ||
+		{ cat "$WORK/talk.log" >&2; fail "talk_gnutls: $1"; return 1; }
+}
+gnutls_more() {
+	local rsa="priority=NONE:+VERS-TLS1.2:+RSA:+SIGN-ALL:+COMP-NULL:+AES-128-CBC:+SHA1:+AES-256-GCM:+AEAD" p
+	local ec="priority=NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+ECDHE-RSA"
+
+	for p in "$ec" "$ec:%NO_SESSION_HASH" "$ec:-CIPHER-ALL:+CHACHA20-POLY1305" "$ec:-CIPHER-ALL:+AES-128-CBC:+SHA1"; do
+		talk_gnutls "False Start" keylog="$WORK/keys" "$p" new false-start:500 c:10 s:20 close
+		talk_gnutls "False Start, then another handshake" keylog="$WORK/keys" "$p" new false-start:6000 s:20 c-renegotiate c:30 close
+	done
+	for p in "$rsa" "$rsa:%NO_SESSION_HASH:-AES-256-GCM"; do
+		talk_gnutls "heartbeats" "$p" new hello c:10 c-heartbeat s:20 s-heartbeat c:30 close
+		talk_gnutls "by the client" "$p" new hello c:10 c-renegotiate s:20 c-renegotiate c:30 close
+		talk_gnutls "by the server" "$p" new hello c:10 s-renegotiate s:20 s-renegotiate c:30 close
+		talk_gnutls "record_size_limit" limit=600 "$p" new hello c:3000 s:4000 c-renegotiate s:1000 close
+	done
 }
 records_more() { # versions
 	local v e n

@@ -18,7 +18,7 @@
  * Words: new (a connection, resuming the session if keep=on), hello (the handshake),
  * c:N s:N (the side writes N bytes; 0 is nothing), c-renegotiate s-renegotiate
  * c-abbreviated s-abbreviated, carry, close, c-close, fin, rst, say:JSON (added to the line),
- * sleep:N (milliseconds). */
+ * sleep:N (milliseconds), mark (what is sent later is not counted). */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -39,7 +39,7 @@ enum { CLIENT, SERVER, MOST = 1 << 20 };
 struct side {
 	SSL *ssl;
 	int fd;
-	size_t sent, got;
+	size_t sent, got, counts; /* counts: what is printed, if not all */
 	unsigned char *out, *in;
 	int encrypted; /* its ChangeCipherSpec is on the wire */
 };
@@ -333,8 +333,10 @@ static void print_sum(const char *key, const struct side *s)
 {
 	unsigned char md[32];
 
-	EVP_Digest(s->out, s->sent, md, NULL, EVP_sha256(), NULL);
-	printf(",\"%s_bytes\":%zu,\"%s_sha256\":\"", key, s->sent, key);
+	size_t n = s->counts ? s->counts : s->sent;
+
+	EVP_Digest(s->out, n, md, NULL, EVP_sha256(), NULL);
+	printf(",\"%s_bytes\":%zu,\"%s_sha256\":\"", key, n, key);
 	for (int i = 0; i < 32; i++)
 		printf("%02x", md[i]);
 	printf("\"");
@@ -509,6 +511,9 @@ static void word(const char *w)
 		hello(&side[who]);
 	} else if (!strcmp(w + 1, "-close")) {
 		SSL_shutdown(side[who].ssl);
+	} else if (!strcmp(w, "mark")) {
+		for (int i = 0; i < 2; i++)
+			side[i].counts = side[i].sent;
 	} else if (!strncmp(w, "say:", 4)) {
 		more = w + 4;
 	} else if (!strcmp(w, "close")) {

@@ -7,7 +7,7 @@ set -u
 build="gcc libc6-dev make libmbedtls-dev libpcap-dev zlib1g-dev libzstd-dev libjansson-dev"
 [ "${NIDS:-1}" = 0 ] || build="$build libnids-dev"
 [ "${OPENSSL:-1}" = 0 ] || build="$build libssl-dev"
-check="check pkg-config libssl-dev libnids-dev openssl gnutls-bin nginx curl jq tcpdump iproute2 ethtool
+check="check pkg-config libssl-dev libnids-dev libgnutls28-dev openssl gnutls-bin nginx curl jq tcpdump iproute2 ethtool
 	default-jdk-headless procps zstd libnss3-tools"
 check="$check libnginx-mod-mail haproxy tinyproxy microsocks"
 checkall="clang g++ tshark suricata
