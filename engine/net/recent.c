@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENTRIES = 1 << 16, LANES = 4, STRIPE = LANES * 16 };
+enum { ENTRIES = 1 << 16, STRIPE = 4 * 16 };
 
 enum lp_err lp_recent_init(struct lp_recent *r, const struct lp_hash_seed *seed)
 {
@@ -35,24 +35,31 @@ static inline uint64_t word(const uint8_t *p)
 }
 
 /* Every byte handed on comes through here, so it is wide rather than strong; the seed is
- * what keeps a sender from making two payloads with one hash. */
+ * what keeps a sender from making two payloads with one hash. Lanes are variables, not an
+ * array: compilers keep an array in memory. */
 static uint32_t hash(const struct lp_hash_seed *seed, const uint8_t *p, uint32_t n)
 {
-	uint64_t lane[LANES], h = seed->k0 ^ n;
+	uint64_t k = seed->k0, a = seed->k1 + 0x9e3779b97f4a7c15ULL, b = a + 0x3c6ef372fe94f82bULL;
+	uint64_t c = b + 0xdaa66d2c7ddf743fULL, d = c + 0x78dde6e5fd29f045ULL, h = k ^ n;
 	uint8_t tail[STRIPE] = { 0 };
+	const uint8_t *from = p;
 
-	for (uint64_t i = 0; i < LANES; i++)
-		lane[i] = seed->k1 + (i + 1) * 0x9e3779b97f4a7c15ULL;
-	for (; n >= STRIPE; p += STRIPE, n -= STRIPE)
-		for (size_t i = 0; i < LANES; i++)
-			lane[i] = fold(word(p + 16 * i) ^ lane[i], word(p + 16 * i + 8) ^ seed->k0);
-	if (n) {
-		memcpy(tail, p, n);
-		for (size_t i = 0; i < LANES; i++)
-			lane[i] = fold(word(tail + 16 * i) ^ lane[i], word(tail + 16 * i + 8) ^ seed->k0);
+	while (n) {
+		if (n < STRIPE) {
+			memcpy(tail, p, n);
+			from = tail;
+			n = STRIPE;
+		}
+		a = fold(word(from) ^ a, word(from + 8) ^ k);
+		b = fold(word(from + 16) ^ b, word(from + 24) ^ k);
+		c = fold(word(from + 32) ^ c, word(from + 40) ^ k);
+		d = fold(word(from + 48) ^ d, word(from + 56) ^ k);
+		p += STRIPE;
+		from = p;
+		n -= STRIPE;
 	}
-	for (size_t i = 0; i < LANES; i++)
-		h = fold(h ^ lane[i], 0xa0761d6478bd642fULL);
+	h = fold(h ^ a, 0xa0761d6478bd642fULL) ^ fold(b ^ h, 0xe7037ed1a0b428dbULL);
+	h = fold(h ^ c, 0x8ebc6af09c88c6e3ULL) ^ fold(d ^ h, 0x589965cc75374cc3ULL);
 	return (uint32_t)(h ^ h >> 32);
 }
 
