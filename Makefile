@@ -11,7 +11,7 @@
 #   make fuzz [T=NAME] [FUZZ_SECONDS=60]    make layers     make install     make clean
 #
 # Switches: BUILD=dir  CC=clang  CFLAGS=…  NIDS=0 (no libnids, which is GPL)
-#           OPENSSL=0 (no libcrypto)  SAN=1 (ASan+UBSan)  FUZZ=1 (libFuzzer, clang only)
+#           MEMCACHED=0 (no --session-store)  OPENSSL=0 (no libcrypto)  SAN=1 (ASan+UBSan)  FUZZ=1 (libFuzzer, clang only)
 
 BUILD   ?= build
 DESTDIR ?=
@@ -19,6 +19,7 @@ PREFIX  ?= /usr/local
 LIBDIR  ?= $(PREFIX)/lib
 NIDS    ?= 1
 OPENSSL ?= 1
+MEMCACHED ?= 1
 SAN     ?= 0
 FUZZ    ?= 0
 FUZZ_SECONDS ?= 60
@@ -49,6 +50,12 @@ WITH     += -DLP_WITH_OPENSSL
 LIBS     += -lcrypto
 else
 OUT      += engine/crypto/openssl.c
+endif
+ifeq ($(MEMCACHED),1)
+WITH     += -DLP_WITH_MEMCACHED
+LIBS     += -lmemcached
+else
+OUT      += engine/store/memcached.c
 endif
 ifeq ($(NIDS),1)
 WITH     += -DLP_WITH_NIDS

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "crypto/keyfile.h"
@@ -139,6 +141,42 @@ static enum lp_err start_warden(struct lp_engine *e, const struct lp_config *c, 
 	return err;
 }
 
+/* Whoever waits for us waits for both processes. */
+static enum lp_err join_fds(struct lp_engine *e)
+{
+	const int fd[] = { lp_warden_fd(e->warden), lp_store_fd(e->store) };
+
+	e->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+	for (size_t i = 0; i < 2; i++) {
+		struct epoll_event ev = { .events = EPOLLIN };
+
+		if (e->poll_fd < 0 || epoll_ctl(e->poll_fd, EPOLL_CTL_ADD, fd[i], &ev))
+			return LP_E_IO;
+	}
+	return LP_OK;
+}
+
+static enum lp_err start_store(struct lp_engine *e, const struct lp_config *c, char *why)
+{
+	const struct lp_store_config sc = {
+		.helper = c->helper,
+		.servers = c->session_store,
+		.key_file = c->session_store_key,
+		.strict_key_modes = c->strict_key_modes,
+		.timeout_ms = (unsigned)c->session_store_ms,
+	};
+	enum lp_err err;
+
+	if (!c->session_store && !c->session_store_key)
+		return LP_OK;
+	if (!c->session_store || !c->session_store_key) {
+		snprintf(why, LP_WHY, "--session-store and --session-store-key belong together");
+		return LP_E_ARG;
+	}
+	err = lp_store_start(&e->store, &sc, why);
+	return err ? err : join_fds(e);
+}
+
 static const char *meaning(const char *reason)
 {
 	const struct lp_verdict_text *t = lp_verdict_find(reason);
@@ -178,6 +216,7 @@ struct lp_engine *lp_engine_new(const struct lp_config *c, char *why)
 	snprintf(why, LP_WHY, "out of memory");
 	if (!e)
 		return NULL;
+	e->poll_fd = -1;
 	err = lp_hash_seed_new(&e->seed);
 	if (err)
 		snprintf(why, LP_WHY, "the system has no random bytes to give");
@@ -203,6 +242,8 @@ struct lp_engine *lp_engine_new(const struct lp_config *c, char *why)
 	if (!err)
 		err = start_warden(e, c, why);
 	if (!err)
+		err = start_store(e, c, why);
+	if (!err)
 		err = open_key_logs(e, c, why);
 	if (!err)
 		err = lp_order_new(&e->order, !e->live, lp_outputs_event, e->outputs);
@@ -221,6 +262,9 @@ void lp_engine_free(struct lp_engine *e)
 	lp_order_free(e->order);
 	lp_asks_free(e->asks);
 	lp_warden_stop(e->warden);
+	lp_store_stop(e->store);
+	if (e->poll_fd >= 0)
+		close(e->poll_fd);
 	lp_candidates_free(e->candidates);
 	lp_sessions_free(e->sessions);
 	lp_keylogs_free(e->keylogs);
@@ -229,14 +273,17 @@ void lp_engine_free(struct lp_engine *e)
 
 int lp_engine_fd(const struct lp_engine *e)
 {
-	return lp_warden_fd(e->warden);
+	return e->poll_fd >= 0 ? e->poll_fd : lp_warden_fd(e->warden);
 }
 
 int lp_engine_timeout(const struct lp_engine *e)
 {
+	int store = e->store ? lp_store_timeout(e->store) : -1;
+	int late = e->worker && e->worker->late ? LP_LATE_POLL_MS : LP_KEYLOGS_POLL_MS;
+
 	if (!lp_keylogs_followed(e->keylogs))
-		return -1;
-	return e->worker && e->worker->late ? LP_LATE_POLL_MS : LP_KEYLOGS_POLL_MS;
+		return store;
+	return store >= 0 && store < late ? store : late;
 }
 
 int lp_engine_secrets(struct lp_engine *e, uint32_t type, const void *data, size_t n)
@@ -270,8 +317,11 @@ int lp_engine_finish(struct lp_engine *e)
 			r = lp_worker_poll(e->worker, -1);
 			/* What is waited for does not come any more. */
 			lp_late_poll(e->worker, true);
-		} while (r >= 0 && (lp_asks_pending(e->asks) || e->worker->lookups));
+		} while (r >= 0 && (lp_asks_pending(e->asks) || e->worker->lookups ||
+				   (e->store && lp_store_pending(e->store))));
 	}
+	if (e->store)
+		lp_store_finish(e->store);
 	summary.counters = counters;
 	summary.counters_n = lp_totals(e, counters, &summary);
 	if (!lp_outputs_close(e->outputs, r < 0 ? NULL : &summary)) {

@@ -18,6 +18,7 @@
 #include "secrets/candidates.h"
 #include "secrets/sessions.h"
 #include "tls/prelude.h"
+#include "store/store.h"
 #include "tls/protect.h"
 #include "tls/stage.h"
 #include "warden/warden.h"
@@ -29,6 +30,8 @@ struct lp_engine {
 	struct lp_asks *asks;
 	struct lp_candidates *candidates;
 	struct lp_sessions *sessions;
+	struct lp_store *store;      /* shared with other sensors; NULL: none */
+	int poll_fd;                 /* of the warden and the store, if there is one; else -1 */
 	struct lp_keylogs *keylogs;
 	struct lp_outputs *outputs;
 	struct lp_order *order;
@@ -86,6 +89,9 @@ enum lp_ticket_state {
 	LP_TICKET_SHED,    /* nobody had time for it */
 };
 
+/* What the session store was asked for. */
+enum lp_stored { LP_STORED_NOT_ASKED, LP_STORED_ASKED, LP_STORED_FOUND, LP_STORED_NONE, LP_STORED_USED };
+
 /* A TCP connection that is, or may become, of interest. */
 struct lp_tracked {
 	struct lp_stage stage;
@@ -109,6 +115,9 @@ struct lp_tracked {
 	uint32_t attempt;           /* of the last question */
 	uint16_t logged, others;    /* candidates from key logs and elsewhere that were tried */
 	uint8_t tried;              /* enum lp_tried: of the last question */
+	uint8_t stored;             /* enum lp_stored */
+	struct lp_store_value *value; /* what it had; secret memory, NULL if nothing */
+	uint64_t value_left_ns;
 	bool looked;                /* a look-up became final: what is not there will not come */
 	enum lp_end end[2];         /* by side */
 	uint8_t client;             /* enum lp_side */
@@ -189,6 +198,17 @@ enum lp_reply lp_tickets_unknown(struct lp_tracked *f, const struct lp_handshake
 bool lp_tickets_answer(struct lp_tracked *f, const struct lp_answer *answer);
 /* Nobody needs it any more. */
 void lp_tickets_forget(struct lp_tracked *f);
+
+/* stored.c: the session store. Asks it once for each handshake (NOW, LATER, or NEVER, which
+ * adds to what no says); its
+ * answer; a proven handshake for it and, if it came from it, for the cache; forgets. */
+enum lp_reply lp_stored_ask(struct lp_tracked *f, const struct lp_question *q,
+			    struct lp_no_secret *no);
+void lp_stored_answer(void *flow, const struct lp_store_value *value, uint64_t left_ns);
+LP_MUST enum lp_err lp_stored_keep(struct lp_tracked *f, const struct lp_handshake *hs,
+				   const struct lp_session_secret *secret,
+				   const struct lp_when *when);
+void lp_stored_clear(struct lp_tracked *f);
 
 /* late.c */
 enum { LP_LATE_POLL_MS = 5 };

@@ -19,6 +19,7 @@
 #include "base/secret.h"
 #include "capture/capture.h"
 #include "config.h"
+#include "store/store.h"
 #include "tls/verdict.h"
 #include "warden/haproxy.h"
 #include "warden/warden.h"
@@ -57,6 +58,8 @@ static const char usage[] =
 	"  --crypto auto|mbedtls|openssl    --strict-key-modes    --no-promiscuous\n"
 	"  --key-wait SECONDS   how long a session waits for a line of a key log that\n"
 	"                grows, or for a ticket key\n"
+	"  --session-store memcached://HOST:PORT[,HOST:PORT...]   share sessions' secrets\n"
+	"                with other sensors, sealed under --session-store-key FILE\n"
 	"  --session-lifetime SECONDS   how long a secret may be resumed from (86400)\n"
 	"  --explain [CODE]   what a verdict's reason or note means; without CODE a list\n"
 	"  --set NAME=VALUE   any other option of limpid(1)\n"
@@ -83,6 +86,8 @@ static const struct option long_options[] = {
 	{ "tcp", required_argument, NULL, OPT_CONFIG },
 	{ "crypto", required_argument, NULL, OPT_CONFIG },
 	{ "key-wait", required_argument, NULL, OPT_CONFIG },
+	{ "session-store", required_argument, NULL, OPT_CONFIG },
+	{ "session-store-key", required_argument, NULL, OPT_CONFIG },
 	{ "session-lifetime", required_argument, NULL, OPT_CONFIG },
 	{ "psk", required_argument, NULL, OPT_CONFIG },
 	{ NULL, 0, NULL, 0 },
@@ -494,6 +499,8 @@ int main(int argc, char **argv)
 		return lp_warden_main(atoi(argv[2]));
 	if (argc == 3 && !strcmp(argv[1], LP_HAPROXY_ARG))
 		return lp_haproxy_main(atoi(argv[2]));
+	if (argc == 3 && !strcmp(argv[1], LP_STORE_ARG))
+		return lp_store_main(atoi(argv[2]));
 	if (!lp_secret_harden_process())
 		lp_log("memory for secrets could not be locked (ulimit -l)");
 	run.config = lp_config_new();

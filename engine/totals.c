@@ -110,6 +110,27 @@ static bool cap_reached(const struct lp_worker *w)
 	       lp_keylog_stats(lp_keylogs_store(w->engine->keylogs))->evicted;
 }
 
+static void add_store(struct list *l, const struct lp_store *store)
+{
+	struct lp_store_stats s;
+
+	lp_store_stats(store, &s);
+#define X(name) add(l, "store." #name, s.name);
+	X(put)
+	X(put_dropped)
+	X(stored)
+	X(not_stored)
+	X(asked)
+	X(found)
+	X(missed)
+	X(late)
+	X(refused)
+	X(forged)
+	X(stale)
+	X(errors)
+#undef X
+}
+
 size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MAX],
 		 struct lp_summary *summary)
 {
@@ -145,6 +166,8 @@ size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MA
 	add(&l, "resumption.misses", sessions.misses);
 	add(&l, "resumption.evicted", sessions.evicted);
 	add(&l, "resumption.expired", sessions.expired);
+	if (e->store)
+		add_store(&l, e->store);
 	add(&l, "warden.asked", lp_asks_count(e->asks));
 	add(&l, "warden.shed", lp_asks_shed(e->asks));
 	log = lp_keylog_stats(lp_keylogs_store(e->keylogs));

@@ -78,6 +78,8 @@ static enum lp_reply look_up(struct lp_tracked *f, const struct lp_question *q,
 		f->missed = true;
 		reply = q->hs->facts.resumed == LP_RESUMED_TICKET ? lp_tickets_reply(f, q, no)
 								  : no_resumption(q->hs, no);
+		if (reply == LP_REPLY_NEVER)
+			reply = lp_stored_ask(f, q, no);
 		if (reply == LP_REPLY_NEVER && !f->others)
 			lp_sessions_missed(w->engine->sessions);
 		return reply;
@@ -130,6 +132,8 @@ void lp_wanted_keep(void *flow, const struct lp_handshake *hs, const uint8_t *ma
 		err = lp_sessions_put(s, LP_NAME_ID, id, &secret, when, 0);
 	if (!err)
 		err = lp_sessions_put(s, LP_NAME_TICKET, ticket, &secret, when, 0);
+	if (!err)
+		err = lp_stored_keep(f, hs, &secret, when);
 	lp_wipe(&secret, sizeof secret);
 	if (err)
 		f->worker->env.fault = err;

@@ -12,6 +12,8 @@
 #include "engine_parts.h"
 #include "flowid.h"
 
+enum { BOTH_MS = 10 };
+
 static void put(struct lp_tracked *f, struct lp_event *event, const struct lp_when *when, bool room)
 {
 	struct lp_worker *w = f->worker;
@@ -81,6 +83,7 @@ static void flow_free(struct lp_tracked *f)
 	if (f->asked)
 		lp_asks_forget(f->worker->engine->asks, f);
 	lp_tickets_forget(f);
+	lp_stored_clear(f);
 	lp_late_free(f);
 	lp_stage_clear_all(&f->stage);
 	free(f);
@@ -183,6 +186,7 @@ static void on_end(void *owner, struct lp_snapshot *facts, struct lp_result *res
 		add_note(result, LP_NOTE_KEY_TOO_LATE);
 	lp_late_free(f);
 	lp_tickets_forget(f);
+	lp_stored_clear(f);
 	put(owner, &event, when, false);
 }
 
@@ -600,16 +604,37 @@ int lp_worker_packets(struct lp_worker *w, const struct lp_wire *packets, size_t
 	return state(w);
 }
 
+/* The warden may have questions to take that its socket had no room for, so not long. */
+static void wait_for_both(struct lp_engine *e, int timeout_ms)
+{
+	struct pollfd p = { e->poll_fd, POLLIN, 0 };
+	int store = lp_store_timeout(e->store);
+
+	if (timeout_ms < 0 || timeout_ms > store)
+		timeout_ms = store;
+	if (timeout_ms > BOTH_MS && lp_asks_pending(e->asks))
+		timeout_ms = BOTH_MS;
+	if (timeout_ms)
+		(void)poll(&p, 1, timeout_ms);
+}
+
 int lp_worker_poll(struct lp_worker *w, int timeout_ms)
 {
 	struct lp_engine *e = w->engine;
+	bool idle = !timeout_ms;
 	enum lp_err err = lp_keylogs_poll(e->keylogs, w->late != NULL);
+	bool pending = lp_asks_pending(e->asks) > 0;
 
 	lp_late_poll(w, false);
 	if (w->late && (timeout_ms < 0 || timeout_ms > LP_LATE_POLL_MS))
 		timeout_ms = LP_LATE_POLL_MS;
-	bool pending = lp_asks_pending(e->asks) > 0;
-
+	if (e->store) {
+		if (lp_store_pending(e->store)) {
+			wait_for_both(e, timeout_ms);
+			timeout_ms = 0;
+		}
+		lp_store_poll(e->store, lp_stored_answer);
+	}
 	if (!err && (pending || e->follow))
 		err = lp_asks_poll(e->asks, timeout_ms, lp_worker_answer);
 	if (!err)
@@ -619,7 +644,7 @@ int lp_worker_poll(struct lp_worker *w, int timeout_ms)
 	if (err)
 		w->env.fault = err;
 	lp_wanted_lookups(w);
-	if (!timeout_ms) /* no packet came: the clock of the packets may stand still */
+	if (idle) /* perhaps no packet came: the clock of the packets may stand still */
 		expire(w, w->last_ns);
 	return state(w);
 }

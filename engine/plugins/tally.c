@@ -165,6 +165,35 @@ static int print_codes(const struct lp_tally *t, struct lp_sink *out,
 	return lp_sink_print(out, "         (limpid --explain CODE says more)\n");
 }
 
+/* How the cache of sessions and the store behind it did, if there was something to do. */
+static int print_resumption(struct lp_sink *out, const struct lp_summary *s)
+{
+	static const char *const cache[] = { "found", "not found", "evicted at the cap", "expired" };
+	static const char *const store[] = { "found", "not found", "not answered in time",
+					     "not asked for lack of room", "names stored",
+					     "names not stored", "forged or stale values",
+					     "server errors" };
+	const uint64_t caches[] = { counter(s, "resumption.hits"), counter(s, "resumption.misses"),
+				    counter(s, "resumption.evicted"),
+				    counter(s, "resumption.expired") };
+	const uint64_t stores[] = { counter(s, "store.found"), counter(s, "store.missed"),
+				    counter(s, "store.late"), counter(s, "store.refused"),
+				    counter(s, "store.stored"),
+				    counter(s, "store.not_stored") + counter(s, "store.put_dropped"),
+				    counter(s, "store.forged") + counter(s, "store.stale"),
+				    counter(s, "store.errors") };
+
+	if ((caches[0] || caches[1] || caches[2] || caches[3]) &&
+	    print_figures(out, "resumable name", counter(s, "resumption.stored"), cache, caches,
+			  sizeof caches / sizeof caches[0]))
+		return -1;
+	if ((counter(s, "store.asked") || counter(s, "store.put")) &&
+	    print_figures(out, "session store question", counter(s, "store.asked"), store,
+			  stores, sizeof stores / sizeof stores[0]))
+		return -1;
+	return 0;
+}
+
 static int print_losses(struct lp_sink *out, const struct lp_host *host,
 			const struct lp_summary *s)
 {
@@ -214,7 +243,7 @@ int lp_tally_print(struct lp_tally *t, struct lp_sink *out, const struct lp_host
 	if (print_packets(out, host, s) ||
 	    print_figures(out, "TCP connection", counter(s, "flow.opened"), flow_words, flows, 2) ||
 	    print_figures(out, "TLS session", t->sessions, session_words, sessions, 5) ||
-	    print_codes(t, out, host))
+	    print_codes(t, out, host) || print_resumption(out, s))
 		return -1;
 	return print_losses(out, host, s);
 }

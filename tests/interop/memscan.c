@@ -1,6 +1,8 @@
 /* memscan PID KEY: looks for the numbers of an RSA private key (PEM) in the memory of a
- * running process, in either byte order, and for its PEM text; or for a raw ticket key. Prints a line for each
- * number: name and hits. Exit status 1: the memory could not be read. */
+ * running process, in either byte order, and for its PEM text; or for a raw ticket key.
+ * memscan PID -: looks for the secrets that stand in hexadecimal on standard input, a line
+ * each, from their 12th byte on. Prints a line for each: name and hits. Exit status 1: the
+ * memory could not be read. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <openssl/bn.h>
@@ -72,6 +74,26 @@ static int raw(const char *path)
 	return needles ? 0 : -1;
 }
 
+/* Master secrets of 48 bytes. */
+static int secrets(void)
+{
+	char line[256];
+
+	while (fgets(line, sizeof line, stdin) && needles < MAX) {
+		unsigned char bytes[PIECE];
+		char name[16];
+
+		if (strlen(line) < 2 * (12 + PIECE))
+			return -1;
+		for (int i = 0; i < PIECE; i++)
+			if (sscanf(line + 2 * (12 + i), "%2hhx", &bytes[i]) != 1)
+				return -1;
+		snprintf(name, sizeof name, "%d", needles);
+		add("secret", name, bytes);
+	}
+	return needles ? 0 : -1;
+}
+
 int main(int argc, char **argv)
 {
 	static unsigned char data[1 << 20];
@@ -80,7 +102,7 @@ int main(int argc, char **argv)
 	int mem;
 	unsigned long long from, to, read_n = 0;
 
-	if (argc != 3 || (key(argv[2]) && raw(argv[2])))
+	if (argc != 3 || (!strcmp(argv[2], "-") ? secrets() : key(argv[2]) && raw(argv[2])))
 		return 1;
 	snprintf(path, sizeof path, "/proc/%s/maps", argv[1]);
 	maps = fopen(path, "r");

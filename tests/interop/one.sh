@@ -336,6 +336,122 @@ canary() { # name, key, capture, sessions to wait for, arguments
 }
 
 # Live: sniffs a device while sessions go by, ends cleanly on SIGINT and SIGTERM.
+# Two sensors that share secrets through two memcached servers: one sees full handshakes
+# only, the other only what resumes them.
+t_store() {
+	local how turn suite i n port begin CAPTURE_FLAGS=--immediate-mode CAPTURE_WAIT=0.3
+
+	sensor() { # NAME ARGUMENTS...: an output in $WORK/NAME, its words in $WORK/NAME.log
+		local name=$1
+
+		shift
+		rm -rf "${WORK:?}/$name"
+		timeout 60 "$LIMPID" "$@" --session-store memcached://127.0.0.1:11211,127.0.0.1:11212 \
+			--session-store-key "$WORK/cluster.key" -o "files:$WORK/$name" >"$WORK/$name.log" 2>&1
+	}
+	same() { # what is expected, NAME, the test's name
+		local diff
+
+		diff=$(compare "$1" "$WORK/$2" 2>&1)
+		[ -z "$diff" ] || { echo "$diff" | head -n 8; tail -n 5 "$WORK/$2.log"; }
+		want "interop store: $3" test -z "$diff"
+	}
+	in_memory() { # PID: how many of the secrets are there
+		"$HELPERS/memscan" "$1" - < "$WORK/secrets" | awk '$2 { n++ } END { print n + 0 }'
+	}
+	for port in 11211 11212; do
+		memcached -u root -l 127.0.0.1 -p $port -m 64 >"$WORK/memcached.$port" 2>&1 &
+		PIDS[memcached.$port]=$!
+		listening $port || { fail "interop store: no memcached"; return; }
+	done
+	umask 077
+	openssl rand -hex 32 > "$WORK/cluster.key"
+	server openssl
+	: > "$WORK/secrets"
+	for turn in full again; do
+		: > "$WORK/expect.jsonl"
+		capture_start "$WORK/$turn.pcap" || { fail "interop store: no capture"; return; }
+		n=0
+		for how in ticket id; do for suite in AES128-SHA AES256-GCM-SHA384 AES256-SHA256 AES128-GCM-SHA256; do
+			n=$((n + 1))
+			{ payload_text 300; echo CLOSE; } > "$WORK/in"
+			OPENSSL_CONF=$(openssl_conf on on) openssl s_client -connect 127.0.0.1:4433 -tls1_2 -quiet -ign_eof \
+				-cipher "$suite" $([ $how = ticket ] || echo -no_ticket) \
+				$([ $turn = full ] && echo -sess_out || echo -sess_in) "$WORK/session.$n" <"$WORK/in" >"$WORK/out" 2>/dev/null
+			expect "$turn by $how $suite" 1.2 "$suite" on on no "$WORK/in" "$WORK/out"
+			[ $turn = again ] || openssl sess_id -in "$WORK/session.$n" -noout -text |
+				sed -n 's/ *Master-Key: *//p' >> "$WORK/secrets"
+		done; done
+		capture_stop
+		cp "$WORK/expect.jsonl" "$WORK/$turn.jsonl"
+	done
+	jq -c '.secret = "session-store" | .resumed = if .name | test("by ticket") then "ticket" else "id" end' \
+		"$WORK/again.jsonl" > "$WORK/e" && mv "$WORK/e" "$WORK/again.jsonl"
+	jq -c '.verdict = "opaque" | .reason = .resumed + "-unknown" | {name, resumed, verdict,
+		reason: (.reason | sub("^id"; "session"))}' "$WORK/again.jsonl" > "$WORK/closed.jsonl"
+
+	sensor none -r "$WORK/again.pcap"
+	same "$WORK/closed.jsonl" none "what nobody has seen stays closed"
+	sensor one -r "$WORK/full.pcap" -k "$KEYS/server.pem"
+	same "$WORK/full.jsonl" one "the first sensor opens the full handshakes"
+	want "interop store: every name was stored" grep -q '8 names stored$' "$WORK/one.log"
+	sensor two -r "$WORK/again.pcap"
+	same "$WORK/again.jsonl" two "the second opens what resumes them, by ticket and by id"
+	n=0
+	for port in 11211 11212; do
+		i=$(in_memory "${PIDS[memcached.$port]}")
+		want "interop store: memcached holds no secret in clear" test "$i" = 0
+		want "interop store: both servers are in use" sh -c \
+			"printf 'stats\r\nquit\r\n' | timeout 5 bash -c 'exec 3<>/dev/tcp/127.0.0.1/$port; cat >&3; cat <&3' | grep -qE 'cmd_set [1-9]'"
+	done
+	openssl rand -hex 32 > "$WORK/other.key"
+	mv "$WORK/cluster.key" "$WORK/right.key"; cp "$WORK/other.key" "$WORK/cluster.key"
+	sensor foreign -r "$WORK/again.pcap"
+	same "$WORK/closed.jsonl" foreign "another cluster key finds nothing"
+	cp "$WORK/right.key" "$WORK/cluster.key"
+
+	stop memcached.11212 -KILL
+	sensor one -r "$WORK/full.pcap" -k "$KEYS/server.pem"
+	same "$WORK/full.jsonl" one "with a server killed the first sensor goes on"
+	want "interop store: one line says which server" test "$(grep -c 'session store: 127.0.0.1:11212' "$WORK/one.log")" = 1
+	sensor two -r "$WORK/again.pcap"
+	same "$WORK/again.jsonl" two "with a server killed the other has it all"
+
+	# A server that hangs: nothing but those sessions suffers, and not for long.
+	kill -STOP "${PIDS[memcached.11211]}"
+	begin=$(date +%s%N)
+	sensor two -r "$WORK/again.pcap"
+	want "interop store: a server that hangs: limpid ends well" test $? = 0
+	want "interop store: … and soon" test $((($(date +%s%N) - begin) / 1000000)) -lt 8000
+	same "$WORK/closed.jsonl" two "a server that hangs: those sessions stay closed"
+	kill -CONT "${PIDS[memcached.11211]}"
+	sensor two -r "$WORK/again.pcap"
+	same "$WORK/again.jsonl" two "it answers again"
+	[ "$LEVEL" = short ] || store_lifetime
+	servers_stop
+}
+# No secret of a session is left in any process when its lifetime is over.
+store_lifetime() {
+	local pid i n=0 p
+
+	mkfifo "$WORK/pipe"
+	"$LIMPID" -r "$WORK/pipe" -k "$KEYS/server.pem" --session-lifetime 4 -o "files:$WORK/life" \
+		--session-store memcached://127.0.0.1:11211 --session-store-key "$WORK/cluster.key" >"$WORK/life.log" 2>&1 &
+	pid=$!
+	exec 7<> "$WORK/pipe"
+	cat "$WORK/full.pcap" >&7
+	for i in $(seq 150); do
+		[ "$(lines "$WORK/life/index.jsonl")" -ge 8 ] && break
+		sleep 0.02
+	done
+	want "interop store: while they live, secrets are in the engine" test "$(in_memory $pid)" = 8
+	sleep 5.5
+	for p in $pid $(pgrep -P $pid); do n=$((n + $(in_memory "$p"))); done
+	want "interop store: after their lifetime no process has one" test $n = 0
+	exec 7>&-
+	wait $pid
+	want "interop store: limpid ended well" test $? = 0
+}
 t_live() {
 	local sig pid i diff
 

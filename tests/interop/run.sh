@@ -13,6 +13,7 @@ talks="hello resumption records" # scripts of tests/interop/handshakes.sh
 short="$talks $short deflate nss" all="$talks $all deflate nss"
 short="$short starttls"
 all="$all starttls"
+short="$short store" all="$all store"
 case ${1:-short} in
 short) shift; tests=${*:-$short} ;;
 all) LEVEL=all; shift; tests=${*:-$all} ;;

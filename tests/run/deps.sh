@@ -6,6 +6,7 @@ set -u
 
 build="gcc libc6-dev make libmbedtls-dev libpcap-dev zlib1g-dev libzstd-dev libjansson-dev"
 [ "${NIDS:-1}" = 0 ] || build="$build libnids-dev"
+[ "${MEMCACHED:-1}" = 0 ] || build="$build libmemcached-dev"
 [ "${OPENSSL:-1}" = 0 ] || build="$build libssl-dev"
 check="check pkg-config libssl-dev libnids-dev libgnutls28-dev openssl gnutls-bin nginx curl jq tcpdump iproute2 ethtool
 	default-jdk-headless procps zstd libnss3-tools"
@@ -14,6 +15,7 @@ checkall="clang g++ tshark suricata
 	apache2-bin lighttpd lighttpd-mod-openssl nodejs stunnel4
 	dovecot-imapd dovecot-pop3d dovecot-lmtpd dovecot-managesieved exim4-daemon-light vsftpd slapd ldap-utils
 	prosody inspircd postgresql mariadb-server mariadb-client xrdp openssh-server"
+check="$check memcached"
 # clang's sanitizers and libFuzzer: part of clang in some releases
 ls /usr/lib/*/clang/*/lib/*/libclang_rt.fuzzer* /usr/lib/clang/*/lib/*/libclang_rt.fuzzer* >/dev/null 2>&1 ||
 	checkall="$checkall libclang-rt-dev"

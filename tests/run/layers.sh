@@ -23,6 +23,7 @@ rule base ""
 rule crypto base
 rule secrets "base crypto"
 rule warden "base crypto"
+rule store "base crypto"
 rule tls "base crypto secrets warden"
 rule capture base
 rule net base
@@ -42,6 +43,7 @@ only 'pcap\.h|pcap/' engine/capture
 only 'nids\.h' engine/net
 only 'mbedtls/' engine/crypto
 only 'openssl/' engine/crypto
+only 'libmemcached' engine/store
 only 'jansson\.h' engine/plugins
 only 'zstd\.h' engine/capture
 only 'zlib\.h' 'engine/\(capture\|tls\)'

@@ -12,6 +12,7 @@
 
 #include "crypto/crypto.h"
 #include "help_seal.h"
+#include "store/store.h"
 #include "warden/haproxy.h"
 
 __attribute__((constructor)) static void become_warden(void)
@@ -31,6 +32,8 @@ __attribute__((constructor)) static void become_warden(void)
 		_exit(lp_warden_main(atoi(arg + strlen(arg) + 1)));
 	if (arg < line + n && !strcmp(arg, LP_HAPROXY_ARG))
 		_exit(lp_haproxy_main(atoi(arg + strlen(arg) + 1)));
+	if (arg < line + n && !strcmp(arg, LP_STORE_ARG))
+		_exit(lp_store_main(atoi(arg + strlen(arg) + 1)));
 }
 
 void help_public_open(mbedtls_pk_context *pk, const struct help_dir *d, const char *name)

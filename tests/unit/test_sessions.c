@@ -374,6 +374,8 @@ static struct sighting look_around(void)
 			from = a;
 			to = b;
 			here = 0;
+			if (to - from > 1UL << 32)
+				continue; /* a sanitizer's shadow */
 			for (unsigned long at = from; rights[0] == 'r' && at < to; at += sizeof piece) {
 				ssize_t n;
 

@@ -1,0 +1,141 @@
+/* The session store behind the cache: asked when nobody here knows the secret of what is
+ * resumed, told when a secret has been proven. It costs the session that asks a wait of
+ * LP_STORE_WAIT_MS at most, and others nothing. */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine_parts.h"
+#include "tls/handshake.h"
+
+static lp_span id_of(const struct lp_handshake *hs)
+{
+	return lp_span_of(hs->server_sid, hs->server_sid_len);
+}
+
+/* False: it cannot be asked. */
+static bool ask(struct lp_tracked *f, const struct lp_question *q)
+{
+	const struct {
+		uint8_t kind;
+		lp_span name;
+	} known[LP_STORE_NAMES] = {
+		{ LP_NAME_TICKET, lp_span_of(q->hs->ticket.p, q->hs->ticket.n) },
+		{ LP_NAME_ID, id_of(q->hs) },
+	};
+	uint8_t names[LP_STORE_NAMES][LP_STORE_NAME];
+	size_t n = 0;
+
+	for (size_t i = 0; i < LP_STORE_NAMES; i++) {
+		if (!known[i].name.n)
+			continue;
+		if (lp_store_name(names[n++], known[i].kind, known[i].name)) {
+			f->worker->env.fault = LP_E_NOMEM;
+			return false;
+		}
+	}
+	return lp_store_get(f->worker->engine->store, (const uint8_t (*)[LP_STORE_NAME])names, n, f);
+}
+
+static enum lp_reply use(struct lp_tracked *f, const struct lp_question *q)
+{
+	memcpy(q->now, f->value->master, sizeof f->value->master);
+	lp_secret_free(f->value, sizeof *f->value);
+	f->value = NULL;
+	f->stored = LP_STORED_USED;
+	f->key_kind = "session-store";
+	f->key_name = NULL;
+	return LP_REPLY_NOW;
+}
+
+enum lp_reply lp_stored_ask(struct lp_tracked *f, const struct lp_question *q,
+			    struct lp_no_secret *no)
+{
+	size_t n = strlen(no->detail);
+
+	if (f->stored == LP_STORED_FOUND)
+		return use(f, q);
+	if (!f->worker->engine->store)
+		return LP_REPLY_NEVER;
+	if (f->stored != LP_STORED_NOT_ASKED || !ask(f, q)) {
+		snprintf(no->detail + n, sizeof no->detail - n,
+			 "; the session store has not got it either");
+		return LP_REPLY_NEVER;
+	}
+	f->stored = LP_STORED_ASKED;
+	lp_order_wait(f->worker->engine->order, &f->waiter, q->when);
+	return LP_REPLY_LATER;
+}
+
+void lp_stored_answer(void *flow, const struct lp_store_value *value, uint64_t left_ns)
+{
+	struct lp_tracked *f = flow;
+
+	f->stored = LP_STORED_NONE;
+	if (value) {
+		f->value = lp_secret_alloc(sizeof *f->value);
+		if (f->value) {
+			*f->value = *value;
+			f->value_left_ns = left_ns;
+			f->stored = LP_STORED_FOUND;
+		} else {
+			f->worker->env.fault = LP_E_NOMEM;
+		}
+	}
+	f->looked = true; /* what is asked again is final */
+	lp_worker_again(f);
+}
+
+void lp_stored_clear(struct lp_tracked *f)
+{
+	if (f->stored == LP_STORED_ASKED)
+		lp_store_forget(f->worker->engine->store, f);
+	lp_secret_free(f->value, sizeof *f->value);
+	f->value = NULL;
+	f->stored = LP_STORED_NOT_ASKED;
+}
+
+static enum lp_err put(struct lp_engine *e, uint8_t kind, lp_span name,
+		       const struct lp_store_value *value)
+{
+	uint8_t hash[LP_STORE_NAME];
+	enum lp_err err = name.n ? lp_store_name(hash, kind, name) : LP_OK;
+
+	if (!err && name.n)
+		lp_store_put(e->store, hash, value, lp_sessions_lifetime(e->sessions));
+	return err;
+}
+
+/* A name that came from the store is known here from now on, for what is left of its life. */
+static enum lp_err learn(struct lp_tracked *f, const struct lp_handshake *hs,
+			 const struct lp_session_secret *secret, const struct lp_when *when)
+{
+	struct lp_sessions *s = f->worker->engine->sessions;
+	const lp_span ticket = lp_span_of(hs->ticket.p, hs->ticket.n);
+
+	if (hs->facts.resumed == LP_RESUMED_TICKET)
+		return lp_sessions_put(s, LP_NAME_TICKET, ticket, secret, when, f->value_left_ns);
+	return lp_sessions_put(s, LP_NAME_ID, id_of(hs), secret, when, f->value_left_ns);
+}
+
+enum lp_err lp_stored_keep(struct lp_tracked *f, const struct lp_handshake *hs,
+			   const struct lp_session_secret *secret, const struct lp_when *when)
+{
+	struct lp_engine *e = f->worker->engine;
+	const lp_span ticket = lp_span_of(hs->new_ticket.p, hs->new_ticket.n);
+	struct lp_store_value value = { .version = secret->version, .suite = secret->suite,
+					.ems = secret->ems };
+	enum lp_err err = LP_OK;
+
+	if (!e->store)
+		return LP_OK;
+	memcpy(value.master, secret->master, sizeof value.master);
+	if (f->stored == LP_STORED_USED)
+		err = learn(f, hs, secret, when);
+	if (!err && hs->facts.resumed <= 0)
+		err = put(e, LP_NAME_ID, id_of(hs), &value);
+	if (!err)
+		err = put(e, LP_NAME_TICKET, ticket, &value);
+	lp_wipe(&value, sizeof value);
+	lp_stored_clear(f);
+	return err;
+}
