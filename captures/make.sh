@@ -459,6 +459,47 @@ if begin handshake-lost; then # the client's second flight is not in the capture
 	opaque "ClientKeyExchange lost" '"TLS 1.2"' handshake-lost
 	end -k keys/server.pem
 fi
+
+# ---- what an audit sees: two nginx that share a ticket key; one gets a new one, a day later
+# by the clock of the capture. No golden case of its own: tests/golden/audit.sh looks at it.
+keyed_nginx() { # name, port, ticket keys: starts or restarts it
+	stop "$1"
+	nginx_conf "$1" "$2" ""
+	sed -i "s|ssl_session_cache off;|$(printf 'ssl_session_ticket_key %s; ' "${@:3}") ssl_session_cache off;|; s|kRSA:@SECLEVEL=0|ALL:@SECLEVEL=0|" \
+		"$WORK/$1/nginx.conf"
+	echo hello > "$WORK/$1/html/f"
+	nginx -p "$WORK/$1" -e "$WORK/$1/error.log" -c "$WORK/$1/nginx.conf" >"$WORK/$1.log" 2>&1 &
+	PIDS[$1]=$!
+	listening "$2"
+}
+asked() { # port, cipher, more s_client arguments
+	printf 'GET /f HTTP/1.0\r\n\r\n' | openssl s_client -connect "127.0.0.1:$1" -tls1_2 -quiet -ign_eof -cipher "$2" \
+		-servername server.example "${@:3}" >/dev/null 2>&1
+}
+if begin audit; then
+	for k in 1 2; do openssl rand 80 > "$WORK/ticket.$k"; done
+	keyed_nginx first 8443 "$WORK/ticket.1"
+	keyed_nginx second 8453 "$WORK/ticket.1"
+	asked 8443 ECDHE-RSA-AES128-GCM-SHA256 -sess_out "$WORK/audit.1"
+	asked 8443 AES256-SHA -sess_out "$WORK/audit.2"
+	asked 8443 AES256-SHA -sess_in "$WORK/audit.2"
+	asked 8453 ECDHE-RSA-AES128-GCM-SHA256 -sess_out "$WORK/audit.3"
+	asked 8453 ECDHE-RSA-AES128-GCM-SHA256 -sess_in "$WORK/audit.3"
+	capture_stop
+	mv "$WORK/audit.pcap" "$WORK/audit-day1.pcap"
+	capture_start "$WORK/audit-day2.pcap" || exit 1
+	asked 8443 ECDHE-RSA-AES128-GCM-SHA256 -sess_in "$WORK/audit.1" # the old key, for more than a day
+	asked 8443 ECDHE-RSA-AES128-GCM-SHA256
+	keyed_nginx first 8443 "$WORK/ticket.2" "$WORK/ticket.1"
+	asked 8443 ECDHE-RSA-AES128-GCM-SHA256 -sess_in "$WORK/audit.1"
+	asked 8443 ECDHE-RSA-AES128-GCM-SHA256
+	asked 8453 ECDHE-RSA-AES128-GCM-SHA256
+	capture_stop
+	editcap -t 93600 "$WORK/audit-day2.pcap" "$WORK/audit-later.pcap"
+	mergecap -F pcap -w captures/audit.pcap "$WORK/audit-day1.pcap" "$WORK/audit-later.pcap"
+	echo "now: ./limpid -q -r captures/audit.pcap -o audit:tests/golden/audit.txt; read it"
+fi
+
 # libnids has no IPv6 and does not go on behind a hole.
 for c in http-keepalive gap-gcm gap-cbc gap-cbc-mac gap-tls10 gap-tls10-etm gap-rc4 gap-ssl3 handshake-lost; do
 	: > "tests/golden/$c/native-only"

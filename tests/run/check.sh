@@ -86,7 +86,7 @@ part() {
 	tests) build tests ;;
 	unit) unit "$BUILD" CK_FORK=yes ;;
 	replay) replay "$BUILD" ;;
-	golden) LIMPID="$BUILD/limpid" tests/golden/run.sh $T && LIMPID="$BUILD/limpid" tests/golden/badinput.sh &&
+	golden) LIMPID="$BUILD/limpid" tests/golden/run.sh $T && LIMPID="$BUILD/limpid" tests/golden/audit.sh && LIMPID="$BUILD/limpid" tests/golden/badinput.sh &&
 		LIMPID="$BUILD/limpid" tests/golden/outputs.sh && LIMPID="$BUILD/limpid" tests/golden/wire.sh &&
 		LIMPID="$BUILD/limpid" tests/golden/late.sh && LIMPID="$BUILD/limpid" tests/golden/evasion.sh &&
 		LIMPID="$BUILD/limpid" tests/golden/verdicts.sh && LIMPID="$BUILD/limpid" tests/golden/caps.sh &&
