@@ -49,7 +49,7 @@ ifeq ($(OPENSSL),1)
 WITH     += -DLP_WITH_OPENSSL
 LIBS     += -lcrypto
 else
-OUT      += engine/crypto/openssl.c
+OUT      += engine/crypto/openssl.c engine/crypto/openssl_hash.c
 endif
 ifeq ($(MEMCACHED),1)
 WITH     += -DLP_WITH_MEMCACHED

@@ -14,6 +14,7 @@
 #include <openssl/rsa.h>
 
 #include "base/secret.h"
+#include "crypto/openssl_hash.h"
 
 enum { DIGEST_COUNT = LP_MD5_SHA1 + 1 };
 
@@ -109,141 +110,16 @@ static bool has_digest(enum lp_digest digest)
 	return digest_of(digest) != NULL;
 }
 
-/* ---- hashes ---- */
-
-struct lp_digest_ctx {
-	EVP_MD_CTX *md;
-};
-
-static void digest_free(struct lp_digest_ctx *d)
-{
-	if (!d)
-		return;
-	EVP_MD_CTX_free(d->md);
-	lp_secret_free(d, sizeof *d);
-}
+/* ---- hashes and HMAC: by libcrypto's own functions where it has them ---- */
 
 static enum lp_err digest_new(enum lp_digest digest, struct lp_digest_ctx **out)
 {
-	const EVP_MD *md = digest_of(digest);
-	struct lp_digest_ctx *d;
-
-	*out = NULL;
-	if (!md)
-		return LP_E_UNSUPPORTED;
-	d = lp_secret_alloc(sizeof *d);
-	if (!d)
-		return LP_E_NOMEM;
-	d->md = EVP_MD_CTX_new();
-	if (!d->md || !EVP_DigestInit_ex2(d->md, md, NULL)) {
-		digest_free(d);
-		return LP_E_NOMEM;
-	}
-	*out = d;
-	return LP_OK;
-}
-
-static enum lp_err digest_update(struct lp_digest_ctx *d, lp_span bytes)
-{
-	if (bytes.n && !EVP_DigestUpdate(d->md, bytes.p, bytes.n))
-		return LP_E_FORMAT;
-	return LP_OK;
-}
-
-static enum lp_err digest_peek(const struct lp_digest_ctx *d, uint8_t *out)
-{
-	EVP_MD_CTX *now = EVP_MD_CTX_new();
-	enum lp_err err = LP_E_NOMEM;
-
-	if (now && EVP_MD_CTX_copy_ex(now, d->md) && EVP_DigestFinal_ex(now, out, NULL))
-		err = LP_OK;
-	EVP_MD_CTX_free(now);
-	return err;
-}
-
-/* ---- HMAC (RFC 2104) ---- */
-
-/* Copying a context that has seen its pad is cheaper than hashing the pad again,
- * which EVP_MAC does too but with more around it. */
-struct lp_mac_ctx {
-	EVP_MD_CTX *inner; /* has seen key ^ ipad */
-	EVP_MD_CTX *outer; /* has seen key ^ opad */
-	EVP_MD_CTX *work;  /* a MAC in the making */
-	size_t size;
-};
-
-enum { BLOCK_MAX = 128 };
-
-static void mac_free(struct lp_mac_ctx *m)
-{
-	if (!m)
-		return;
-	EVP_MD_CTX_free(m->inner);
-	EVP_MD_CTX_free(m->outer);
-	EVP_MD_CTX_free(m->work);
-	lp_secret_free(m, sizeof *m);
-}
-
-static int start_pad(EVP_MD_CTX *ctx, const EVP_MD *md, const uint8_t *key, size_t block,
-		     uint8_t pad)
-{
-	uint8_t padded[BLOCK_MAX];
-	int ok;
-
-	for (size_t i = 0; i < block; i++)
-		padded[i] = key[i] ^ pad;
-	ok = EVP_DigestInit_ex2(ctx, md, NULL) && EVP_DigestUpdate(ctx, padded, block);
-	lp_wipe(padded, sizeof padded);
-	return ok;
+	return lp_ossl_digest_new(digest, digest_of(digest), out);
 }
 
 static enum lp_err mac_new(enum lp_digest digest, lp_span key, struct lp_mac_ctx **out)
 {
-	const EVP_MD *md = digest_of(digest);
-	uint8_t k[BLOCK_MAX] = { 0 };
-	struct lp_mac_ctx *m;
-	size_t block;
-	int ok = 1;
-
-	*out = NULL;
-	if (!md || digest == LP_MD5_SHA1)
-		return LP_E_UNSUPPORTED;
-	block = (size_t)EVP_MD_get_block_size(md);
-	m = lp_secret_alloc(sizeof *m);
-	if (!m)
-		return LP_E_NOMEM;
-	m->size = lp_digest_size(digest);
-	m->inner = EVP_MD_CTX_new();
-	m->outer = EVP_MD_CTX_new();
-	m->work = EVP_MD_CTX_new();
-	if (key.n > block)
-		ok = EVP_Digest(key.p, key.n, k, NULL, md, NULL);
-	else if (key.n)
-		memcpy(k, key.p, key.n);
-	ok = ok && m->inner && m->outer && m->work && start_pad(m->inner, md, k, block, 0x36) &&
-	     start_pad(m->outer, md, k, block, 0x5c);
-	lp_wipe(k, sizeof k);
-	if (!ok) {
-		mac_free(m);
-		return LP_E_NOMEM;
-	}
-	*out = m;
-	return LP_OK;
-}
-
-static enum lp_err mac(struct lp_mac_ctx *m, const lp_span *parts, size_t n, uint8_t *out)
-{
-	uint8_t hash[EVP_MAX_MD_SIZE];
-	int ok = EVP_MD_CTX_copy_ex(m->work, m->inner);
-
-	for (size_t i = 0; ok && i < n; i++)
-		if (parts[i].n)
-			ok = EVP_DigestUpdate(m->work, parts[i].p, parts[i].n);
-	ok = ok && EVP_DigestFinal_ex(m->work, hash, NULL) &&
-	     EVP_MD_CTX_copy_ex(m->work, m->outer) && EVP_DigestUpdate(m->work, hash, m->size) &&
-	     EVP_DigestFinal_ex(m->work, out, NULL);
-	lp_wipe(hash, sizeof hash);
-	return ok ? LP_OK : LP_E_NOMEM;
+	return lp_ossl_mac_new(digest, digest_of(digest), key, out);
 }
 
 /* ---- ciphers ---- */
@@ -438,12 +314,12 @@ const struct lp_crypto lp_crypto_openssl = {
 	.has_cipher = has_cipher,
 	.has_digest = has_digest,
 	.digest_new = digest_new,
-	.digest_update = digest_update,
-	.digest_peek = digest_peek,
-	.digest_free = digest_free,
+	.digest_update = lp_ossl_digest_update,
+	.digest_peek = lp_ossl_digest_peek,
+	.digest_free = lp_ossl_digest_free,
 	.mac_new = mac_new,
-	.mac = mac,
-	.mac_free = mac_free,
+	.mac = lp_ossl_mac,
+	.mac_free = lp_ossl_mac_free,
 	.cipher_new = cipher_new,
 	.decrypt = decrypt,
 	.open = open_aead,

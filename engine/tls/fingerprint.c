@@ -32,16 +32,32 @@ static void text_put(struct text *t, const char *s, size_t n)
 		t->err = lp_buf_append(&t->buf, s, n);
 }
 
-/* One number of a list, which is decimal for JA3 ("-") and hexadecimal for JA4 (","). */
-static void text_number(struct text *t, const char *format, char separator, unsigned value)
+/* One number of a list: there are dozens in each hello, so this is not for printf. */
+static void text_digits(struct text *t, char separator, unsigned value, unsigned base, size_t least)
 {
 	char digits[16];
-	int n = snprintf(digits, sizeof digits, format, value);
+	size_t at = sizeof digits;
 
+	do {
+		digits[--at] = "0123456789abcdef"[value % base];
+		value /= base;
+	} while (value || sizeof digits - at < least);
 	if (!t->first)
-		text_put(t, &separator, 1);
+		digits[--at] = separator;
 	t->first = false;
-	text_put(t, digits, (size_t)n);
+	text_put(t, digits + at, sizeof digits - at);
+}
+
+/* As JA3 has them. */
+static void text_number(struct text *t, unsigned value)
+{
+	text_digits(t, '-', value, 10, 1);
+}
+
+/* As JA4 has them. */
+static void text_hex(struct text *t, unsigned value)
+{
+	text_digits(t, ',', value, 16, 4);
 }
 
 static void text_field(struct text *t)
@@ -79,7 +95,7 @@ static void ja3_pairs(struct text *t, lp_span pairs)
 	while (lp_cursor_left(&c) >= 2) {
 		value = lp_cursor_u16(&c);
 		if (!lp_hello_is_grease(value))
-			text_number(t, "%u", '-', value);
+			text_number(t, value);
 	}
 }
 
@@ -91,7 +107,7 @@ static void ja3_extensions(struct text *t, lp_span list)
 
 	while (lp_hello_extension(&c, &type, &body))
 		if (!lp_hello_is_grease(type))
-			text_number(t, "%u", '-', type);
+			text_number(t, type);
 }
 
 static enum lp_err ja3_finish(struct text *t, struct lp_ja3 *out, const struct lp_crypto *crypto)
@@ -122,7 +138,7 @@ enum lp_err lp_ja3_client(struct lp_ja3 *out, const struct lp_crypto *crypto,
 
 	lp_ja3_clear(out);
 	text_init(&t);
-	text_number(&t, "%u", '-', hello->version);
+	text_number(&t, hello->version);
 	text_field(&t);
 	ja3_pairs(&t, hello->suites);
 	text_field(&t);
@@ -131,7 +147,7 @@ enum lp_err lp_ja3_client(struct lp_ja3 *out, const struct lp_crypto *crypto,
 	ja3_pairs(&t, hello->groups);
 	text_field(&t);
 	while (lp_cursor_left(&formats))
-		text_number(&t, "%u", '-', lp_cursor_u8(&formats));
+		text_number(&t, lp_cursor_u8(&formats));
 	return ja3_finish(&t, out, crypto);
 }
 
@@ -142,9 +158,9 @@ enum lp_err lp_ja3_server(struct lp_ja3 *out, const struct lp_crypto *crypto,
 
 	lp_ja3_clear(out);
 	text_init(&t);
-	text_number(&t, "%u", '-', hello->legacy_version);
+	text_number(&t, hello->legacy_version);
 	text_field(&t);
-	text_number(&t, "%u", '-', hello->suite);
+	text_number(&t, hello->suite);
 	text_field(&t);
 	ja3_extensions(&t, hello->extensions);
 	return ja3_finish(&t, out, crypto);
@@ -278,12 +294,12 @@ static enum lp_err ja4_hash(char out[JA4_HASH + 1], const struct lp_crypto *cryp
 	}
 	text_init(&t);
 	for (size_t i = 0; i < list->n; i++)
-		text_number(&t, "%04x", ',', list->v[i]);
+		text_hex(&t, list->v[i]);
 	if (behind && behind->n) {
 		text_put(&t, "_", 1);
 		t.first = true;
 		for (size_t i = 0; i < behind->n; i++)
-			text_number(&t, "%04x", ',', behind->v[i]);
+			text_hex(&t, behind->v[i]);
 	}
 	err = t.err ? t.err : hash_hex(crypto, LP_SHA256, lp_buf_span(&t.buf), out, JA4_HASH);
 	lp_buf_clear(&t.buf);
