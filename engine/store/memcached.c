@@ -156,6 +156,27 @@ static const char *place_trouble(struct lp_place *p)
 	return *p->trouble ? p->trouble : NULL;
 }
 
+/* A server that cannot be reached shows in no return code when others were asked too. */
+static memcached_return_t look_at(const memcached_st *mc, const memcached_instance_st *server,
+				  void *user)
+{
+	memcached_return_t rc = memcached_server_error_return(server);
+
+	(void)mc;
+	if (is_trouble(rc))
+		*(memcached_return_t *)user = rc;
+	return MEMCACHED_SUCCESS;
+}
+
+static memcached_return_t silent_trouble(const struct lp_place *p)
+{
+	memcached_server_fn each[] = { look_at };
+	memcached_return_t rc = MEMCACHED_SUCCESS;
+
+	(void)memcached_server_cursor(p->mc, each, &rc, 1);
+	return rc;
+}
+
 static unsigned get_once(struct lp_place *p, const char (*names)[LP_SEALED_NAME], size_t n,
 			 lp_place_found *found, void *user)
 {
@@ -185,6 +206,8 @@ static unsigned get_once(struct lp_place *p, const char (*names)[LP_SEALED_NAME]
 							  memcached_result_length(r)));
 	}
 	memcached_result_free(&result);
+	if (!errors && !is_trouble(rc))
+		rc = silent_trouble(p);
 	if (!errors && is_trouble(rc)) {
 		note(p, rc);
 		errors++;
