@@ -13,6 +13,12 @@
 #include "base/secret.h"
 #include "secrets/sessions.h"
 
+#if defined __has_feature
+#if __has_feature(address_sanitizer) && !defined __SANITIZE_ADDRESS__
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+
 enum { LIFE_NS = 1000000 };
 
 static struct lp_sessions *make(uint64_t max, uint64_t max_bytes, uint64_t lifetime_ns)
@@ -330,6 +336,32 @@ START_TEST(the_bytes_are_a_cap_too)
 }
 END_TEST
 
+/* A client that claims a million sessions which nobody has: only what was proven is put,
+ * so claims are look-ups, and take nothing. */
+START_TEST(claims_take_no_room)
+{
+	struct lp_sessions *s = make(10, 0, LIFE_NS);
+	struct lp_session_secret out;
+	struct lp_when when = at(9);
+	uint64_t bytes, id[4] = { 0, 7, 7, 7 };
+
+	for (int i = 0; i < 10; i++)
+		put(s, (char[]){ (char)('a' + i), 0 }, i, 1);
+	bytes = stats_of(s).bytes;
+	for (id[0] = 0; id[0] < 1000000; id[0]++) {
+		unsigned nth = 0;
+
+		ck_assert(!lp_sessions_find(s, LP_NAME_ID, lp_span_of(id, sizeof id), &when, &nth,
+					    &out));
+	}
+	ck_assert_uint_eq(stats_of(s).bytes, bytes);
+	ck_assert_uint_eq(stats_of(s).evicted, 0);
+	for (int i = 0; i < 10; i++)
+		ck_assert_int_eq(find(s, (char[]){ (char)('a' + i), 0 }, 9, 0), i);
+	lp_sessions_free(s);
+}
+END_TEST
+
 /* ---- where secrets may be found ---- */
 
 /* The canary stands nowhere as a whole: what is looked for is its complement. */
@@ -502,6 +534,7 @@ Suite *suite_sessions(void)
 	tcase_add_test(t, a_long_mixed_life);
 	tcase_add_test(t, a_million_within_200_mb);
 	tcase_add_test(t, the_bytes_are_a_cap_too);
+	tcase_add_test(t, claims_take_no_room);
 #ifndef __SANITIZE_ADDRESS__ /* which keeps copies of its own */
 	tcase_add_test(t, no_secret_outlives_its_time);
 	tcase_add_test(t, what_is_evicted_is_erased);
