@@ -110,8 +110,8 @@ part() {
 		unit "$BUILD/clang" CK_FORK=yes
 		LIMPID="$BUILD/clang/limpid" tests/golden/run.sh ;;
 	builds)
-		build tests BUILD="$BUILD/lean" NIDS=0 OPENSSL=0 || return
-		want "without libnids and libcrypto" lean "$BUILD/lean/limpid"
+		build tests BUILD="$BUILD/lean" NIDS=0 OPENSSL=0 MEMCACHED=0 || return
+		want "without libnids, libcrypto and libmemcached" lean "$BUILD/lean/limpid"
 		LIMPID="$BUILD/lean/limpid" tests/golden/run.sh
 		tests/run/install.sh ;;
 	mbedtls3) tests/run/mbedtls3.sh ;;
@@ -119,7 +119,7 @@ part() {
 	*) echo "check.sh: no part $1" >&2; return 1 ;;
 	esac
 }
-lean() { ! ldd "$1" | grep -E 'libnids|libcrypto\.'; }
+lean() { ! ldd "$1" | grep -E 'libnids|libcrypto\.|libmemcached'; }
 
 for p; do case $p in T=*) T=${p#T=} ;; esac; done
 for p; do
