@@ -461,7 +461,7 @@ enum lp_err lp_handshake_ccs(struct lp_handshake *hs, enum lp_dir dir)
 	/* RFC 8446 appendix D.4: a ChangeCipherSpec of TLS 1.3 means nothing. */
 	if (hs->state == ST_TLS13)
 		return LP_OK;
-	if (hs->sealed[dir] || (!row && !(hs->torn[dir] && hs->state == ST_KEYED)))
+	if (hs->sealed[dir] || (!row && !(hs->torn[dir] && hs->state >= ST_CLIENT_CCS)))
 		return end(hs, LP_E_ORDER, "unexpected ChangeCipherSpec");
 	hs->sealed[dir] = true;
 	/* Nothing of the client's is missing and it sent no ClientKeyExchange. */
