@@ -1,6 +1,6 @@
-/* The inside of lp_tls, shared by session.c (records and handshake), turn.c (what must
- * wait), keys.c (asking and proving), recover.c and hole.c (behind a hole) and outcome.c
- * (accounts and verdict). Nobody else's. */
+/* The inside of lp_tls, shared by session.c (handshake and contents), feed.c
+ * (bytes in), turn.c (what must wait), keys.c (asking and proving), recover.c and hole.c
+ * (behind a hole) and outcome.c (accounts and verdict). Nobody else's. */
 #ifndef LP_TLS_SESSION_PARTS_H
 #define LP_TLS_SESSION_PARTS_H
 
@@ -25,6 +25,9 @@ struct lp_trial {
 };
 
 enum { LP_SEEK_TEXT = 160 };
+
+/* What a seek had gathered and a blocked direction cannot take yet, at most. */
+enum { LP_BACK_MAX = 1 << 18 };
 
 /* The latest of what was opened of a direction: where the way back starts. */
 struct lp_way {
@@ -160,6 +163,10 @@ void lp_tls_nomem(struct lp_tls *tls);
 /* What an opened record holds goes where it belongs. */
 void lp_tls_content(struct lp_tls *tls, enum lp_dir dir, uint8_t type, const uint8_t *p, size_t n,
 		    size_t wire);
+
+/* A record that came in clear; whether the direction's next one will not. */
+void lp_tls_clear(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r);
+bool lp_tls_sealed(const struct lp_tls *tls, enum lp_dir dir);
 
 /* Bytes of handshake messages, out of records. */
 void lp_tls_messages(struct lp_tls *tls, enum lp_dir dir, lp_span fragment);

@@ -1,0 +1,369 @@
+/* How bytes and gaps come into a session: cut into records, past holes, and back again
+ * what had to wait. */
+#include "tls/session_parts.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void count_only(struct lp_tls *tls, enum lp_dir dir, uint64_t n)
+{
+	lp_tls_account(tls, dir, tls->dead[dir] ? LP_IN_LOST : LP_IN_OPAQUE, n);
+	if (tls->dead[dir])
+		tls->dead_bytes[dir] += n;
+}
+
+static void bad_record(struct lp_tls *tls, enum lp_dir dir)
+{
+	struct lp_records *r = &tls->records[dir];
+	uint64_t at = lp_records_offset(r);
+	const char *why = r->why ? r->why : "no record header";
+
+	lp_tls_account(tls, dir, LP_IN_OPAQUE, lp_records_held(r));
+	(void)lp_records_resync(r, at);
+	if (tls->proven) {
+		/* The other direction may be well: only this one is lost. */
+		tls->dead[dir] = true;
+		if (tls->reason == LP_REASON_NONE) {
+			tls->reason = LP_REASON_RECORD_BAD;
+			snprintf(tls->detail, sizeof tls->detail,
+				 "at byte %llu the %s's stream stops being TLS (%s)",
+				 (unsigned long long)at, lp_tls_who(dir), why);
+		}
+		return;
+	}
+	lp_tls_fail(tls, LP_REASON_MALFORMED, "at byte %llu the %s's stream is not TLS: %s",
+		    (unsigned long long)at, lp_tls_who(dir), why);
+}
+
+/* Returns the pushed bytes that were not taken. */
+static size_t work(struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
+{
+	struct lp_records *records = &tls->records[dir];
+	struct lp_record r;
+	enum lp_err err;
+
+	while (tls->state == LP_TLS_RUNNING && !tls->dead[dir] &&
+	       !lp_tls_blocked(tls, side, -1)) {
+		err = lp_records_next(records, &r);
+		if (err == LP_MORE)
+			return 0;
+		if (err == LP_E_NOMEM) {
+			lp_tls_nomem(tls);
+			lp_tls_fail(tls, LP_REASON_LIMIT, "out of memory");
+		} else if (err) {
+			size_t left = lp_records_rest(records).n;
+
+			bad_record(tls, dir);
+			return left;
+		} else if (lp_tls_sealed(tls, dir)) {
+			lp_tls_open(tls, dir, &r);
+		} else {
+			lp_tls_clear(tls, dir, &r);
+		}
+	}
+	/* A session that turned opaque has counted the rest already. */
+	return tls->state == LP_TLS_OPAQUE ? 0 : lp_records_rest(records).n;
+}
+
+/* The record that ends the hole is of a handshake whose Finished may have been in it. */
+static void opening(struct lp_tls *tls, enum lp_dir dir, const struct lp_seek *s)
+{
+	bool finished = s->type == LP_CONTENT_HANDSHAKE && !s->lost && !s->spoilt;
+
+	if (!tls->next_proven)
+		lp_tls_prove(tls);
+	if (finished || tls->hs->finished[dir].seen)
+		return;
+	lp_handshake_finished_lost(tls->hs, dir);
+	tls->notes |= LP_NOTE_FINISHED_UNCHECKED;
+}
+
+/* Bytes that wait for their turn, or for keys, before those that wait already. */
+static void put_back(struct lp_tls *tls, enum lp_dir dir, lp_span bytes)
+{
+	struct lp_buf behind = tls->back[dir];
+	lp_span b = lp_buf_span(&behind);
+
+	if (!bytes.n)
+		return;
+	lp_buf_init(&tls->back[dir], LP_BACK_MAX);
+	if (lp_buf_append(&tls->back[dir], bytes.p, bytes.n) ||
+	    lp_buf_append(&tls->back[dir], b.p, b.n)) {
+		lp_tls_nomem(tls);
+		lp_tls_account(tls, dir, LP_IN_LOST, bytes.n + b.n - lp_buf_len(&tls->back[dir]));
+		tls->dead[dir] = true;
+	}
+	lp_buf_clear(&behind);
+}
+
+/* The next record after a hole was found: tells the hole, then goes on with what
+ * was gathered behind it. */
+static void resume(struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
+{
+	struct lp_seek *s = tls->seek[dir];
+	struct lp_records *records = &tls->records[dir];
+	size_t past = s->at, left;
+	lp_span b;
+
+	tls->seek[dir] = NULL;
+	if (s->mode == LP_SEEK_SEALED) {
+		past += s->wire;
+		if (tls->hs && tls->hs->sealed[dir])
+			opening(tls, dir, s);
+		lp_tls_seek_tell(tls, dir, s);
+		if (tls->hs && lp_handshake_done(tls->hs))
+			lp_tls_complete(tls);
+	} else {
+		lp_tls_account(tls, dir, LP_IN_LOST, s->at);
+	}
+	b = lp_buf_span(&s->buf);
+	(void)lp_records_resync(records, s->offset + past);
+	lp_records_push(records, b.p + past, b.n - past);
+	if (s->mode == LP_SEEK_SEALED && s->spoilt < s->wire) {
+		memmove(s->content, s->content + s->skip, s->content_n - s->skip);
+		lp_tls_content(tls, dir, s->type, s->content, s->content_n - s->skip,
+			       s->wire - s->spoilt);
+	}
+	left = work(tls, side, dir);
+	if (tls->state == LP_TLS_ENDED || tls->dead[dir]) {
+		count_only(tls, dir, left);
+		left = 0;
+	}
+	put_back(tls, dir, lp_span_of(b.p + b.n - left, left));
+	lp_buf_clear(&s->buf);
+	free(s);
+}
+
+static void seek_on(struct lp_tls *tls, enum lp_side side, enum lp_dir dir, bool final)
+{
+	lp_tls_seek_go(tls, dir, final);
+	if (tls->seek[dir] && tls->seek[dir]->found)
+		resume(tls, side, dir);
+}
+
+/* Every byte that was taken is in one account, or in a record that is not whole. */
+static void check_sum(const struct lp_tls *tls, enum lp_dir dir)
+{
+	uint64_t sum = tls->total[dir].stream;
+
+	if (tls->state == LP_TLS_RUNNING || tls->state == LP_TLS_WAITING)
+		sum += lp_records_held(&tls->records[dir]) + lp_tls_seek_held(tls, dir) +
+		       lp_buf_len(&tls->back[dir]);
+	if (tls->trial && tls->trial->dir == dir)
+		sum += LP_RECORD_HEADER + tls->trial->n;
+	assert(sum == tls->fed[dir]);
+	(void)sum;
+}
+
+static void begin_records(struct lp_records *records, enum lp_dir dir, uint64_t off)
+{
+	lp_records_init(records, off);
+	if (dir == LP_C2S)
+		lp_records_allow_v2(records);
+}
+
+/* Returns the bytes that were not taken. */
+static size_t take(struct lp_tls *tls, enum lp_side side, enum lp_dir dir, const uint8_t *p,
+		   size_t n)
+{
+	size_t left = n;
+
+	if (tls->skip[dir] && tls->state == LP_TLS_RUNNING)
+		left -= lp_tls_skip(tls, dir, left);
+	while (left && tls->seek[dir] && tls->state == LP_TLS_RUNNING &&
+	       !lp_tls_blocked(tls, side, -1)) {
+		left -= lp_tls_seek_feed(tls, dir, p + (n - left), left);
+		if (tls->seek[dir] && tls->seek[dir]->found)
+			resume(tls, side, dir);
+	}
+	if (left && tls->state == LP_TLS_RUNNING && !tls->dead[dir] && !tls->seek[dir] &&
+	    !lp_buf_len(&tls->back[dir])) {
+		lp_records_push(&tls->records[dir], p + (n - left), left);
+		left = work(tls, side, dir);
+	}
+	if (tls->state == LP_TLS_OPAQUE || tls->dead[dir]) {
+		count_only(tls, dir, left);
+		left = 0;
+	}
+	return left;
+}
+
+/* What a seek had left over, once the direction may go on. */
+static void take_back(struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
+{
+	struct lp_buf b = tls->back[dir];
+	lp_span s = lp_buf_span(&b);
+	size_t left;
+
+	lp_buf_init(&tls->back[dir], LP_BACK_MAX);
+	left = take(tls, side, dir, s.p, s.n);
+	if (left && lp_buf_append(&tls->back[dir], s.p + s.n - left, left)) {
+		lp_tls_nomem(tls);
+		lp_tls_account(tls, dir, LP_IN_LOST, left);
+		tls->dead[dir] = true;
+	}
+	lp_buf_clear(&b);
+}
+
+/* Whether a direction can go on with what it has gathered. */
+static bool can_go(const struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
+{
+	lp_span back = lp_buf_span(&tls->back[dir]);
+
+	if (tls->state != LP_TLS_RUNNING || lp_tls_blocked(tls, side, back.n ? back.p[0] : -1))
+		return false;
+	return (tls->seek[dir] && tls->seek[dir]->waits) || back.n;
+}
+
+void lp_tls_wake(struct lp_tls *tls)
+{
+	for (int side = 0; side < 2; side++) {
+		enum lp_dir dir = lp_tls_dir(tls, (enum lp_side)side);
+
+		if (!can_go(tls, (enum lp_side)side, dir))
+			continue;
+		if (tls->seek[dir] && tls->seek[dir]->waits)
+			seek_on(tls, (enum lp_side)side, dir, false);
+		else
+			take_back(tls, (enum lp_side)side, dir);
+		side = -1; /* the other may go on now */
+	}
+}
+
+size_t lp_tls_feed(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t n, uint64_t off,
+		   const struct lp_when *when)
+{
+	enum lp_dir dir = lp_tls_dir(tls, side);
+	size_t left;
+
+	tls->when = *when;
+	tls->stream_end[dir] = off + n;
+	if (!tls->fed[dir])
+		begin_records(&tls->records[dir], dir, off);
+	left = take(tls, side, dir, p, n);
+	tls->fed[dir] += n - left;
+	lp_tls_wake(tls);
+	check_sum(tls, LP_C2S);
+	check_sum(tls, LP_S2C);
+	return n - left;
+}
+
+/* A hole in a handshake whose keys, or the keys before it, were proven: this
+ * direction ends here, the other may go on. */
+static void lost_for_good(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n,
+			  const char *where)
+{
+	uint64_t spoilt = lp_records_resync(&tls->records[dir], off + n);
+
+	lp_tls_account(tls, dir, LP_IN_LOST, spoilt);
+	tls->dead[dir] = true;
+	tls->dead_bytes[dir] += n + spoilt;
+	if (tls->reason != LP_REASON_NONE)
+		return;
+	tls->reason = LP_REASON_GAP_NOT_RECOVERED;
+	snprintf(tls->detail, sizeof tls->detail,
+		 "%llu bytes from the %s at byte %llu, %s, were not captured",
+		 (unsigned long long)n, lp_tls_who(dir), (unsigned long long)off, where);
+}
+
+/* A hole behind the direction's ChangeCipherSpec: if it is in the Finished, that will
+ * not be compared. */
+static void lost_behind_ccs(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
+{
+	if (tls->hs->facts.compression && tls->proven) {
+		lost_for_good(tls, dir, off, n, "in a compressed stream");
+		return;
+	}
+	if (!tls->hs->finished[dir].seen) {
+		lp_tls_hole_describe(tls, dir, off, n);
+		lp_messages_clear(&tls->messages[dir]);
+		lp_handshake_gap(tls->hs, dir);
+	}
+	if (tls->hs->facts.compression)
+		lp_tls_fail_hole(tls);
+	else
+		lp_tls_seek_begin(tls, dir, off, n);
+}
+
+void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
+		const struct lp_when *when)
+{
+	enum lp_dir dir = lp_tls_dir(tls, side);
+
+	tls->when = *when;
+	tls->fed[dir] += n;
+	tls->stream_end[dir] = off + n;
+	lp_tls_account(tls, dir, LP_IN_LOST, n);
+	if (tls->dead[dir])
+		tls->dead_bytes[dir] += n;
+	if (tls->state != LP_TLS_RUNNING || tls->dead[dir])
+		return;
+	if (tls->hs && tls->hs->sealed[dir]) {
+		lost_behind_ccs(tls, dir, off, n);
+		return;
+	}
+	/* A HelloRequest alone begins no handshake: the client may ignore it. */
+	if (lp_protect_ready(&tls->now[dir]) && !lp_messages_partial(&tls->messages[dir]) &&
+	    (!tls->hs || lp_handshake_idle(tls->hs))) {
+		if (tls->compressed)
+			lost_for_good(tls, dir, off, n, "in a compressed stream");
+		else
+			lp_tls_seek_begin(tls, dir, off, n);
+		return;
+	}
+	if (tls->proven) {
+		lost_for_good(tls, dir, off, n, "in the middle of a handshake");
+		return;
+	}
+	lp_tls_hole(tls, dir, off, n);
+}
+
+void lp_tls_not_captured(struct lp_tls *tls, const struct lp_when *when)
+{
+	const struct lp_evidence *e = tls->evidence;
+
+	tls->when = *when;
+	for (int dir = 0; dir < 2; dir++)
+		if (lp_tls_absent(tls, (enum lp_dir)dir))
+			lp_tls_fail(tls, LP_REASON_ONE_DIRECTION, "no packet from the %s was captured",
+				    lp_tls_who((enum lp_dir)dir));
+	if (e && e->syn && e->cut)
+		lp_tls_fail(tls, LP_REASON_SNAPLEN, "the capture cut off the packets that held the "
+			    "ClientHello");
+	else if (e && e->syn)
+		lp_tls_fail(tls, LP_REASON_HANDSHAKE_LOST, "the connection was captured from its "
+			    "start, but its ClientHello was not");
+	else
+		lp_tls_fail(tls, LP_REASON_START_NOT_CAPTURED,
+			    "TLS records were seen, but the ClientHello before them was not");
+}
+
+void lp_tls_finish(struct lp_tls *tls, const enum lp_end end[2], const uint64_t held[2],
+		   const uint64_t lost[2], bool conflict, const struct lp_when *when)
+{
+	enum lp_end by_dir[2];
+
+	tls->when = *when;
+	for (int side = 0; side < 2; side++) {
+		enum lp_dir dir = lp_tls_dir(tls, (enum lp_side)side);
+
+		/* There will be no more behind the hole to choose from. */
+		while (tls->state == LP_TLS_RUNNING && lp_tls_seek_may_end(tls, dir)) {
+			seek_on(tls, (enum lp_side)side, dir, true);
+			lp_tls_wake(tls);
+		}
+	}
+	for (int side = 0; side < 2; side++) {
+		enum lp_dir dir = lp_tls_dir(tls, (enum lp_side)side);
+
+		by_dir[dir] = tls->close_notify[dir] ? LP_END_CLOSE_NOTIFY : end[side];
+		tls->fed[dir] += held[side] + lost[side];
+		lp_tls_account(tls, dir, LP_IN_OPAQUE, held[side]);
+		lp_tls_account(tls, dir, LP_IN_LOST, lost[side]);
+	}
+	if (conflict)
+		tls->notes |= LP_NOTE_OVERLAP_CONFLICT;
+	lp_tls_end(tls, by_dir);
+}
