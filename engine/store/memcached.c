@@ -135,15 +135,44 @@ static bool is_trouble(memcached_return_t rc)
 	       rc != MEMCACHED_STORED && rc != MEMCACHED_BUFFERED;
 }
 
+/* A server with which something is wrong. */
+struct failing {
+	const memcached_instance_st *server;
+	memcached_return_t rc;
+};
+
+/* One that cannot be reached shows in no return code when others were asked too. */
+static memcached_return_t look_at(const memcached_st *mc, const memcached_instance_st *server,
+				  void *user)
+{
+	const memcached_return_t rc = memcached_server_error_return(server);
+	struct failing *f = user;
+
+	(void)mc;
+	if (is_trouble(rc))
+		*f = (struct failing){ server, rc };
+	return MEMCACHED_SUCCESS;
+}
+
+static struct failing failing(const struct lp_place *p)
+{
+	memcached_server_fn each[] = { look_at };
+	struct failing f = { NULL, MEMCACHED_SUCCESS };
+
+	(void)memcached_server_cursor(p->mc, each, &f, 1);
+	return f;
+}
+
 /* A server that is down is retried every RETRY_S: it works again when none of them has
  * complained for longer. */
 static void note(struct lp_place *p, memcached_return_t rc)
 {
-	const memcached_instance_st *server = memcached_server_get_last_disconnect(p->mc);
+	const struct failing f = failing(p);
 
-	if (!*p->trouble && server)
-		snprintf(p->trouble, sizeof p->trouble, "%.255s:%u: %s", memcached_server_name(server),
-			 (unsigned)memcached_server_port(server), memcached_strerror(p->mc, rc));
+	if (!*p->trouble && f.server)
+		snprintf(p->trouble, sizeof p->trouble, "%.255s:%u: %s",
+			 memcached_server_name(f.server),
+			 (unsigned)memcached_server_port(f.server), memcached_strerror(p->mc, f.rc));
 	else if (!*p->trouble)
 		snprintf(p->trouble, sizeof p->trouble, "%s", memcached_strerror(p->mc, rc));
 	p->trouble_until = lp_clock_mono() + 3 * RETRY_S * LP_NS_PER_S;
@@ -154,27 +183,6 @@ static const char *place_trouble(struct lp_place *p)
 	if (*p->trouble && lp_clock_mono() > p->trouble_until)
 		*p->trouble = '\0';
 	return *p->trouble ? p->trouble : NULL;
-}
-
-/* A server that cannot be reached shows in no return code when others were asked too. */
-static memcached_return_t look_at(const memcached_st *mc, const memcached_instance_st *server,
-				  void *user)
-{
-	memcached_return_t rc = memcached_server_error_return(server);
-
-	(void)mc;
-	if (is_trouble(rc))
-		*(memcached_return_t *)user = rc;
-	return MEMCACHED_SUCCESS;
-}
-
-static memcached_return_t silent_trouble(const struct lp_place *p)
-{
-	memcached_server_fn each[] = { look_at };
-	memcached_return_t rc = MEMCACHED_SUCCESS;
-
-	(void)memcached_server_cursor(p->mc, each, &rc, 1);
-	return rc;
 }
 
 static unsigned get_once(struct lp_place *p, const char (*names)[LP_SEALED_NAME], size_t n,
@@ -207,7 +215,7 @@ static unsigned get_once(struct lp_place *p, const char (*names)[LP_SEALED_NAME]
 	}
 	memcached_result_free(&result);
 	if (!errors && !is_trouble(rc))
-		rc = silent_trouble(p);
+		rc = failing(p).rc;
 	if (!errors && is_trouble(rc)) {
 		note(p, rc);
 		errors++;

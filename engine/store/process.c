@@ -228,6 +228,7 @@ static void finish(struct process *p)
 
 	while (p->puts.n && lp_clock_mono() < end)
 		put_some(p, 1);
+	watch(p);
 	p->stats.not_stored += p->puts.n;
 	p->out->u.stats = p->stats;
 	send_out(p, LP_TALK_STATS);
