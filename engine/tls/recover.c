@@ -22,6 +22,7 @@ enum {
 	LP_SEEK_BLOCK = 16,
 	LP_SEEK_CHAIN = 4,         /* of so many records the shortest is tried */
 	SEEK_BYTES = (LP_SEEK_CHAIN + 1) * (LP_RECORD_HEADER + LP_RECORD_FRAGMENT_MAX),
+	SEEK_BESIDE = 9,           /* trials around what the lengths beside a hole say */
 	SEEK_NEAR_COST = 256 << 10,/* bytes of trial decryption before the others are waited for */
 	SEEK_HOLE_COST = 16 << 20, /* … for one hole */
 	SEEK_FLOW_COST = 64 << 20, /* … for all of a session */
@@ -158,8 +159,12 @@ void lp_tls_seek_begin(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64
 	struct lp_records *r = &tls->records[dir];
 	struct lp_way *w = &tls->way[dir];
 
-	if (!tls->seek[dir])
+	if (!tls->seek[dir]) {
+		uint64_t wanted = lp_records_wanted(r);
+
 		w->end = lp_records_offset(r);
+		w->first = wanted ? lp_records_held(r) + wanted : 0;
+	}
 	w->hole = off;
 	w->hole_n = n;
 	lp_tls_account(tls, dir, LP_IN_LOST, lp_records_resync(r, off + n));
@@ -178,6 +183,7 @@ void lp_tls_seek_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_rec
 	struct lp_seek *s = seek_new(tls, dir, r->offset, LP_SEEK_SEALED);
 
 	tls->way[dir].end = tls->way[dir].hole;
+	tls->way[dir].first = 0;
 	if (s && (lp_buf_append(&s->buf, r->header.p, r->header.n) ||
 		  lp_buf_append(&s->buf, r->fragment.p, r->fragment.n)))
 		lp_tls_nomem(tls);
@@ -277,38 +283,69 @@ static bool affordable(const struct lp_tls *tls, const struct lp_seek *s)
 	return s->spent < SEEK_HOLE_COST && tls->seek_spent < SEEK_FLOW_COST;
 }
 
+/* What the explicit nonce says, where it is a counter. False: nothing. */
+static bool count_by_nonce(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *rec,
+			   uint64_t *lost)
+{
+	const struct lp_protect *p = protect_of(tls, dir);
+	const struct lp_way *w = &tls->way[dir];
+	bool known = w->records && w->nonce_epoch == p->epoch;
+
+	if (!has_nonce(p) || rec->fragment.n < EXPLICIT_NONCE)
+		return false;
+	*lost = be64(rec->fragment.p) - (known ? w->nonce - w->nonce_seq : 0) - p->seq;
+	return true;
+}
+
+/* If the record that the hole begins in is where it ends, that is one; else what follows
+ * that one was as long as what stands behind the hole. */
+static uint64_t count_by_length(const struct lp_way *w, uint64_t hole, const struct lp_record *rec)
+{
+	uint64_t whole = LP_RECORD_HEADER + rec->fragment.n;
+	uint64_t rest = w->first && w->first <= hole ? hole - w->first : hole;
+
+	return (rest < hole) + (rest + whole / 2) / whole;
+}
+
+/* Number nth outwards from a guess: it, 1 more, 1 less, 2 more … False: not in range. */
+static bool outwards(uint64_t guess, uint64_t nth, uint64_t most, uint64_t *out)
+{
+	uint64_t d = (nth + 1) / 2;
+
+	if (nth & 1 ? guess + d > most : d > guess || guess - d > most)
+		return false;
+	*out = nth & 1 ? guess + d : guess - d;
+	return true;
+}
+
 /* The next number of lost records to try at a position, in order of likelihood: what
- * the nonce says, then outwards from the guess. False: there are no more. */
+ * the nonce says, a few around what the lengths beside the hole say, then outwards from
+ * what the mean length says. False: there are no more. */
 static bool next_count(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *rec,
 		       uint64_t *lost)
 {
 	struct lp_seek *s = tls->seek[dir];
-	const struct lp_protect *p = protect_of(tls, dir);
 	const struct lp_way *w = &tls->way[dir];
 	uint64_t hole = s->offset + s->at - w->end;
-	uint64_t most = hole / (LP_RECORD_HEADER + lp_protect_fragment_min(p)) + 1;
+	uint64_t most = hole / (LP_RECORD_HEADER + lp_protect_fragment_min(protect_of(tls, dir))) + 1;
 	uint64_t mean = w->records ? w->bytes / w->records : 1024;
 	uint64_t guess = (hole + mean / 2) / (mean ? mean : 1);
 
-	if (guess > most)
-		guess = most;
-	if (!s->step++ && has_nonce(p) && rec->fragment.n >= EXPLICIT_NONCE) {
-		bool known = w->records && w->nonce_epoch == p->epoch;
-		uint64_t first = known ? w->nonce - w->nonce_seq : 0;
+	for (;;) {
+		uint64_t step = s->step++;
 
-		*lost = be64(rec->fragment.p) - first - p->seq;
-		if (*lost <= most)
+		if (!step) {
+			if (count_by_nonce(tls, dir, rec, lost) && *lost <= most)
+				return true;
+		} else if (step <= SEEK_BESIDE) {
+			if (outwards(count_by_length(w, hole, rec), step - 1, most, lost))
+				return true;
+		} else if ((step - SEEK_BESIDE) / 2 > most) {
+			return false;
+		} else if (outwards(guess < most ? guess : most, step - SEEK_BESIDE - 1, most, lost)) {
 			return true;
+		}
 	}
-	for (; (s->step - 1) / 2 <= most; s->step++) {
-		uint64_t d = (s->step - 1) / 2; /* steps 1, 2: the guess; 3: + 1; 4: - 1 … */
-
-		if (s->step == 2 || (s->step & 1 ? guess + d > most : d > guess))
-			continue;
-		*lost = s->step & 1 ? guess + d : guess - d;
-		return true;
-	}
-	return false;
 }
 
 /* ---- the search ---- */
@@ -483,7 +520,9 @@ void lp_tls_seek_tell(struct lp_tls *tls, enum lp_dir dir, const struct lp_seek 
 		least += LP_RECORD_HEADER;
 	gap.clear_max = stream > least ? stream - least : 0;
 	slack = cipher_of(p)->kind == LP_KIND_CBC ? lost * (cipher_of(p)->block - 1U) : 0;
-	gap.clear_min = gap.clear_max > slack && !opening ? gap.clear_max - slack : 0;
+	/* Behind a lost heartbeat nobody's bytes are missing. */
+	if (gap.clear_max > slack && !opening && !lp_tls_facts(tls)->heartbeat)
+		gap.clear_min = gap.clear_max - slack;
 	tls->env->cb->gap(tls->owner, dir, &gap, &tls->when);
 }
 

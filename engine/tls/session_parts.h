@@ -32,6 +32,7 @@ enum { LP_BACK_MAX = 1 << 18 };
 /* The latest of what was opened of a direction: where the way back starts. */
 struct lp_way {
 	uint64_t end;            /* stream offset behind the last record, at a hole */
+	uint64_t first;          /* length of the record that begins there, 0 if not known */
 	uint64_t hole, hole_n;   /* the latest hole */
 	uint64_t nonce;          /* explicit nonce of the last record, … */
 	uint64_t nonce_seq;      /* … its number in its epoch */
