@@ -341,8 +341,8 @@ START_TEST(in_words)
 		"Forward secrecy of 2 servers, 33 sessions, 1970-02-11 16:00:00 to 1970-02-12 21:00:00 (UTC)\n",
 		"\n192.0.2.2:443 (www.example.org): 30 sessions, 1970-02-11 16:00:00 to 1970-02-12 21:00:00\n",
 		"  key exchange: ephemeral 30 (100.0 %) of 30 full handshakes\n",
-		"  ticket key 6f6e6500000000000000000000000000: issued 30, accepted 0, from 1970-02-11 "
-		"16:00:00 to 1970-02-12 21:00:00 (1 d 5 h)\n",
+		("  ticket key 6f6e6500000000000000000000000000: issued 30, accepted 0, "
+		 "from 1970-02-11 16:00:00 to 1970-02-12 21:00:00 (1 d 5 h)\n"),
 		"  rotation: none in 1 d 5 h\n",
 		"  shares ticket key 6f6e6500000000000000000000000000 with 192.0.2.2:444\n",
 		"rotate it daily",
