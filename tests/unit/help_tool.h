@@ -13,6 +13,16 @@ struct help_dir {
 	char path[64];
 };
 
+/* Built with AddressSanitizer: memory is not what it is otherwise. */
+static inline bool help_asan(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+	return true;
+#else
+	return false;
+#endif
+}
+
 /* Makes the directory; aborts the test if it cannot. */
 void help_dir_open(struct help_dir *d);
 void help_dir_close(struct help_dir *d);

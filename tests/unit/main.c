@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "help_tool.h"
+
 #define X(name) Suite *suite_##name(void);
 #include "suites.h"
 #undef X
@@ -73,9 +75,8 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < n; i++)
 		if (wanted(suites[i].name, argc, argv))
 			srunner_add_suite(runner, suites[i].make());
-#ifndef __SANITIZE_ADDRESS__ /* which tells more */
-	say_where();
-#endif
+	if (!help_asan()) /* which tells more */
+		say_where();
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
 	if (!srunner_ntests_run(runner))

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "help_tcp.h"
+#include "help_tool.h"
 #include "net/flow.h"
 
 static struct help_tcp *wire(const struct lp_reasm_config *config)
@@ -481,9 +482,8 @@ Suite *suite_tcp_limits(void)
 	tcase_add_test(t, tiny_segments_cost_little);
 	tcase_add_test(t, cap_of_all);
 	tcase_add_test(t, cap_takes_syn_data_too);
-#if !defined __SANITIZE_ADDRESS__
-	tcase_add_test(t, memory_of_a_flow); /* ASan takes its share of memory */
-#endif
+	if (!help_asan())
+		tcase_add_test(t, memory_of_a_flow);
 	tcase_add_test(t, table_evicts_the_least);
 	tcase_add_test(t, table_evicts_the_skipped_first);
 	tcase_add_test(t, half_open_have_a_quarter);
