@@ -16,8 +16,14 @@ struct help_dir {
 /* Built with AddressSanitizer: memory is not what it is otherwise. */
 static inline bool help_asan(void)
 {
-#ifdef __SANITIZE_ADDRESS__
+#if defined __SANITIZE_ADDRESS__
 	return true;
+#elif defined __has_feature
+#if __has_feature(address_sanitizer)
+	return true;
+#else
+	return false;
+#endif
 #else
 	return false;
 #endif

@@ -14,12 +14,6 @@
 #include "help_tool.h"
 #include "secrets/sessions.h"
 
-#if defined __has_feature
-#if __has_feature(address_sanitizer) && !defined __SANITIZE_ADDRESS__
-#define __SANITIZE_ADDRESS__ 1
-#endif
-#endif
-
 enum { LIFE_NS = 1000000 };
 
 static struct lp_sessions *make(uint64_t max, uint64_t max_bytes, uint64_t lifetime_ns)
@@ -536,13 +530,10 @@ Suite *suite_sessions(void)
 	tcase_add_test(t, a_million_within_200_mb);
 	tcase_add_test(t, the_bytes_are_a_cap_too);
 	tcase_add_test(t, claims_take_no_room);
-#ifndef __SANITIZE_ADDRESS__ /* which keeps copies of its own */
-	tcase_add_test(t, no_secret_outlives_its_time);
-	tcase_add_test(t, what_is_evicted_is_erased);
-#else
-	(void)no_secret_outlives_its_time;
-	(void)what_is_evicted_is_erased;
-#endif
+	if (!help_asan()) { /* it keeps copies of its own */
+		tcase_add_test(t, no_secret_outlives_its_time);
+		tcase_add_test(t, what_is_evicted_is_erased);
+	}
 	tcase_add_test(t, workers_may_share_it);
 	suite_add_tcase(s, t);
 	return s;
