@@ -164,7 +164,7 @@ static struct peer peer_new(int server, const char *suite, int version, int noem
 {
 	SSL_CTX *ctx = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
 	struct peer p = { NULL, NULL };
-	BIO *inner;
+	BIO *inner = NULL;
 
 	need(ctx != NULL, "SSL_CTX_new");
 	SSL_CTX_set_security_level(ctx, 0);
