@@ -7,13 +7,10 @@ cd "$(dirname "$0")/../.." || exit 1
 . tests/run/lib.sh
 export LIMPID=${LIMPID:-./limpid} HELPERS=${HELPERS:-${BUILD:-build}/interop} LEVEL=short
 
-short="renegotiation openssl nginx gnutls java suites exchange live keylog evasion tunnels tickets rotation"
-all="renegotiation openssl nginx gnutls java suites exchange cross download many canary outage suricata metadata evasion tunnels tickets rotation"
-talks="hello resumption records" # scripts of tests/interop/handshakes.sh
-short="$talks $short deflate nss" all="$talks $all deflate nss"
-short="$short starttls"
-all="$all starttls"
-short="$short store" all="$all store"
+both="openssl nginx gnutls java suites exchange deflate nss hello renegotiation resumption records
+	starttls tickets rotation store evasion tunnels"
+short="$both live keylog"
+all="$both live keylog cross download many canary outage suricata metadata"
 case ${1:-short} in
 short) shift; tests=${*:-$short} ;;
 all) LEVEL=all; shift; tests=${*:-$all} ;;

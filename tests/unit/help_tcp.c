@@ -425,3 +425,20 @@ void help_tcp_free(struct help_tcp *t)
 	free(t->text);
 	memset(t, 0, sizeof *t);
 }
+
+struct help_tcp *help_tcp_native(const struct lp_reasm_config *config)
+{
+	struct help_tcp *t = calloc(1, sizeof *t);
+
+	ck_assert_ptr_nonnull(t);
+	t->isn[0] = 1000;
+	t->isn[1] = 5000;
+	help_tcp_start(t, &lp_tcp_native, config);
+	return t;
+}
+
+void help_tcp_discard(struct help_tcp *t)
+{
+	help_tcp_free(t);
+	free(t);
+}

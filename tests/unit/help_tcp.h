@@ -98,4 +98,8 @@ const char *help_tcp_finish(struct help_tcp *t);
 const char *help_tcp_text(struct help_tcp *t);
 void help_tcp_free(struct help_tcp *t);
 
+/* One of its own on the heap, by the native reassembler, with A's ISN 1000 and B's 5000. */
+struct help_tcp *help_tcp_native(const struct lp_reasm_config *config);
+void help_tcp_discard(struct help_tcp *t);
+
 #endif

@@ -10,23 +10,6 @@
 #include "help_tool.h"
 #include "net/flow.h"
 
-static struct help_tcp *wire(const struct lp_reasm_config *config)
-{
-	struct help_tcp *t = calloc(1, sizeof *t);
-
-	ck_assert_ptr_nonnull(t);
-	t->isn[0] = 1000;
-	t->isn[1] = 5000;
-	help_tcp_start(t, &lp_tcp_native, config);
-	return t;
-}
-
-static void discard(struct help_tcp *t)
-{
-	help_tcp_free(t);
-	free(t);
-}
-
 /* --- caps --- */
 
 START_TEST(cap_of_a_side)
@@ -37,7 +20,7 @@ START_TEST(cap_of_a_side)
 
 	lp_reasm_config_default(&config);
 	config.max_ooo_side = 16384;
-	t = wire(&config);
+	t = help_tcp_native(&config);
 	help_tcp_run(t, "hs AK101:b1000 AK1101:b1000 AK3101:c1000");
 	for (int i = 0; i < 11; i++)
 		help_tcp_run(t, "AK:c1000");
@@ -54,7 +37,7 @@ START_TEST(cap_of_a_side)
 	ck_assert_uint_eq(stats.memcap, 0);
 	ck_assert_uint_le(stats.ooo_peak, config.max_ooo_side);
 	ck_assert_uint_gt(stats.ooo_peak, config.max_ooo_side - 2200);
-	discard(t);
+	help_tcp_discard(t);
 }
 END_TEST
 
@@ -66,7 +49,7 @@ START_TEST(cap_counts_headers)
 
 	lp_reasm_config_default(&config);
 	config.max_ooo_side = 16384;
-	t = wire(&config);
+	t = help_tcp_native(&config);
 	help_tcp_run(t, "hs");
 	for (int i = 0; i < 1000; i++) {
 		char word[16];
@@ -79,7 +62,7 @@ START_TEST(cap_counts_headers)
 	ck_assert_uint_le(stats.ooo_peak, config.max_ooo_side);
 	help_tcp_finish(t);
 	ck_assert_uint_eq(t->streams[0].off[0], 2001);
-	discard(t);
+	help_tcp_discard(t);
 }
 END_TEST
 
@@ -91,12 +74,12 @@ START_TEST(cap_of_a_single_segment)
 
 	lp_reasm_config_default(&config);
 	config.max_ooo_side = 1000;
-	t = wire(&config);
+	t = help_tcp_native(&config);
 	help_tcp_run(t, "hs AK1001:b1400 AK1:a1000 AK1001:b1400 BK end");
 	ck_assert_str_eq(help_tcp_finish(t), "A0:a1000b1400 FIN");
 	stats = help_tcp_stats(t);
 	ck_assert_uint_eq(stats.memcap, 1);
-	discard(t);
+	help_tcp_discard(t);
 }
 END_TEST
 
@@ -142,7 +125,7 @@ START_TEST(tiny_segments_cost_little)
 		ck_assert_uint_eq(t->streams[0].off[0], N);
 		ck_assert_mem_eq(lp_buf_span(&t->streams[0].keep[0]).p, bytes, N);
 		help_tcp_finish(t);
-		discard(t);
+		help_tcp_discard(t);
 	}
 }
 END_TEST
@@ -158,7 +141,7 @@ START_TEST(cap_of_all)
 
 	lp_reasm_config_default(&config);
 	config.max_ooo = 1 << 20;
-	t = wire(&config);
+	t = help_tcp_native(&config);
 	for (unsigned i = 1; i <= FLOWS; i++) {
 		snprintf(words, sizeof words, "#%u hs AK1:a100", i);
 		help_tcp_run(t, words);
@@ -182,7 +165,7 @@ START_TEST(cap_of_all)
 		ck_assert_uint_eq(s.n, strlen(want));
 		ck_assert_mem_eq(s.p, want, s.n);
 	}
-	discard(t);
+	help_tcp_discard(t);
 }
 END_TEST
 
@@ -195,7 +178,7 @@ START_TEST(cap_takes_syn_data_too)
 
 	lp_reasm_config_default(&config);
 	config.max_ooo = 16384;
-	t = wire(&config);
+	t = help_tcp_native(&config);
 	for (unsigned i = 1; i <= 100; i++) {
 		snprintf(words, sizeof words, "#%u AS:a1000", i);
 		help_tcp_run(t, words);
@@ -205,7 +188,7 @@ START_TEST(cap_takes_syn_data_too)
 	ck_assert_uint_le(stats.ooo_peak, config.max_ooo);
 	help_tcp_run(t, "#100 BSK AK #1 BSK0/1001 AK1001/1 AK1001:b5/1");
 	ck_assert_str_eq(help_tcp_finish(t), "A0:a1000 EOF | A+1000@0 A1000:b5 EOF");
-	discard(t);
+	help_tcp_discard(t);
 }
 END_TEST
 
@@ -288,7 +271,7 @@ START_TEST(table_evicts_the_least)
 
 	lp_reasm_config_default(&config);
 	config.max_flows = 5;
-	t = wire(&config);
+	t = help_tcp_native(&config);
 	/* 1, 2 and 4 live (1 is active last), 3 ended, 5 half-open. */
 	help_tcp_run(t, "#1 hs AK:a1 +2000 #2 hs AK:a1 +2000 #4 hs AK:a1 +2000 #3 hs end +2000 "
 			"#5 AS +2000 #1 AK:a1 +2000");
@@ -306,7 +289,7 @@ START_TEST(table_evicts_the_least)
 	help_tcp_run(t, "+2000 #9 hs AK:i1"); /* then 1 */
 	ck_assert_str_eq(help_tcp_finish(t), "A0:a2 EVICT | A0:a1 EVICT | A0:a1 EVICT | FIN | "
 					     "A0:f1 EOF | EOF | A0:g1 EOF | A0:h1 EOF | A0:i1 EOF");
-	discard(t);
+	help_tcp_discard(t);
 }
 END_TEST
 
@@ -317,13 +300,13 @@ START_TEST(table_evicts_the_skipped_first)
 
 	lp_reasm_config_default(&config);
 	config.max_flows = 3;
-	t = wire(&config);
+	t = help_tcp_native(&config);
 	help_tcp_run(t, "#1 hs AK:a1 +2000 #2 hs");
 	help_tcp_flush(t);
 	t->streams[1].answer[0] = LP_TAKE_SKIP_FLOW;
 	help_tcp_run(t, "AK:b1 BK:c1 +2000 #3 hs AK:c1 #2 AK:b5 +2000 #4 hs AK:d1");
 	ck_assert_str_eq(help_tcp_finish(t), "A0:a1 EOF | A0:b1 EVICT | A0:c1 EOF | A0:d1 EOF");
-	discard(t);
+	help_tcp_discard(t);
 }
 END_TEST
 
@@ -336,7 +319,7 @@ START_TEST(half_open_have_a_quarter)
 
 	lp_reasm_config_default(&config);
 	config.max_flows = 400;
-	t = wire(&config);
+	t = help_tcp_native(&config);
 	help_tcp_run(t, "#1 hs AK:a1");
 	for (unsigned i = 2; i < 1002; i++) {
 		snprintf(words, sizeof words, "#%u AS", i);
@@ -347,7 +330,7 @@ START_TEST(half_open_have_a_quarter)
 	/* The newest ones are there. */
 	help_tcp_run(t, "#1001 BSK AK AK:z1 #1 AK:a1");
 	ck_assert_str_eq(help_tcp_finish(t), "A0:a2 EOF | A0:z1 EOF");
-	discard(t);
+	help_tcp_discard(t);
 }
 END_TEST
 
@@ -355,7 +338,7 @@ END_TEST
 
 START_TEST(idle_classes)
 {
-	struct help_tcp *t = wire(NULL);
+	struct help_tcp *t = help_tcp_native(NULL);
 
 	help_tcp_run(t, "#1 hs #2 hs #3 hs #4 AS #5 hs end");
 	help_tcp_flush(t);
@@ -373,13 +356,13 @@ START_TEST(idle_classes)
 	ck_assert_str_eq(help_tcp_text(t), "A0:a1 IDLE | A0:b1 IDLE | A0:c1 | FIN");
 	help_tcp_run(t, "+3000 =");
 	ck_assert_str_eq(help_tcp_finish(t), "A0:a1 IDLE | A0:b1 IDLE | A0:c1 IDLE | FIN");
-	discard(t);
+	help_tcp_discard(t);
 }
 END_TEST
 
 START_TEST(a_class_may_change_between_calls)
 {
-	struct help_tcp *t = wire(NULL);
+	struct help_tcp *t = help_tcp_native(NULL);
 
 	help_tcp_run(t, "hs");
 	help_tcp_flush(t);
@@ -388,13 +371,13 @@ START_TEST(a_class_may_change_between_calls)
 	t->streams[0].s->idle = LP_IDLE_KEYS; /* an answer that came late */
 	help_tcp_run(t, "+100000 = +3000000 =");
 	ck_assert_str_eq(help_tcp_finish(t), "A0:a1 EOF");
-	discard(t);
+	help_tcp_discard(t);
 }
 END_TEST
 
 START_TEST(the_silence_of_an_active_flow_begins_anew)
 {
-	struct help_tcp *t = wire(NULL);
+	struct help_tcp *t = help_tcp_native(NULL);
 
 	help_tcp_run(t, "hs AK:a1");
 	for (int i = 0; i < 50; i++)
@@ -402,39 +385,39 @@ START_TEST(the_silence_of_an_active_flow_begins_anew)
 	ck_assert_str_eq(help_tcp_text(t), "A0:a51");
 	help_tcp_run(t, "+302000 =");
 	ck_assert_str_eq(help_tcp_finish(t), "A0:a51 IDLE");
-	discard(t);
+	help_tcp_discard(t);
 }
 END_TEST
 
 START_TEST(ended_flows_swallow_for_ten_seconds)
 {
 	struct lp_reasm_stats stats;
-	struct help_tcp *t = wire(NULL);
+	struct help_tcp *t = help_tcp_native(NULL);
 
 	help_tcp_run(t, "hs AK:a1 BK end +9000 AK2:x1/2 +3000 AK2:y5/2");
 	ck_assert_str_eq(help_tcp_finish(t), "A0:a1 FIN | A0:y5 EOF");
 	stats = help_tcp_stats(t);
 	ck_assert_uint_eq(stats.closed_flow, 1); /* the last ACK of `end` belongs to it */
-	discard(t);
+	help_tcp_discard(t);
 }
 END_TEST
 
 START_TEST(half_open_last_thirty_seconds)
 {
 	struct lp_reasm_stats stats;
-	struct help_tcp *t = wire(NULL);
+	struct help_tcp *t = help_tcp_native(NULL);
 
 	help_tcp_run(t, "#1 AS #2 AS +29000 #1 BSK AK +3000 #2 BSK0/1 AK1/1 AK1:b1/1");
 	ck_assert_str_eq(help_tcp_finish(t), "EOF | A0:b1 EOF");
 	stats = help_tcp_stats(t);
 	ck_assert_uint_eq(stats.flows, 2);
-	discard(t);
+	help_tcp_discard(t);
 }
 END_TEST
 
 START_TEST(events_of_timers_come_in_the_order_of_time)
 {
-	struct help_tcp *t = wire(NULL);
+	struct help_tcp *t = help_tcp_native(NULL);
 	struct lp_when w;
 
 	help_tcp_run(t, "#1 hs AK:a1 +700 #2 hs AK:b1 +1000000 =");
@@ -446,13 +429,13 @@ START_TEST(events_of_timers_come_in_the_order_of_time)
 	/* When it became possible, not when somebody noticed. */
 	ck_assert_uint_lt(w.released_ns, t->now_ns - 690 * LP_NS_PER_S);
 	help_tcp_finish(t);
-	discard(t);
+	help_tcp_discard(t);
 }
 END_TEST
 
 START_TEST(places_and_times)
 {
-	struct help_tcp *t = wire(NULL);
+	struct help_tcp *t = help_tcp_native(NULL);
 
 	help_tcp_run(t, "hs +5 AK11:b10");
 	help_tcp_flush(t);
@@ -466,7 +449,7 @@ START_TEST(places_and_times)
 	ck_assert_str_eq(help_tcp_finish(t), "A0:a10b10 EOF");
 	ck_assert_uint_eq(t->last.number, 5);
 	ck_assert_uint_eq(t->last.index, 2);
-	discard(t);
+	help_tcp_discard(t);
 }
 END_TEST
 

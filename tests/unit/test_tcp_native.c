@@ -19,23 +19,6 @@ static uint32_t any(uint32_t below)
 	return (uint32_t)((uint64_t)rng * below >> 32);
 }
 
-static struct help_tcp *wire(const struct lp_reasm_config *config)
-{
-	struct help_tcp *t = calloc(1, sizeof *t);
-
-	ck_assert_ptr_nonnull(t);
-	t->isn[0] = 1000;
-	t->isn[1] = 5000;
-	help_tcp_start(t, &lp_tcp_native, config);
-	return t;
-}
-
-static void discard(struct help_tcp *t)
-{
-	help_tcp_free(t);
-	free(t);
-}
-
 /* --- random streams --- */
 
 struct cut {
@@ -146,7 +129,7 @@ START_TEST(random_streams)
 	stats = help_tcp_stats(t);
 	ck_assert_uint_eq(stats.gaps, 0);
 	ck_assert_uint_eq(stats.conflicts, 0);
-	discard(t);
+	help_tcp_discard(t);
 }
 END_TEST
 
@@ -190,7 +173,7 @@ START_TEST(random_losses)
 	ck_assert_uint_eq(lp_buf_len(&t->streams[0].keep[0]), N - lost);
 	/* A gap frees what waits behind it, soon: 100 ms and a sample's 50 at 15 ms a packet. */
 	ck_assert_uint_le(stats.ooo_peak, 30 * 1300);
-	discard(t);
+	help_tcp_discard(t);
 }
 END_TEST
 
@@ -199,7 +182,7 @@ END_TEST
 START_TEST(skip_a_direction)
 {
 	struct lp_reasm_stats stats;
-	struct help_tcp *t = wire(NULL);
+	struct help_tcp *t = help_tcp_native(NULL);
 
 	help_tcp_run(t, "hs");
 	help_tcp_flush(t);
@@ -208,39 +191,39 @@ START_TEST(skip_a_direction)
 	ck_assert_str_eq(help_tcp_finish(t), "A0:a10 B0:b15 FIN");
 	stats = help_tcp_stats(t);
 	ck_assert_uint_eq(stats.gaps, 0);
-	discard(t);
+	help_tcp_discard(t);
 }
 END_TEST
 
 START_TEST(skip_the_flow_from_the_start)
 {
-	struct help_tcp *t = wire(NULL);
+	struct help_tcp *t = help_tcp_native(NULL);
 
 	t->open_answer = LP_TAKE_SKIP_FLOW;
 	help_tcp_run(t, "AS:a10 BSK AK AK:a10 BK:b10 AK101:c10 BK end +20000 "
 			"AS900000 BSK900000/900001 AK900001 AK:a1");
 	ck_assert_str_eq(help_tcp_finish(t), "FIN | EOF");
-	discard(t);
+	help_tcp_discard(t);
 }
 END_TEST
 
 START_TEST(skip_from_inside_what_waited)
 {
-	struct help_tcp *t = wire(NULL);
+	struct help_tcp *t = help_tcp_native(NULL);
 
 	help_tcp_run(t, "hs AK11:b10 AK21:c10 AFK31");
 	help_tcp_flush(t);
 	t->streams[0].answer[0] = LP_TAKE_SKIP_FLOW;
 	help_tcp_run(t, "AK1:a10 BK1:x10 BFK11 AK");
 	ck_assert_str_eq(help_tcp_finish(t), "A0:a10 FIN");
-	discard(t);
+	help_tcp_discard(t);
 }
 END_TEST
 
 /* The mirror port shows B's side late: A has what it acknowledged, and resets. */
 START_TEST(a_reset_waits_for_what_was_acknowledged)
 {
-	struct help_tcp *t = wire(NULL);
+	struct help_tcp *t = help_tcp_native(NULL);
 
 	help_tcp_run(t, "#1 hs AK:a100/31 AR101 +250 BK1:b20 BK21:b10 BK31:x50 "
 			"#2 hs AK:a100 ARK101/31 +250 BK1:b29 BFK30 AK "
@@ -253,13 +236,13 @@ START_TEST(a_reset_waits_for_what_was_acknowledged)
 	ck_assert_ptr_nonnull(strstr(help_tcp_text(t), "B+10@20 RST"));
 	ck_assert_str_eq(help_tcp_finish(t), "A0:a100 B0:b30 RST | A0:a100 B0:b29 RST | "
 			 "A0:a100 B0:b20 A100:z5 B+10@20 RST | EOF");
-	discard(t);
+	help_tcp_discard(t);
 }
 END_TEST
 
 START_TEST(conflicts_are_marked)
 {
-	struct help_tcp *t = wire(NULL);
+	struct help_tcp *t = help_tcp_native(NULL);
 
 	help_tcp_run(t, "#1 hs AK11:b10 AK11:c10 #2 hs BK11:b10 BK15:c10 #3 hs AK11:b10 AK5:b10");
 	help_tcp_flush(t);
@@ -267,7 +250,7 @@ START_TEST(conflicts_are_marked)
 	ck_assert_uint_eq(t->streams[1].s->conflict, 2);
 	ck_assert_uint_eq(t->streams[2].s->conflict, 0);
 	help_tcp_finish(t);
-	discard(t);
+	help_tcp_discard(t);
 }
 END_TEST
 
@@ -296,7 +279,7 @@ START_TEST(streams_are_described)
 	t->ops->describe(t->r, t->streams[3].s, &info);
 	ck_assert_uint_eq(info.domain, 9);
 	help_tcp_finish(t);
-	discard(t);
+	help_tcp_discard(t);
 }
 END_TEST
 
@@ -321,7 +304,7 @@ static double out_of_order(uint32_t n, int order)
 	lp_reasm_config_default(&config);
 	config.max_ooo_side = 1 << 30;
 	config.max_ooo = 1 << 30;
-	t = wire(&config);
+	t = help_tcp_native(&config);
 	t->quiet = true;
 	t->batch = HELP_TCP_BATCH;
 	help_tcp_run(t, "hs");
@@ -343,7 +326,7 @@ static double out_of_order(uint32_t n, int order)
 	ck_assert_uint_eq(t->streams[0].off[0], 2 * n);
 	stats = help_tcp_stats(t);
 	ck_assert_uint_eq(stats.gap_bytes, n);
-	discard(t);
+	help_tcp_discard(t);
 	return begin;
 }
 
@@ -394,7 +377,7 @@ static char *play(uint64_t seed, size_t batch)
 	help_tcp_finish(t);
 	text = strdup(t->text);
 	ck_assert_ptr_nonnull(text);
-	discard(t);
+	help_tcp_discard(t);
 	return text;
 }
 
