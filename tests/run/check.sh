@@ -80,17 +80,26 @@ replay() { # BUILD: the fuzz targets' corpora, without libFuzzer
 	done
 }
 
+scripts() { # limpid, scripts: as many at once as there are processors
+	local limpid=$1 n=0 s
+	shift
+
+	for s; do
+		{ LIMPID=$limpid tests/$s || fail "$s: ended with $?"; } &
+		n=$((n + 1))
+		[ $n -lt "$(nproc)" ] || { wait -n; n=$((n - 1)); }
+	done
+	wait
+}
+
 part() {
 	case $1 in
 	layers) tests/run/layers.sh ;;
 	tests) build tests ;;
 	unit) unit "$BUILD" CK_FORK=yes ;;
 	replay) replay "$BUILD" ;;
-	golden) LIMPID="$BUILD/limpid" tests/golden/run.sh $T && LIMPID="$BUILD/limpid" tests/golden/audit.sh && LIMPID="$BUILD/limpid" tests/golden/badinput.sh &&
-		LIMPID="$BUILD/limpid" tests/golden/outputs.sh && LIMPID="$BUILD/limpid" tests/golden/wire.sh &&
-		LIMPID="$BUILD/limpid" tests/golden/late.sh && LIMPID="$BUILD/limpid" tests/golden/evasion.sh &&
-		LIMPID="$BUILD/limpid" tests/golden/verdicts.sh && LIMPID="$BUILD/limpid" tests/golden/caps.sh &&
-		LIMPID="$BUILD/limpid" tests/bench/loss.sh quick ;;
+	golden) [ -z "$T" ] || { LIMPID="$BUILD/limpid" tests/golden/run.sh $T; return; }
+		scripts "$BUILD/limpid" golden/{run,late,verdicts}.sh "bench/loss.sh quick" golden/{evasion,wire,outputs,caps,badinput,audit}.sh ;;
 	interop) LIMPID="$BUILD/limpid" tests/interop/run.sh short $T ;;
 	loss) LIMPID="$BUILD/limpid" tests/bench/loss.sh full ;;
 	matrix) build tests && LIMPID="$BUILD/limpid" tests/bench/loss.sh full; LIMPID="$BUILD/limpid" tests/interop/run.sh all ;;
@@ -98,13 +107,7 @@ part() {
 		build tests BUILD="$BUILD/asan" SAN=1 FUZZ=0 || return
 		unit "$BUILD/asan" CK_FORK=no
 		replay "$BUILD/asan"
-		LIMPID="$BUILD/asan/limpid" tests/golden/run.sh
-		LIMPID="$BUILD/asan/limpid" tests/golden/badinput.sh
-		LIMPID="$BUILD/asan/limpid" tests/golden/outputs.sh
-		LIMPID="$BUILD/asan/limpid" tests/golden/wire.sh
-		LIMPID="$BUILD/asan/limpid" tests/golden/evasion.sh
-		LIMPID="$BUILD/asan/limpid" tests/golden/caps.sh
-		LIMPID="$BUILD/asan/limpid" tests/golden/verdicts.sh ;;
+		scripts "$BUILD/asan/limpid" golden/{run,verdicts,evasion,wire,outputs,caps,badinput}.sh ;;
 	clang)
 		build tests BUILD="$BUILD/clang" CC=clang SAN=0 FUZZ=0 || return
 		unit "$BUILD/clang" CK_FORK=yes
