@@ -43,8 +43,17 @@ static const char go_ticket[] =
 	"d0487bcdb538a91c68c8757370faed5d4e149415878e9abcb7ee136ee3b94ea14b43ef245978c058b29f782c"
 	"c2835a6ae704b3811a93d9c6bd5359535efd92ee1b8cc2dda3b90f88af8249529cf2477bc10b27f5dc";
 
-/* Go from 1.21 on has no name before its tickets, and another body; s2n-tls. Both were
- * put together in Python from the layouts of those libraries, with this secret. */
+/* Go 1.24, the same key: from 1.21 on there is no name before a ticket, and another body. */
+static const char go_124_master[] =
+	"1a153b58da1fe659bb1903d689ee5a0cf6c4ed0ce5403f7bb7260aeba507a6653d07fe8e76b469d178af4c53"
+	"fbfbc25b";
+static const char go_124_ticket[] =
+	"1fc9f2d68b5045cc34e4ce3116cfe3f94988d6e8bae4798e78e6a6601d4643656cb0d7440e6bd2373dfd9445"
+	"9d4353ad1b4e6b1f599391a775d7f426f7898bed81a9f04d12542857605e7e94143ac189891ba74c256717ad"
+	"76418a6b433ebe4f6890de2b2eb1d8fc4c418d376592be24b57e62bd167953e292";
+
+/* Go 1.21 again, and s2n-tls, which no release that is at hand has: both were put
+ * together in Python from the layouts of those libraries, with this secret. */
 static const char made_master[] =
 	"090c0f1215181b1e2124272a2d303336393c3f4245484b4e5154575a5d606366696c6f7275787b7e8184878a"
 	"8d909396";
@@ -247,6 +256,7 @@ static const struct recorded {
 	/* the ticket is used in the next period */
 	{ "gnutls:", gnutls_key, gnutls_ticket, gnutls_master, GNUTLS_TIME + 3 * 21600, 0xc030, 1 },
 	{ "go:", go_key, go_ticket, go_master, 0, 0xc02f, -1 },
+	{ "go:", go_key, go_124_ticket, go_124_master, 0, 0xc02f, 1 },
 	{ "go:", go_key, go_121_ticket, made_master, 0, 0xc02f, 1 },
 	{ "s2n:", s2n_key, s2n_ticket, made_master, 0, 0xc02f, 1 },
 };
