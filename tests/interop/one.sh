@@ -258,6 +258,70 @@ t_nss() {
 	PROVIDERS=auto judge nss "$WORK/nss.pcap"
 }
 
+# A server that asks for the client's certificate when a page needs it, in a second
+# handshake inside the first: Apache as IIS does it. In one connection a page for
+# everybody, then one for those with a certificate, then a body sent there.
+t_apache() {
+	local d=$WORK/apache ems out n=0 crypto got
+
+	if ! command -v apache2 >/dev/null; then skip "interop apache: Apache is not installed"; return; fi
+	mkdir -p "$d/html/members"
+	echo "for everybody $(payload_text 20000)" > "$d/html/open.txt"
+	echo "for members only $(payload_text 50000)" > "$d/html/members/closed.txt"
+	chmod -R a+rX "$WORK"
+	cat > "$d/apache.conf" <<-C
+		ServerRoot $d
+		PidFile $d/pid
+		ServerName server.example
+		DefaultRuntimeDir $d
+		Mutex file:$d
+		ErrorLog $d/error.log
+		$(for k in mpm_event authn_core authz_core socache_shmcb ssl; do echo "LoadModule ${k}_module /usr/lib/apache2/modules/mod_$k.so"; done)
+		DocumentRoot $d/html
+		StartServers 1
+		Listen 4520
+		SSLSessionCache shmcb:$d/cache(512000)
+		<VirtualHost *:4520>
+		SSLEngine on
+		SSLCertificateFile $PWD/$KEYS/server.crt
+		SSLCertificateKeyFile $PWD/$KEYS/server.pem
+		SSLProtocol TLSv1.2
+		SSLCipherSuite kRSA
+		<Location /members>
+		SSLVerifyClient optional_no_ca
+		</Location>
+		</VirtualHost>
+	C
+	OPENSSL_CONF=$(openssl_conf on on) apache2 -f "$d/apache.conf" -DFOREGROUND >"$d/log" 2>&1 &
+	PIDS[apache]=$!
+	listening 4520 || { cat "$d/log" "$d/error.log"; fail "interop apache: it does not start"; return; }
+	capture_start "$WORK/apache.pcap" || { fail "interop apache: no capture"; return; }
+	payload_text 3000 > "$WORK/body"
+	for ems in on off; do
+		out=$WORK/got.$ems
+		OPENSSL_CONF=$(openssl_conf $ems on) curl -sk --http1.1 --tls-max 1.2 --cert "$KEYS/client.crt" --key "$KEYS/client.pem" \
+			-o "$out.1" https://127.0.0.1:4520/open.txt -o "$out.2" https://127.0.0.1:4520/members/closed.txt \
+			--data-binary "@$WORK/body" -o "$out.3" https://127.0.0.1:4520/members/closed.txt --trace "$WORK/trace.$ems"
+		want "interop apache: the pages came (EMS $ems)" cmp -s "$out.2" "$d/html/members/closed.txt"
+	done
+	capture_stop
+	servers_stop
+	for crypto in $(providers); do
+		rm -rf "$WORK/out"
+		"$LIMPID" -q -r "$WORK/apache.pcap" -k "$KEYS/server.pem" --crypto "$crypto" -o "files:$WORK/out" >"$WORK/log" 2>&1
+		got=$(jq -c '[.limpid.ems, .limpid.verdict, .limpid.reason, .limpid.renegotiations, .limpid.client_cert]' "$WORK/out/index.jsonl" | tr '\n' ' ')
+		want "interop apache ($crypto): $got" test "$got" = '[true,"decrypted","complete",1,true] [false,"decrypted","complete",1,true] '
+		n=0
+		for ems in on off; do
+			n=$((n + 1))
+			curl_sent "$WORK/trace.$ems" > "$WORK/sent"
+			curl_received "$WORK/trace.$ems" > "$WORK/received"
+			want "interop apache ($crypto): what curl sent (EMS $ems)" cmp -s "$WORK/sent" "$WORK/out/00000${n}_client.bin"
+			want "interop apache ($crypto): what curl received (EMS $ems)" cmp -s "$WORK/received" "$WORK/out/00000${n}_server.bin"
+		done
+	done
+}
+
 # A download of 200 MB over a link that is too slow for what comes at once, so that the
 # kernel's queue drops and TCP sends again, out of order.
 t_download() {
