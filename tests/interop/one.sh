@@ -391,6 +391,11 @@ canary() { # name, key, capture, sessions to wait for, arguments
 	want "$name: it is in the warden" test "$(awk '{ n += $2 } END { print n + 0 }' "$WORK/warden")" -gt 0
 	want "$name: no part of it is in the engine" \
 		test "$(awk '{ n += $2 } END { print n + 0 " " NR }' "$WORK/engine")" = "0 $(lines "$WORK/warden")"
+	for i in "$engine" "$warden"; do
+		want "$name: no core would be written" grep -qE '^Max core file size +0 +0 ' "/proc/$i/limits"
+		want "$name: what is secret is locked and not to be dumped" \
+			grep -qE '^VmFlags:.* lo .*\bdd\b' "/proc/$i/smaps"
+	done
 	want "$name: the engine has no key file open" \
 		sh -c "! ls -l /proc/$engine/fd | grep -q $(basename "$key")"
 	kill $feeder 2>/dev/null
