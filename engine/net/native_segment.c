@@ -203,6 +203,18 @@ static enum lp_err on_data(struct lp_reasm *r, struct lp_flow *f, enum lp_side s
 	return lp_native_keep(r, f, side, piece);
 }
 
+/* What side offers to take, from its acknowledgement on. An offer is not withdrawn (RFC 9293 section 3.8.6), and it may grow
+ * while a hole holds the acknowledgements back: the furthest end counts. */
+static void on_offer(struct lp_flow *f, enum lp_side side, uint32_t further, uint16_t window)
+{
+	unsigned scale = f->scale >> (side == LP_A2B ? 0 : 4) & 15;
+	uint64_t left = (uint64_t)f->window[side] << scale;
+
+	left = left > further ? left - further : 0;
+	left = (left + (1U << scale) - 1) >> scale;
+	f->window[side] = left > window ? (uint16_t)left : window;
+}
+
 static void on_ack(struct lp_reasm *r, struct lp_flow *f, enum lp_side side, uint32_t ack,
 		   uint16_t window)
 {
@@ -212,10 +224,12 @@ static void on_ack(struct lp_reasm *r, struct lp_flow *f, enum lp_side side, uin
 		lp_native_start_half(peer, ack);
 		return;
 	}
-	if (!lp_seq_before(peer->acked, ack) || lp_seq_diff(ack, peer->next) > LP_NATIVE_FAR)
+	if (lp_seq_before(ack, peer->acked) || lp_seq_diff(ack, peer->next) > LP_NATIVE_FAR)
+		return;
+	on_offer(f, side, ack - peer->acked, window);
+	if (ack == peer->acked)
 		return;
 	peer->acked = ack;
-	f->window[side] = window;
 	if (peer->ooo)
 		lp_native_evidence(r, peer);
 }

@@ -225,7 +225,7 @@ void help_tcp_shot(struct help_tcp *t, const struct help_tcp_shot *x)
 		.tcp_len = head + x->captured, .payload_len = x->captured, .wire_len = x->len,
 		.seq = x->seq, .ack = x->ack, .sport = port[a], .dport = port[!a],
 		.domain = t->domain,
-		.window = 65535, .urgent = x->urgent, .options_len = (uint8_t)options,
+		.window = x->window ? x->window : 65535, .urgent = x->urgent, .options_len = (uint8_t)options,
 		.flags = x->flags, .family = t->family, .csum = (uint8_t)x->csum,
 	};
 	if (++t->n == t->batch)
@@ -274,7 +274,7 @@ static void segment_word(struct help_tcp *t, const char *w)
 				uint8_t letter = (uint8_t)*w++;
 				uint32_t n = number_at(&w);
 
-				if (letter == 't' || letter == 'u') { /* suffixes */
+				if (letter == 't' || letter == 'u' || letter == 'w') { /* suffixes */
 					w -= snprintf(NULL, 0, "%u", n) + 1;
 					break;
 				}
@@ -297,6 +297,9 @@ static void segment_word(struct help_tcp *t, const char *w)
 			break;
 		case 'u':
 			x.urgent = (uint16_t)number_at(&w);
+			break;
+		case 'w':
+			x.window = (uint16_t)number_at(&w);
 			break;
 		case '!':
 			x.csum = *w == 'b' ? LP_CSUM_BAD : LP_CSUM_PSEUDO;

@@ -10,6 +10,7 @@
  *	AK:a100%40    … of whose payload 40 bytes were captured
  *	AK:a10t77     … with a timestamp option, TSval 77
  *	AU:a10u4      … with urgent pointer 4
+ *	AKw9          … with window 9 in the header (65535 otherwise; the scale is 7)
  *	AK:a10!bad    … with a bad checksum (!pseudo: what offload leaves)
  *	AK:a10@       … twice
  *	+250          250 ms pass
@@ -77,7 +78,7 @@ struct help_tcp_shot {
 	uint32_t len, captured;
 	bool has_ts;
 	uint32_t tsval;
-	uint16_t urgent;
+	uint16_t urgent, window; /* window 0 = 65535 */
 	enum lp_csum csum;
 };
 
