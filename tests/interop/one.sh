@@ -33,6 +33,7 @@ judge() {
 			echo "  $1: $n sessions whole with $crypto"
 		else
 			echo "$diff" | head -n 12
+			"$LIMPID" -r "$2" -k "$KEYS/server.pem" ${MORE_KEYS:-} --crypto "$crypto" 2>&1 | tail -n 12
 			fail "interop $1 ($crypto)"
 			[ -z "${KEEP_FAILED:-}" ] || cp -r "$WORK/." "$KEEP_FAILED"
 		fi
@@ -325,6 +326,13 @@ t_apache() {
 # A download of 200 MB over a link that is too slow for what comes at once, so that the
 # kernel's queue drops and TCP sends again, out of order.
 t_download() {
+	# libnids, which shares nothing with the reassembler that is tested, sees no hole.
+	download_is_captured() {
+		rm -f "$WORK/nids"
+		case $(ldd "$LIMPID") in *libnids*) ;; *) return 0 ;; esac
+		"$LIMPID" -q -r "$WORK/big.pcap" -k "$KEYS/server.pem" --tcp nids -o "json:$WORK/nids" >/dev/null 2>&1
+		[ "$(jq -r 'select(.limpid) | .limpid.verdict' "$WORK/nids")" = decrypted ]
+	}
 	local try suite rc
 
 	link
@@ -344,7 +352,8 @@ t_download() {
 			OPENSSL_CONF=$(openssl_conf on on) nsenter -t "$FAR" --net openssl s_client -connect 10.9.0.1:8443 -tls1_2 \
 				-cipher $suite -quiet -ign_eof <"$WORK/in" >"$WORK/out" 2>/dev/null
 			capture_stop
-			[ "${CAPTURE_DROPS:-0}" != 0 ] || break
+			[ "${CAPTURE_DROPS:-0}" = 0 ] && download_is_captured && break
+			echo "  download: the capture has a hole; once more"
 		done
 		rc=$(far nstat -asz TcpExtTCPOFOQueue 2>/dev/null | awk '/OFO/ { print $2 }')
 		echo "  download: $(stat -c %s "$WORK/out") bytes, ${rc:-?} segments out of order"
