@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "warden/psks.h"
+#include "warden/secretfile.h"
 
 /* A file that is being read. */
 struct file {
@@ -67,63 +68,16 @@ static bool is_grave(enum lp_err err)
 	return err == LP_E_NOMEM || err == LP_E_LIMIT;
 }
 
-/* Reads fd to its end into bytes; size is what fstat said. A file that grows
- * meanwhile is cut at that: it is being written, and no key yet. */
-static enum lp_err read_all(struct lp_keyring *r, int fd, size_t size, struct file *f)
-{
-	size_t n = 0;
-
-	f->bytes.p = lp_secret_alloc(size);
-	if (!f->bytes.p)
-		return no_memory(r);
-	f->bytes.n = size;
-	while (n < size) {
-		ssize_t got = read(fd, f->bytes.p + n, size - n);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return fault(r, LP_E_IO, "%s: %s", f->name, strerror(errno));
-		if (got == 0)
-			return fault(r, LP_E_IO, "%s: changed while it was read", f->name);
-		n += (size_t)got;
-	}
-	return LP_OK;
-}
-
 /* Takes fd. On success the caller clears f->bytes. */
 static enum lp_err read_file(struct lp_keyring *r, int fd, struct file *f)
 {
-	struct stat st;
-	enum lp_err err;
+	struct lp_secretfile s = { .mode = 0 };
+	enum lp_err err = lp_secretfile_read(&s, fd, f->name);
 
-	f->bytes = (struct lp_secret){ NULL, 0 };
-	f->no_key = false;
-	if (fstat(fd, &st)) {
-		err = fault(r, LP_E_IO, "%s: %s", f->name, strerror(errno));
-		goto out;
-	}
-	f->mode = st.st_mode & 07777;
-	f->no_key = !S_ISREG(st.st_mode) || st.st_size > LP_KEYRING_FILE_MAX || !st.st_size;
-	if (!S_ISREG(st.st_mode))
-		err = fault(r, LP_E_ARG, "%s: not a regular file", f->name);
-	else if (st.st_size > LP_KEYRING_FILE_MAX)
-		err = fault(r, LP_E_FORMAT, "%s: larger than 64 KiB", f->name);
-	else if (!st.st_size)
-		err = fault(r, LP_E_FORMAT, "%s: empty file", f->name);
-	else
-		err = read_all(r, fd, (size_t)st.st_size, f);
-out:
-	close(fd);
-	if (err)
-		lp_secret_clear(&f->bytes);
-	return err;
-}
-
-/* O_NONBLOCK: a FIFO without a writer must not keep us waiting. */
-static int open_file(int dir, const char *path)
-{
-	return openat(dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	f->bytes = s.bytes;
+	f->mode = s.mode;
+	f->no_key = err == LP_E_ARG || err == LP_E_FORMAT;
+	return err ? fault(r, err, "%s", s.why) : LP_OK;
 }
 
 static enum lp_err check_mode(struct lp_keyring *r, const struct file *f)
@@ -143,7 +97,7 @@ static enum lp_err check_mode(struct lp_keyring *r, const struct file *f)
 /* A file of secrets that are no private key. On success the caller clears f->bytes. */
 static enum lp_err read_secrets(struct lp_keyring *r, const char *path, struct file *f)
 {
-	int fd = open_file(AT_FDCWD, path);
+	int fd = lp_secretfile_open(AT_FDCWD, path);
 	enum lp_err err;
 
 	lp_text_escape(f->name, sizeof f->name, path, strlen(path));
@@ -466,7 +420,7 @@ static enum lp_err load_entry(struct lp_keyring *r, int dir, const char *name, s
 
 	if (fstatat(dir, name, &st, 0) == 0 && !S_ISREG(st.st_mode))
 		return LP_OK;
-	fd = open_file(dir, name);
+	fd = lp_secretfile_open(dir, name);
 	f->no_key = false;
 	if (fd < 0)
 		err = fault(r, LP_E_IO, "%s: %s", f->name, strerror(errno));
@@ -520,7 +474,7 @@ enum lp_err lp_keyring_load(struct lp_keyring *r, const char *path)
 {
 	struct stat st;
 	struct file f;
-	int fd = open_file(AT_FDCWD, path);
+	int fd = lp_secretfile_open(AT_FDCWD, path);
 
 	lp_text_escape(f.name, sizeof f.name, path, strlen(path));
 	if (fd < 0)
