@@ -21,7 +21,6 @@
 
 enum {
 	LP_KEYRING_MAX = 4096,           /* keys */
-	LP_KEYRING_FILE_MAX = 64 * 1024, /* bytes of a key or passphrase file */
 	LP_KEYRING_NAMES_MAX = 65536,    /* files in a directory */
 	LP_KEYRING_PATH = 4096,
 	LP_KEYRING_LINE = 512,
