@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "bench.h"
 #include "capture/capture.h"
 #include "config.h"
 #include "store/store.h"
@@ -61,6 +62,7 @@ static const char usage[] =
 	"  --session-store memcached://HOST:PORT[,HOST:PORT...]   share sessions' secrets\n"
 	"                with other sensors, sealed under --session-store-key FILE\n"
 	"  --session-lifetime SECONDS   how long a secret may be resumed from (86400)\n"
+	"  --bench-read  only read the captures and say how fast that went\n"
 	"  --explain [CODE]   what a verdict's reason or note means; without CODE a list\n"
 	"  --set NAME=VALUE   any other option of limpid(1)\n"
 	"  -h, --help    -V, --version\n"
@@ -69,7 +71,7 @@ static const char usage[] =
 	"corrupt (everything before that was processed). More: man limpid\n";
 
 /* Long options that are configuration: the name is the option's. */
-enum { OPT_EXPLAIN = 256, OPT_SET, OPT_NO_PROMISCUOUS, OPT_CONFIG };
+enum { OPT_EXPLAIN = 256, OPT_SET, OPT_NO_PROMISCUOUS, OPT_BENCH_READ, OPT_CONFIG };
 
 static const struct option long_options[] = {
 	{ "help", no_argument, NULL, 'h' },
@@ -77,6 +79,7 @@ static const struct option long_options[] = {
 	{ "explain", optional_argument, NULL, OPT_EXPLAIN },
 	{ "set", required_argument, NULL, OPT_SET },
 	{ "no-promiscuous", no_argument, NULL, OPT_NO_PROMISCUOUS },
+	{ "bench-read", no_argument, NULL, OPT_BENCH_READ },
 	{ "merge", no_argument, NULL, OPT_CONFIG },
 	{ "ignore-domain", no_argument, NULL, OPT_CONFIG },
 	{ "cleartext", no_argument, NULL, OPT_CONFIG },
@@ -104,6 +107,7 @@ struct run {
 	uint64_t packets;
 	int status;
 	bool done;              /* --help and the like: nothing to run */
+	bool bench_read;
 	char why[LP_WHY];
 };
 
@@ -274,6 +278,9 @@ static int read_options(struct run *run, int argc, char **argv)
 		case OPT_NO_PROMISCUOUS:
 			r = set(run, "promiscuous", "off");
 			break;
+		case OPT_BENCH_READ:
+			run->bench_read = true;
+			break;
 		case OPT_CONFIG:
 			r = set(run, long_options[index].name, optarg);
 			break;
@@ -296,6 +303,10 @@ static int read_options(struct run *run, int argc, char **argv)
 		snprintf(run->why, sizeof run->why, "-r and -i exclude each other");
 		return fail(run);
 	}
+	if (run->bench_read && !run->config->read.n) {
+		snprintf(run->why, sizeof run->why, "--bench-read wants a capture: -r FILE");
+		return fail(run);
+	}
 	return 0;
 }
 
@@ -314,7 +325,7 @@ static int open_capture(struct run *run)
 	const struct lp_config *c = run->config;
 	const struct lp_capture_config cc = {
 		.filter = c->filter,
-		.secrets = on_secrets,
+		.secrets = run->engine ? on_secrets : NULL,
 		.user = run,
 		.snaplen = (uint32_t)c->snaplen,
 		.buffer_bytes = (uint32_t)c->buffer_bytes,
@@ -322,7 +333,7 @@ static int open_capture(struct run *run)
 	};
 	enum lp_err err;
 
-	for (size_t i = 0; i < c->read.n; i++)
+	for (size_t i = 0; i < c->read.n && run->engine; i++)
 		lp_capture_scan_secrets(c->read.item[i], &cc);
 	if (c->interface)
 		err = lp_capture_open_device(&run->capture, c->interface, &cc, run->why);
@@ -445,6 +456,12 @@ static size_t batch_size(const struct run *run)
 	return left < LP_BATCH ? (size_t)left : LP_BATCH;
 }
 
+static void capture_fault(struct run *run, enum lp_err err)
+{
+	lp_log("%s", lp_capture_why(run->capture));
+	run->status = err == LP_E_TRUNCATED || err == LP_E_FORMAT ? STATUS_INPUT : STATUS_ERROR;
+}
+
 static void loop(struct run *run)
 {
 	struct lp_packet packets[LP_BATCH];
@@ -469,10 +486,22 @@ static void loop(struct run *run)
 		snprintf(run->why, sizeof run->why, "%s", lp_engine_why(run->engine));
 		(void)fail(run);
 	} else if (err && err != LP_EOF) {
-		lp_log("%s", lp_capture_why(run->capture));
-		run->status = err == LP_E_TRUNCATED || err == LP_E_FORMAT ? STATUS_INPUT
-									   : STATUS_ERROR;
+		capture_fault(run, err);
 	}
+}
+
+/* --bench-read: no keys, no outputs. */
+static void bench_read(struct run *run)
+{
+	enum lp_err err;
+
+	if (open_capture(run))
+		return;
+	err = lp_bench_read(run->capture, run->config->packets, &stop_asked, stdout);
+	if (err)
+		capture_fault(run, err);
+	if (fflush(stdout) && run->status == STATUS_OK)
+		run->status = STATUS_ERROR;
 }
 
 static void finish(struct run *run)
@@ -509,9 +538,13 @@ int main(int argc, char **argv)
 		return STATUS_ERROR;
 	}
 	catch_signals();
-	if (!read_options(&run, argc, argv) && !run.done && !start(&run)) {
-		loop(&run);
-		finish(&run);
+	if (!read_options(&run, argc, argv) && !run.done) {
+		if (run.bench_read) {
+			bench_read(&run);
+		} else if (!start(&run)) {
+			loop(&run);
+			finish(&run);
+		}
 	}
 	if (run.worker)
 		lp_worker_free(run.worker);

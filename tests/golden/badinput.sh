@@ -76,6 +76,8 @@ bad "a HAProxy that is not there" 1 'none\.sock.*No such file' $http -t "haproxy
 bad "an unknown crypto provider" 1 'nonsense' $http $key --crypto nonsense
 bad "an unknown checksum mode" 1 'nonsense' $http $key --checksums nonsense
 bad "a filter that does not compile" 1 '' $http $key 'tcp prot 443'
+bad "reading only, but nothing to read" 1 'bench-read' -i lo --bench-read
+bad "reading only, a capture that is none" 1 'text' -r "$tmp/text" --bench-read
 bad "a device that does not exist" 1 'nosuchdev0' -i nosuchdev0 $key
 
 # A private key whose halves do not belong together: the modulus of one key, the
@@ -92,6 +94,7 @@ bad "a private key that does not fit its public half" 1 'mixed\.der' $http -k "$
 for cut in 30 1000 2000; do
 	head -c $cut captures/http.pcap > "$tmp/cut.pcap"
 	bad "a capture of $cut bytes" 2 'cut\.pcap' -r "$tmp/cut.pcap" $key
+	bad "a capture of $cut bytes, only read" 2 'cut\.pcap' -r "$tmp/cut.pcap" --bench-read
 done
 head -c 2000 captures/http-ns.pcap.gz > "$tmp/cut.gz"
 bad "half a compressed capture" 2 'cut\.gz' -r "$tmp/cut.gz" $key
