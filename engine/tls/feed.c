@@ -236,13 +236,18 @@ size_t lp_tls_feed(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size
 		   const struct lp_when *when)
 {
 	enum lp_dir dir = lp_tls_dir(tls, side);
+	bool on = lp_tls_refill_on(tls, dir);
 	size_t left;
 
 	tls->when = *when;
 	tls->stream_end[dir] = off + n;
 	if (!tls->fed[dir])
 		begin_records(&tls->records[dir], dir, off);
+	if (on)
+		lp_tls_refill_bytes(tls, dir, p, n, off);
 	left = take(tls, side, dir, p, n);
+	if (!on && lp_tls_refill_on(tls, dir)) /* it begins within */
+		lp_tls_refill_bytes(tls, dir, p, n, off);
 	tls->fed[dir] += n - left;
 	lp_tls_wake(tls);
 	check_sum(tls, LP_C2S);
@@ -287,6 +292,17 @@ static void lost_behind_ccs(struct lp_tls *tls, enum lp_dir dir, uint64_t off, u
 		lp_tls_seek_begin(tls, dir, off, n);
 }
 
+static void in_handshake(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
+{
+	bool on = lp_tls_refill_on(tls, dir);
+
+	if (on)
+		lp_tls_refill_gap(tls, dir, off, n);
+	lp_tls_hole(tls, dir, off, n);
+	if (!on && lp_tls_refill_on(tls, dir)) /* it began right before */
+		lp_tls_refill_gap(tls, dir, off, n);
+}
+
 void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
 		const struct lp_when *when)
 {
@@ -317,7 +333,7 @@ void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
 		lost_for_good(tls, dir, off, n, "in the middle of a handshake");
 		return;
 	}
-	lp_tls_hole(tls, dir, off, n);
+	in_handshake(tls, dir, off, n);
 }
 
 void lp_tls_not_captured(struct lp_tls *tls, const struct lp_when *when)

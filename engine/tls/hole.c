@@ -77,6 +77,8 @@ static bool go_on(struct lp_tls *tls, enum lp_dir dir, lp_span header, lp_span p
 	const struct lp_facts *f;
 	bool again = false;
 
+	tls->pushed_end = off;
+	tls->record_end = off + wanted;
 	if (part.n)
 		lp_tls_messages(tls, dir, part);
 	if (tls->state != LP_TLS_RUNNING)

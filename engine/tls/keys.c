@@ -61,6 +61,8 @@ static void disproved(struct lp_tls *tls)
 	closed(tls, reason, detail);
 }
 
+static void begin_questions(struct lp_tls *tls);
+
 static void question(struct lp_tls *tls)
 {
 	struct lp_no_secret no = { .reason = LP_REASON_NO_KEY };
@@ -72,6 +74,7 @@ static void question(struct lp_tls *tls)
 		.now = lp_secret_alloc(LP_MASTER_SIZE),
 	};
 	enum lp_reply reply;
+	bool again = false;
 
 	if (!q.now) {
 		lp_tls_nomem(tls);
@@ -87,7 +90,14 @@ static void question(struct lp_tls *tls)
 			lp_tls_answer(tls, q.now, LP_MASTER_SIZE, NULL);
 	} else {
 		tls->state = LP_TLS_RUNNING;
-		if (tls->attempt)
+		if (lp_tls_refilled(tls) ||
+		    (no.reason == LP_REASON_HANDSHAKE_LOST_EMS && tls->hole))
+			again = lp_tls_refill(tls);
+		if (again)
+			;
+		else if (lp_tls_refilled(tls))
+			lp_tls_fail_hole(tls);
+		else if (tls->attempt)
 			disproved(tls);
 		else if (no.reason == LP_REASON_HANDSHAKE_LOST_EMS && tls->hole)
 			lp_tls_fail_hole(tls);
@@ -95,6 +105,17 @@ static void question(struct lp_tls *tls)
 			closed(tls, no.reason, no.detail);
 	}
 	lp_secret_free(q.now, LP_MASTER_SIZE);
+	if (again)
+		begin_questions(tls);
+}
+
+/* The handshake as it is now has been asked for nothing yet. */
+static void begin_questions(struct lp_tls *tls)
+{
+	tls->extended = tls->hs->facts.ems > 0;
+	tls->toggled = false;
+	tls->attempt = 0;
+	question(tls);
 }
 
 void lp_tls_ask(struct lp_tls *tls)
@@ -108,16 +129,15 @@ void lp_tls_ask(struct lp_tls *tls)
 		closed(tls, LP_REASON_SUITE_UNSUPPORTED, detail);
 		return;
 	}
-	tls->extended = hs->facts.ems > 0;
-	tls->toggled = false;
-	tls->attempt = 0;
-	question(tls);
+	begin_questions(tls);
 }
 
 /* The keys of the last answer did not open the record: what is left to try? */
 static void next_candidate(struct lp_tls *tls)
 {
-	bool other = !tls->final && (tls->extended || tls->hs->session_hash_size);
+	/* (What was filled in is proven by the extended derivation alone.) */
+	bool other = !tls->final && !lp_tls_refilled(tls) &&
+		     (tls->extended || tls->hs->session_hash_size);
 
 	lp_protect_clear(&tls->next[0]);
 	lp_protect_clear(&tls->next[1]);
@@ -443,6 +463,8 @@ void lp_tls_complete(struct lp_tls *tls)
 {
 	if (tls->master.n)
 		tls->env->cb->keep(tls->owner, tls->hs, tls->master.p, &tls->when);
+	lp_tls_refill_keep(tls);
+	lp_tls_refill_free(tls);
 	for (int dir = 0; dir < 2; dir++) {
 		lp_protect_clear(&tls->now[dir]);
 		tls->now[dir] = tls->next[dir];

@@ -47,6 +47,7 @@ static void release(struct lp_tls *tls)
 	lp_handshake_free(tls->hs);
 	tls->hs = NULL;
 	lp_buf_clear(&tls->early);
+	lp_tls_refill_free(tls);
 }
 
 void lp_tls_free(struct lp_tls *tls)
@@ -166,7 +167,8 @@ void lp_tls_fail_hole(struct lp_tls *tls)
 
 	if (tls->proven)
 		lp_tls_fail(tls, LP_REASON_GAP_NOT_RECOVERED, "%s", tls->hole_detail);
-	else if (f->ems > 0 && f->resumed <= 0 && !(tls->hs && tls->hs->session_hash_size))
+	else if (f->ems > 0 && f->resumed <= 0 &&
+		 (lp_tls_refilled(tls) || !(tls->hs && tls->hs->session_hash_size)))
 		lp_tls_fail(tls, lost ? LP_REASON_HANDSHAKE_LOST_EMS : tls->hole_reason,
 			    "%s, and Extended Master Secret needs every byte of it",
 			    tls->hole_detail);
@@ -214,6 +216,7 @@ static void one_message(struct lp_tls *tls, enum lp_dir dir, const struct lp_mes
 		fail_handshake(tls, dir, msg);
 		return;
 	}
+	lp_tls_refill_message(tls, dir, msg);
 	if (msg->type == LP_MSG_CLIENT_HELLO)
 		begin(tls);
 	if (msg->type == LP_MSG_SERVER_HELLO)
@@ -423,6 +426,7 @@ void lp_tls_clear(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r
 	size_t wire = r->header.n + r->fragment.n;
 	enum lp_behind behind = LP_BEHIND_CLEAR;
 
+	tls->pushed_end = tls->record_end = r->offset + wire;
 	if (tls->hs && tls->hs->torn[dir])
 		behind = lp_tls_behind(tls, dir, r);
 	if (behind == LP_BEHIND_SEALED) {

@@ -13,6 +13,7 @@
 #ifndef LP_TLS_SESSION_H
 #define LP_TLS_SESSION_H
 
+#include "base/buf.h"
 #include "base/secret.h"
 #include "base/stream.h"
 #include "crypto/crypto.h"
@@ -57,6 +58,12 @@ struct lp_tls_cb {
 	/* A handshake was completed: its master secret may be resumed. */
 	void (*keep)(void *owner, const struct lp_handshake *hs, const uint8_t *master,
 		     const struct lp_when *when);
+	/* What peers said in clear in it, as flights.h has it; either may be NULL. Flight number
+	 * nth of the peer dir comes from, copied to out; false: there is none. */
+	void (*keep_flight)(void *owner, const struct lp_handshake *hs, enum lp_dir dir,
+			    lp_span bytes, uint32_t lead, const struct lp_when *when);
+	bool (*flight)(void *owner, const struct lp_handshake *hs, enum lp_dir dir, unsigned nth,
+		       const struct lp_when *when, struct lp_buf *out, uint32_t *lead);
 	void (*begin)(void *owner, struct lp_snapshot *facts, const struct lp_when *when);
 	void (*ready)(void *owner, struct lp_snapshot *facts, const struct lp_when *when);
 	/* Room for n clear bytes, then the bytes in that room. NULL: out of memory. */

@@ -1,6 +1,6 @@
 /* The inside of lp_tls, shared by session.c (handshake and contents), feed.c
  * (bytes in), turn.c (what must wait), keys.c (asking and proving), recover.c and hole.c
- * (behind a hole) and outcome.c (accounts and verdict). Nobody else's. */
+ * (behind a hole), refill.c (holes filled from earlier handshakes) and outcome.c (accounts and verdict). Nobody else's. */
 #ifndef LP_TLS_SESSION_PARTS_H
 #define LP_TLS_SESSION_PARTS_H
 
@@ -105,6 +105,9 @@ struct lp_tls {
 	bool hole;                     /* part of the handshake under way is missing: detail */
 	enum lp_reason hole_reason;    /* … and what that is called */
 	char hole_detail[LP_SEEK_TEXT];
+	uint64_t pushed_end;           /* stream offset behind the fragment in messages[] … */
+	uint64_t record_end;           /* … and behind its record */
+	struct lp_refill *refill;      /* of the first handshake; NULL: nothing is written down */
 	bool iv_unsure[2];             /* the record before did not authenticate (TLS 1.0, EtM) */
 	uint64_t stream_end[2];        /* offset behind the last byte taken */
 	uint64_t dead_bytes[2];        /* stream bytes since the direction died */
@@ -258,6 +261,26 @@ enum lp_behind {
 	LP_BEHIND_PART,   /* of a message that the hole spoilt */
 };
 enum lp_behind lp_tls_behind(const struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r);
+
+/* ---- refill.c ---- */
+
+/* A message in clear was taken in; that of the first handshake. */
+void lp_tls_refill_message(struct lp_tls *tls, enum lp_dir dir, const struct lp_message *msg);
+
+/* Whether the direction is being written down; then what comes, and what does not. */
+bool lp_tls_refill_on(const struct lp_tls *tls, enum lp_dir dir);
+void lp_tls_refill_bytes(struct lp_tls *tls, enum lp_dir dir, const uint8_t *p, size_t n,
+			 uint64_t off);
+void lp_tls_refill_gap(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n);
+
+/* The secret cannot be had without the bytes that were lost: puts a handshake in the place
+ * of tls->hs that has them from elsewhere. False: there is none (any more). */
+bool lp_tls_refill(struct lp_tls *tls);
+bool lp_tls_refilled(const struct lp_tls *tls);
+
+/* The handshake is proven: its flights may fill others. */
+void lp_tls_refill_keep(struct lp_tls *tls);
+void lp_tls_refill_free(struct lp_tls *tls);
 
 /* ---- outcome.c ---- */
 

@@ -431,8 +431,38 @@ static void on_keep(void *owner, const struct lp_handshake *hs, const uint8_t *m
 	(void)when;
 }
 
+static void on_keep_flight(void *owner, const struct lp_handshake *hs, enum lp_dir dir,
+			   lp_span bytes, uint32_t lead, const struct lp_when *when)
+{
+	struct help_told *t = owner;
+	const uint8_t name = (uint8_t)dir;
+
+	HELP_REQUIRE(hs && t->open && bytes.n && current(t)->ready);
+	if (t->play->flights)
+		HELP_REQUIRE(!lp_flights_put(t->play->flights, lp_span_of(&name, 1), bytes, lead,
+					     when));
+}
+
+static bool on_flight(void *owner, const struct lp_handshake *hs, enum lp_dir dir, unsigned nth,
+		      const struct lp_when *when, struct lp_buf *out, uint32_t *lead)
+{
+	struct help_told *t = owner;
+	const struct lp_when any = { .number = UINT64_MAX };
+	const uint8_t name = (uint8_t)dir;
+	bool found = false;
+
+	HELP_REQUIRE(hs && when && !lp_buf_len(out));
+	t->flights++;
+	if (t->play->flights)
+		HELP_REQUIRE(!lp_flights_find(t->play->flights, lp_span_of(&name, 1), &any, nth, out,
+					      lead, &found));
+	return found;
+}
+
 static const struct lp_tls_cb callbacks = {
-	on_ask, on_proven, on_keep, on_begin, on_ready, on_room, on_opened, on_hole, on_end, on_clear,
+	.keep_flight = on_keep_flight, .flight = on_flight,
+	.ask = on_ask, .proven = on_proven, .keep = on_keep, .begin = on_begin, .ready = on_ready,
+	.room = on_room, .data = on_opened, .gap = on_hole, .end = on_end, .clear = on_clear,
 };
 
 /* ---- playing ---- */

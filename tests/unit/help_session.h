@@ -8,6 +8,7 @@
 #define LP_TEST_HELP_SESSION_H
 
 #include "base/buf.h"
+#include "tls/flights.h"
 #include "tls/handshake.h"
 #include "tls/protect.h"
 #include "tls/stage.h"
@@ -80,6 +81,8 @@ struct help_play {
 	uint64_t max_held_session, max_held; /* 0: no cap to speak of */
 	bool keep;              /* clear bytes are told only when a session follows */
 	uint64_t max_kept;
+	struct lp_flights *flights; /* NULL: what was said before is not kept; the name of a
+	                             * flight is the byte of its direction */
 };
 
 /* ---- what came out ---- */
@@ -103,6 +106,7 @@ struct help_told {
 	struct lp_buf order;      /* events as text */
 	struct lp_buf places;     /* the same, with their places */
 	struct lp_buf dir[2];     /* data and gaps of one direction of all sessions */
+	unsigned flights;         /* times that one was looked for */
 	unsigned asked, attempts; /* questions; highest attempt + 1 */
 	uint64_t over_most;       /* env.over at its highest */
 	/* inside */
