@@ -13,6 +13,7 @@
 #include "warden/warden.h"
 #include "warden/warden.h"
 #include "secrets/sessions.h"
+#include "tls/flights.h"
 
 enum kind { FLAG, TEXT, LIST, NUMBER, BYTES, PORTS };
 
@@ -72,6 +73,8 @@ static const struct option options[] = {
 	{ "session-lifetime", NUMBER, AT(session_life_s), 1, 31536000, NULL },
 	{ "max-sessions", NUMBER, AT(max_sessions), 1, 100000000, NULL },
 	{ "max-session-bytes", BYTES, AT(max_session_bytes), 1024, UINT64_MAX / 2, NULL },
+	{ "max-flight", BYTES, AT(max_flight), 256, LP_FLIGHT_MAX, NULL },
+	{ "max-flights-total", BYTES, AT(max_flights), 1024, UINT64_MAX / 2, NULL },
 	{ "max-flows", NUMBER, AT(max_flows), 16, 100000000, NULL },
 	{ "max-out-of-order", BYTES, AT(max_ooo_side), 1024, UINT64_MAX / 2, NULL },
 	{ "max-out-of-order-total", BYTES, AT(max_ooo), 1024, UINT64_MAX / 2, NULL },
@@ -105,6 +108,8 @@ struct lp_config *lp_config_new(void)
 	c->session_life_s = LP_SESSIONS_LIFETIME_S;
 	c->max_sessions = LP_SESSIONS_MAX;
 	c->max_session_bytes = LP_SESSIONS_BYTES;
+	c->max_flight = LP_FLIGHT_MAX;
+	c->max_flights = LP_FLIGHTS_BYTES;
 	c->max_flows = 1000000;
 	c->max_ooo_side = 4U << 20;
 	c->max_ooo = 256U << 20;

@@ -52,6 +52,7 @@ struct lp_config {
 	char *session_store_key;  /* file */
 	uint64_t max_sessions, max_session_bytes, session_life_s;
 	uint64_t session_store_ms; /* that a server may take; 0: the default */
+	uint64_t max_flight, max_flights; /* bytes of one flight kept, of all */
 	uint64_t max_flows, max_ooo_side, max_ooo, max_held_session, max_held_turn, max_held, max_kept;
 	uint64_t max_fragments, max_fragments_host, fragment_s;
 	uint64_t idle_s, keys_idle_s, handshake_s, syn_s, closed_s;

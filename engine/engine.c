@@ -237,6 +237,11 @@ struct lp_engine *lp_engine_new(const struct lp_config *c, char *why)
 
 		err = lp_sessions_new(&e->sessions, &sc);
 	}
+	if (!err) {
+		const struct lp_flights_config fc = { e->seed, c->max_flight, c->max_flights };
+
+		err = lp_flights_new(&e->flights, &fc);
+	}
 	if (!err)
 		err = add_outputs(e, c, why);
 	if (!err)
@@ -267,6 +272,7 @@ void lp_engine_free(struct lp_engine *e)
 		close(e->poll_fd);
 	lp_candidates_free(e->candidates);
 	lp_sessions_free(e->sessions);
+	lp_flights_free(e->flights);
 	lp_keylogs_free(e->keylogs);
 	free(e);
 }

@@ -17,6 +17,7 @@
 #include "output.h"
 #include "secrets/candidates.h"
 #include "secrets/sessions.h"
+#include "tls/flights.h"
 #include "tls/prelude.h"
 #include "store/store.h"
 #include "tls/protect.h"
@@ -30,6 +31,7 @@ struct lp_engine {
 	struct lp_asks *asks;
 	struct lp_candidates *candidates;
 	struct lp_sessions *sessions;
+	struct lp_flights *flights;  /* what peers said in clear, for where it is lost */
 	struct lp_store *store;      /* shared with other sensors; NULL: none */
 	int poll_fd;                 /* of the warden and the store, if there is one; else -1 */
 	struct lp_keylogs *keylogs;
@@ -173,6 +175,9 @@ void lp_exchange_refused(const struct lp_tracked *f, struct lp_no_secret *no);
 /* A handshake whose secret may be resumed. */
 void lp_wanted_keep(void *flow, const struct lp_handshake *hs, const uint8_t *master,
 		    const struct lp_when *when);
+/* A look-up whose miss is not final yet, since a handshake before its place is still on
+ * its way: LP_REPLY_LATER, and the question is asked again with f->looked set. */
+enum lp_reply lp_wanted_later(struct lp_tracked *f, const struct lp_question *q);
 /* Look-ups that have become final are asked for again. */
 void lp_wanted_lookups(struct lp_worker *w);
 
@@ -185,6 +190,12 @@ bool lp_wanted_logged(struct lp_engine *e, const struct lp_logged_ids *ids, bool
  * with an ephemeral key and a pre-shared one it may be what the key exchange gave. */
 bool lp_wanted_premaster(struct lp_engine *e, const struct lp_handshake *hs,
 			 struct lp_keylog_secret *out);
+
+/* refills.c: the flights of a session's peers. */
+void lp_refills_keep(void *flow, const struct lp_handshake *hs, enum lp_dir dir, lp_span bytes,
+		     uint32_t lead, const struct lp_when *when);
+bool lp_refills_find(void *flow, const struct lp_handshake *hs, enum lp_dir dir, unsigned nth,
+		     const struct lp_when *when, struct lp_buf *out, uint32_t *lead);
 
 /* tickets.c: asks the warden to open the ticket, if that may help and was not done. */
 void lp_tickets_ask(struct lp_tracked *f, const struct lp_question *q);

@@ -297,6 +297,9 @@ enum lp_reply lp_exchange_ask(struct lp_tracked *f, const struct lp_question *q,
 
 	if (reply == LP_REPLY_NEVER)
 		return reply;
+	if (q->extended && !hs->session_hash_size && !f->looked && f->worker->env.waiting)
+		return lp_wanted_later(f, q); /* what is missing may be in a handshake before */
+	f->looked = false;
 	if (q->extended && !hs->session_hash_size)
 		return lp_wanted_never(no, LP_REASON_HANDSHAKE_LOST_EMS,
 				       "Extended Master Secret was negotiated and part of the "

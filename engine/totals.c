@@ -100,13 +100,16 @@ static bool cap_reached(const struct lp_worker *w)
 {
 	struct lp_decode_stats decode;
 	struct lp_sessions_stats sessions;
+	struct lp_flights_stats flights;
 	struct lp_reasm_stats s;
 
 	lp_decode_stats(w->decode, &decode);
 	lp_sessions_stats(w->engine->sessions, &sessions);
+	lp_flights_stats(w->engine->flights, &flights);
 	w->engine->reasm_ops->stats(w->reasm, &s);
 	return decode.drop[LP_DROP_FRAGMENT_LIMIT] || s.evicted || s.cap_side || s.cap_total ||
 	       s.memcap || w->env.cap_held || w->env.cap_message || sessions.evicted || w->env.cap_kept ||
+	       flights.evicted ||
 	       lp_keylog_stats(lp_keylogs_store(w->engine->keylogs))->evicted;
 }
 
@@ -128,6 +131,22 @@ static void add_store(struct list *l, const struct lp_store *store)
 	X(forged)
 	X(stale)
 	X(errors)
+#undef X
+}
+
+static void add_flights(struct list *l, struct lp_flights *flights)
+{
+	struct lp_flights_stats s;
+
+	lp_flights_stats(flights, &s);
+#define X(name) add(l, "flights." #name, s.name);
+	X(entries)
+	X(bytes)
+	X(stored)
+	X(hits)
+	X(replaced)
+	X(evicted)
+	X(too_long)
 #undef X
 }
 
@@ -166,6 +185,7 @@ size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MA
 	add(&l, "resumption.misses", sessions.misses);
 	add(&l, "resumption.evicted", sessions.evicted);
 	add(&l, "resumption.expired", sessions.expired);
+	add_flights(&l, e->flights);
 	if (e->store)
 		add_store(&l, e->store);
 	add(&l, "warden.asked", lp_asks_count(e->asks));

@@ -61,11 +61,22 @@ static bool resumed_secret(struct lp_tracked *f, const struct lp_handshake *hs,
 	return found;
 }
 
+enum lp_reply lp_wanted_later(struct lp_tracked *f, const struct lp_question *q)
+{
+	struct lp_tracked **at = &f->worker->lookups;
+
+	f->next_lookup = NULL;
+	lp_order_wait(f->worker->engine->order, &f->waiter, q->when);
+	while (*at)
+		at = &(*at)->next_lookup;
+	*at = f;
+	return LP_REPLY_LATER;
+}
+
 static enum lp_reply look_up(struct lp_tracked *f, const struct lp_question *q,
 			     struct lp_no_secret *no)
 {
 	struct lp_worker *w = f->worker;
-	struct lp_tracked **at = &w->lookups;
 	bool final = f->looked || f->missed || f->others || !w->env.waiting;
 	enum lp_reply reply;
 
@@ -87,12 +98,7 @@ static enum lp_reply look_up(struct lp_tracked *f, const struct lp_question *q,
 	lp_tickets_ask(f, q);
 	/* A handshake before this place may still be on its way to the cache: a miss
 	 * is final only when nobody waits at an earlier place. */
-	f->next_lookup = NULL;
-	lp_order_wait(w->engine->order, &f->waiter, q->when);
-	while (*at)
-		at = &(*at)->next_lookup;
-	*at = f;
-	return LP_REPLY_LATER;
+	return lp_wanted_later(f, q);
 }
 
 void lp_wanted_lookups(struct lp_worker *w)

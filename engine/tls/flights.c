@@ -177,7 +177,7 @@ enum lp_err lp_flights_put(struct lp_flights *s, lp_span name, lp_span bytes, ui
 	} else if (!f) {
 		if (n >= LP_FLIGHTS_SAME) {
 			drop(s, stale);
-			s->stats.evicted++;
+			s->stats.replaced++;
 		}
 		err = insert(s, hash, bytes, lead, when);
 	} else {

@@ -36,7 +36,9 @@ struct lp_flights_config {
 
 struct lp_flights_stats {
 	uint64_t entries, bytes;     /* now */
-	uint64_t stored, hits, evicted, too_long;
+	uint64_t stored, hits;
+	uint64_t replaced;           /* a fifth of its name came */
+	uint64_t evicted, too_long;  /* by the caps */
 };
 
 struct lp_flights;

@@ -126,6 +126,20 @@ static void begin(struct lp_tls *tls, const struct lp_message *msg)
 		give_up(tls);
 }
 
+/* A ServerKeyExchange with an ephemeral key is another one every time. */
+static bool repeats_itself(const struct lp_suite *suite)
+{
+	switch (suite ? (enum lp_kx)suite->kx : LP_KX_DHE) {
+	case LP_KX_RSA:
+	case LP_KX_RSA_PSK:
+	case LP_KX_PSK:
+	case LP_KX_ECDH:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* The ServerHello has come, and behind it in its record stands what m->in has. */
 static void track(struct lp_tls *tls, const struct lp_message *msg)
 {
@@ -133,7 +147,8 @@ static void track(struct lp_tls *tls, const struct lp_message *msg)
 	struct lp_refill *r = tls->refill;
 	struct track *server = &r->track[LP_S2C], *client = &r->track[LP_C2S];
 
-	if (tls->hs->facts.ems <= 0 || tls->hs->loose || msg->whole.n > HELLO_MAX ||
+	if (tls->hs->facts.ems <= 0 || tls->hs->loose || !repeats_itself(tls->hs->suite) ||
+	    msg->whole.n > HELLO_MAX ||
 	    lp_records_held(&tls->records[LP_C2S])) {
 		lp_tls_refill_free(tls);
 		return;

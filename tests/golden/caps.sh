@@ -44,6 +44,8 @@ many="-r captures/ciphers.pcap"
 reach max-flows=16 .tcp.evicted $many
 reach max-sessions=2 .resumption.evicted $many
 reach max-session-bytes=1024 .resumption.evicted $many
+reach max-flights-total=1024 .flights.evicted $many
+reach max-flight=256 .flights.too_long $many
 "$WRAP" captures/key-log.pcap "$tmp/two.pcap" two vlan
 reach max-contexts=1 .cipher.evicted -r "$tmp/two.pcap" -l captures/key-log.keys
 reach max-handshake=1024 .handshake.cap -r captures/java.pcap

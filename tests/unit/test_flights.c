@@ -107,7 +107,8 @@ START_TEST(four_distinct_ones)
 	ck_assert_str_eq(find("b", 0, 9, &lead), "1");
 	lp_flights_stats(s, &stats);
 	ck_assert_uint_eq(stats.entries, 5);
-	ck_assert_uint_eq(stats.evicted, 1);
+	ck_assert_uint_eq(stats.replaced, 1);
+	ck_assert_uint_eq(stats.evicted, 0);
 	ck_assert_uint_eq(stats.stored, 6);
 }
 END_TEST
