@@ -84,6 +84,8 @@ struct lp_flow {
 	uint8_t md5 : 2;         /* bit per side: it may sign its segments, for all we know */
 	uint8_t family : 3;      /* 4 or 6 */
 	uint8_t pending_side : 2; /* who sent the pending SYN, +1; 0 = none is pending */
+	uint8_t early : 2;       /* bit per side: its SYN was not seen and may still come: what
+	                          * it sent waits, and next is only where that begins */
 	bool pending_ts : 1;     /* it carried the timestamp option */
 	bool swap : 1;           /* A is the second of the key */
 };

@@ -47,6 +47,8 @@ bool lp_native_timestamp(const struct lp_segment *s, uint32_t *value);
 /* Whether there is an MD5 signature (RFC 2385). */
 bool lp_native_is_signed(const struct lp_segment *s);
 
+/* The same, as long as its SYN may still come. */
+void lp_native_start_early(struct lp_flow *f, enum lp_side side, uint32_t seq);
 void lp_native_start_half(struct lp_half *h, uint32_t next);
 
 /* A segment without a flow; one for a flow that has ended. */

@@ -5,6 +5,8 @@ static bool is_due(const struct lp_reasm *r, const struct lp_ooo *q)
 {
 	if (r->now_ns - q->since_ns >= r->config.hole_ns)
 		return true;
+	if (q->flow->early & 1U << q->side)
+		return r->now_ns - q->since_ns >= r->config.grace_ns;
 	return q->evidence_ns && r->now_ns - q->evidence_ns >= r->config.grace_ns;
 }
 

@@ -186,21 +186,56 @@ void lp_native_evidence(struct lp_reasm *r, struct lp_half *h)
 		q->evidence_ns = 1;
 }
 
+/* Hands on the first that waits. */
+static void give_first(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
+{
+	struct lp_ooo_node *n = lp_ooo_pop(&r->pool, f->half[side].ooo);
+	const struct lp_ooo_piece piece = {
+		.data = n->data, .carried_ns = n->carried_ns, .seq = n->seq,
+		.captured = n->captured, .wire = n->end - n->seq, .urgent = n->urgent,
+	};
+
+	lp_native_deliver(r, f, side, &piece);
+	lp_ooo_release(n);
+}
+
+/* The first that waits, if it is its turn. */
+static const struct lp_ooo_node *in_turn(const struct lp_half *h)
+{
+	const struct lp_ooo_node *n = h->ooo ? lp_ooo_first(h->ooo) : NULL;
+
+	return n && !lp_seq_before(h->next, n->start) ? n : NULL;
+}
+
+/* No SYN came: the connection begins for us where what waits does. Both sides go on in
+ * the order in which they were captured. */
+static void settle(struct lp_reasm *r, struct lp_flow *f)
+{
+	const struct lp_ooo_node *a, *b;
+
+	for (int side = 0; side < 2; side++)
+		if (f->early & 1U << side && f->half[side].ooo)
+			f->half[side].next = waits_at(&f->half[side]);
+	f->early = 0;
+	for (;;) {
+		a = in_turn(&f->half[LP_A2B]);
+		b = in_turn(&f->half[LP_B2A]);
+		if (!a && !b)
+			break;
+		give_first(r, f, a && (!b || a->carried_ns <= b->carried_ns) ? LP_A2B : LP_B2A);
+	}
+	lp_native_drain(r, f, LP_A2B);
+	lp_native_drain(r, f, LP_B2A);
+}
+
 void lp_native_drain(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
 {
 	struct lp_half *h = &f->half[side];
-	struct lp_ooo_node *n;
-	struct lp_ooo_piece piece;
 
-	while (h->ooo && lp_ooo_first(h->ooo) &&
-	       !lp_seq_before(h->next, lp_ooo_first(h->ooo)->start)) {
-		n = lp_ooo_pop(&r->pool, h->ooo);
-		piece = (struct lp_ooo_piece){ .data = n->data, .carried_ns = n->carried_ns,
-			.seq = n->seq, .captured = n->captured, .wire = n->end - n->seq,
-			.urgent = n->urgent };
-		lp_native_deliver(r, f, side, &piece);
-		lp_ooo_release(n);
-	}
+	if (f->early & 1U << side && h->ooo)
+		return;
+	while (in_turn(h))
+		give_first(r, f, side);
 	if (h->flags & LP_HALF_SKIP)
 		catch_up(h);
 	if ((h->flags & LP_HALF_FIN) && !lp_seq_before(h->next, h->fin)) {
@@ -232,8 +267,13 @@ void lp_native_drain(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
 void lp_native_give_up(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
 {
 	struct lp_half *h = &f->half[side];
-	uint32_t at = waits_at(h);
+	uint32_t at;
 
+	if (f->early & 1U << side) {
+		settle(r, f);
+		return;
+	}
+	at = waits_at(h);
 	if (lp_seq_before(h->next, at))
 		give_gap(r, f, side, at, r->now_ns);
 	lp_native_drain(r, f, side);

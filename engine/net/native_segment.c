@@ -191,7 +191,8 @@ static enum lp_err on_data(struct lp_reasm *r, struct lp_flow *f, enum lp_side s
 			compare_old(r, f, side, piece);
 			return LP_OK;
 		}
-		if (!lp_seq_before(h->next, piece->seq) || (h->flags & LP_HALF_SKIP)) {
+		if ((!lp_seq_before(h->next, piece->seq) && !(f->early & 1U << side)) ||
+		    (h->flags & LP_HALF_SKIP)) {
 			deliver_now(r, f, side, piece);
 			return LP_OK;
 		}
@@ -221,7 +222,7 @@ static void on_ack(struct lp_reasm *r, struct lp_flow *f, enum lp_side side, uin
 	struct lp_half *peer = &f->half[!side];
 
 	if (!(peer->flags & LP_HALF_KNOWN)) {
-		lp_native_start_half(peer, ack);
+		lp_native_start_early(f, (enum lp_side)!side, ack);
 		return;
 	}
 	if (lp_seq_before(ack, peer->acked) || lp_seq_diff(ack, peer->next) > LP_NATIVE_FAR)
@@ -365,7 +366,10 @@ enum lp_err lp_native_segment(struct lp_reasm *r, struct lp_flow *f, enum lp_sid
 		lp_native_establish(r, f, side, s);
 	}
 	if (!(h->flags & LP_HALF_KNOWN))
-		lp_native_start_half(h, s->seq);
+		lp_native_start_early(f, side, s->seq);
+	if (f->early & 1U << side && lp_seq_before(s->seq, h->next) && is_near(s->seq, h->next) &&
+	    s->wire_len > 1)
+		h->next = s->seq; /* nothing was handed on yet */
 	if (!is_near(s->seq, h->next)) {
 		r->stats.out_of_window++;
 		return LP_OK;

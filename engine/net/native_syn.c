@@ -71,6 +71,26 @@ void lp_native_start_half(struct lp_half *h, uint32_t next)
 	h->flags |= LP_HALF_KNOWN;
 }
 
+void lp_native_start_early(struct lp_flow *f, enum lp_side side, uint32_t seq)
+{
+	lp_native_start_half(&f->half[side], seq);
+	f->early |= (uint8_t)(1U << side) & 3U;
+}
+
+/* The SYN, or who acknowledged it, says where a side begins that had begun already. */
+static bool begins_at(struct lp_reasm *r, struct lp_flow *f, enum lp_side side, uint32_t seq)
+{
+	struct lp_half *h = &f->half[side];
+	int32_t d = lp_seq_diff(h->next, seq);
+
+	if (!(f->early & 1U << side) || d < 0 || d > FIRST_FAR)
+		return false;
+	h->next = seq;
+	f->early &= ~(1U << side) & 3U;
+	lp_native_drain(r, f, side);
+	return true;
+}
+
 /* What the SYN of one side says; whatever was believed of it before is forgotten. */
 static void take_syn(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
 		     const struct lp_segment *s)
@@ -141,7 +161,7 @@ void lp_native_establish(struct lp_reasm *r, struct lp_flow *f, enum lp_side sid
 	    (!(o->flags & LP_HALF_KNOWN) && (d < -FIRST_FAR || d > FIRST_FAR))) {
 		lp_native_drop_queue(r, h);
 		h->flags &= (uint8_t)~LP_HALF_SYN;
-		lp_native_start_half(h, s->seq);
+		lp_native_start_early(f, side, s->seq);
 	}
 	lp_native_open(r, f);
 	lp_native_drain(r, f, LP_A2B);
@@ -201,7 +221,12 @@ enum lp_err lp_native_syn_ack(struct lp_reasm *r, struct lp_flow *f, enum lp_sid
 		h = &f->half[LP_B2A];
 		o = &f->half[LP_A2B];
 	} else if (f->state == LP_FLOW_LIVE) {
-		if (!(h->flags & LP_HALF_KNOWN)) {
+		bool early = begins_at(r, f, (enum lp_side)!side, s->ack);
+
+		if (begins_at(r, f, side, s->seq + 1)) {
+			h->flags |= LP_HALF_SEEN | LP_HALF_SYN;
+		} else if (early) {
+		} else if (!(h->flags & LP_HALF_KNOWN)) {
 			take_syn(r, f, side, s);
 		} else if (is_own_syn(h, s)) {
 			r->stats.duplicate++;
@@ -233,6 +258,11 @@ enum lp_err lp_native_syn(struct lp_reasm *r, struct lp_flow *f, enum lp_side si
 	struct lp_half *h = &f->half[side];
 	uint32_t value;
 
+	if (f->state == LP_FLOW_LIVE && begins_at(r, f, side, s->seq + 1)) {
+		h->flags |= LP_HALF_SEEN | LP_HALF_SYN;
+		r->stats.processed++;
+		return LP_OK;
+	}
 	if (is_own_syn(h, s)) {
 		r->stats.duplicate++;
 		r->stats.processed++;

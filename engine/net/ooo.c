@@ -319,6 +319,9 @@ static enum lp_err join(struct lp_ooo_pool *pool, struct lp_ooo *q, struct path 
 	uint32_t end = piece->seq + piece->wire;
 
 	*done = false;
+	/* What waits for a SYN is handed on in the order of its capture, so one by one. */
+	if (q->flow && q->flow->early & 1U << q->side)
+		return LP_OK;
 	if (piece->captured > TINY || piece->captured != piece->wire || piece->urgent)
 		return LP_OK;
 	if (after && lp_seq_before(after->start, end))

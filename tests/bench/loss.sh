@@ -54,7 +54,7 @@ for suite in gcm cbc cbc-tls10 chacha rc4; do
 	measure $suite loss 0.1 980 "$data"
 	measure $suite loss 1 850 "$data"
 	[ "$level" = full ] || [ $suite = gcm ] || continue
-	measure $suite reorder 100 1000 "$data" "${few%% *}"
+	measure $suite reorder 100 1000 0 "${few%% *}"
 	measure $suite duplicate 5 1000 0 "${few%% *}"
 	measure $suite delay-client 250 1000 0 1
 	measure $suite delay-server 250 1000 0 1

@@ -246,13 +246,19 @@ START_TEST(memory_of_a_flow)
 	before = resident();
 	ck_assert_int_eq(lp_tcp_native.init(&r, &config, &cb, NULL), LP_OK);
 	for (uint32_t i = 0; i < FLOWS; i++) {
+		const struct lp_segment syn = {
+			.number = 2 * i + 1, .ts_ns = LP_NS_PER_S, .src = src, .family = 4,
+			.dst = (const uint8_t *)"\x0b\0\0\1", .sport = 1000, .dport = 443,
+			.seq = UINT32_MAX, .flags = LP_TCP_SYN, .tcp = tcp, .tcp_len = 20,
+			.payload = tcp + 20 };
 		const struct lp_segment s = {
-			.number = i + 1, .ts_ns = LP_NS_PER_S, .src = src, .family = 4,
+			.number = 2 * i + 2, .ts_ns = LP_NS_PER_S, .src = src, .family = 4,
 			.dst = (const uint8_t *)"\x0b\0\0\1", .sport = 1000, .dport = 443,
 			.flags = LP_TCP_ACK, .tcp = tcp, .tcp_len = sizeof tcp, .payload = tcp + 20,
 			.payload_len = 5, .wire_len = 5 };
 
 		memcpy(src + 1, &i, 3);
+		ck_assert_int_eq(lp_tcp_native.segments(r, &syn, 1), LP_OK);
 		ck_assert_int_eq(lp_tcp_native.segments(r, &s, 1), LP_OK);
 	}
 	used = resident() - before;
