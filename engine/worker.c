@@ -372,6 +372,16 @@ static void on_stream_gap(void *user, struct lp_stream *s, enum lp_side side, ui
 	lp_stage_gap(&f->stage, side, off, n, when);
 }
 
+static void on_stream_other(void *user, struct lp_stream *s, enum lp_side side, const uint8_t *p,
+			    uint32_t n, uint64_t off)
+{
+	struct lp_tracked *f = s->user;
+
+	(void)user;
+	if (s->kind == TRACKED)
+		lp_stage_other(&f->stage, side, p, n, off);
+}
+
 static enum lp_end end_of(const struct lp_stream *s, int side, enum lp_why why)
 {
 	if (s->fin & 1U << side)
@@ -422,6 +432,7 @@ static const struct lp_reasm_cb reasm_cb = {
 	.data = on_stream_data,
 	.gap = on_stream_gap,
 	.close = on_stream_close,
+	.other = on_stream_other,
 };
 
 /* ---- answers ---- */

@@ -47,6 +47,10 @@ bool lp_native_timestamp(const struct lp_segment *s, uint32_t *value);
 /* Whether there is an MD5 signature (RFC 2385). */
 bool lp_native_is_signed(const struct lp_segment *s);
 
+/* Two copies of the same bytes differ, and this is one of them. user: the reassembler. */
+void lp_native_other(void *user, struct lp_flow *f, enum lp_side side, uint32_t seq,
+		     const uint8_t *p, uint32_t n);
+
 /* The same, as long as its SYN may still come. */
 void lp_native_start_early(struct lp_flow *f, enum lp_side side, uint32_t seq);
 void lp_native_start_half(struct lp_half *h, uint32_t next);

@@ -87,6 +87,21 @@ void lp_native_open(struct lp_reasm *r, struct lp_flow *f)
 	heed(r, f, NULL, take);
 }
 
+void lp_native_other(void *user, struct lp_flow *f, enum lp_side side, uint32_t seq,
+		     const uint8_t *p, uint32_t n)
+{
+	struct lp_reasm *r = user;
+	const struct lp_half *h = &f->half[side];
+	int64_t off = (int64_t)h->off + lp_seq_diff(seq, h->next);
+	uint32_t cut = off < 0 ? (uint32_t)-off : 0;
+
+	/* Where a byte was left out, or the beginning is not certain, so are no offsets. */
+	if (!r->cb->other || f->state != LP_FLOW_LIVE || cut >= n || f->early & 1U << side ||
+	    h->flags & (LP_HALF_URGENT | LP_HALF_SKIP))
+		return;
+	r->cb->other(r->user, known(f), side, p + cut, n - cut, off < 0 ? 0 : (uint64_t)off);
+}
+
 static void give_gap(struct lp_reasm *r, struct lp_flow *f, enum lp_side side, uint32_t to,
 		     uint64_t carried_ns)
 {

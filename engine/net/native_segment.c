@@ -116,6 +116,7 @@ static void compare_old(struct lp_reasm *r, struct lp_flow *f, enum lp_side side
 		return;
 	r->stats.conflicts++;
 	f->stream.conflict |= (uint8_t)(1 << side);
+	lp_native_other(r, f, side, piece->seq, piece->data, old);
 }
 
 static void deliver_now(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
@@ -135,6 +136,7 @@ static void deliver_now(struct lp_reasm *r, struct lp_flow *f, enum lp_side side
 	    lp_ooo_conflicts(h->ooo, h->next, piece->data + old, piece->captured - old)) {
 		r->stats.conflicts++;
 		f->stream.conflict |= (uint8_t)(1 << side);
+		lp_ooo_tell(&r->pool, h->ooo, h->next, piece->data + old, piece->captured - old);
 	}
 	lp_native_deliver(r, f, side, piece);
 	if (h->ooo || (h->flags & LP_HALF_FIN))

@@ -214,6 +214,33 @@ bool lp_ooo_conflicts(const struct lp_ooo *q, uint32_t seq, const uint8_t *p, ui
 	return false;
 }
 
+void lp_ooo_tell(const struct lp_ooo_pool *pool, const struct lp_ooo *q, uint32_t seq,
+		 const uint8_t *p, uint32_t n)
+{
+	const struct lp_ooo_node *node;
+
+	for (node = q->head[0]; pool->other && node && lp_seq_before(node->start, seq + n);
+	     node = node->next[0])
+		if (differs(node, seq, p, n))
+			pool->other(pool->user, q->flow, (enum lp_side)q->side, node->seq,
+				    node->data, node->captured);
+}
+
+/* The piece against what waits; both are told of if they differ. */
+static bool compare(const struct lp_ooo_pool *pool, const struct lp_ooo *q,
+		    const struct lp_ooo_node *n, const struct lp_ooo_piece *piece)
+{
+	if (!differs(n, piece->seq, piece->data, piece->captured))
+		return false;
+	if (pool->other) {
+		pool->other(pool->user, q->flow, (enum lp_side)q->side, n->seq, n->data,
+			    n->captured);
+		pool->other(pool->user, q->flow, (enum lp_side)q->side, piece->seq, piece->data,
+			    piece->captured);
+	}
+	return true;
+}
+
 /* Of two that begin at the same byte: whether the newcomer takes the other's place.
  * A copy of which more was captured always does. */
 static bool replaces(const struct lp_ooo_pool *pool, const struct lp_ooo_piece *piece,
@@ -351,7 +378,7 @@ enum lp_err lp_ooo_insert(struct lp_ooo_pool *pool, struct lp_ooo *q,
 	seek(q, start, &path);
 	/* What began before it, or with it. */
 	while ((n = *link_after(q, path.node[0], 0)) && !lp_seq_before(piece->seq, n->seq)) {
-		*conflict |= differs(n, piece->seq, piece->data, piece->captured);
+		*conflict |= compare(pool, q, n, piece);
 		if (replaces(pool, piece, n)) {
 			cut_out(pool, q, &path, n);
 			lp_ooo_release(n);
@@ -373,7 +400,7 @@ enum lp_err lp_ooo_insert(struct lp_ooo_pool *pool, struct lp_ooo *q,
 	made->start = start;
 	/* What began after it. */
 	while ((n = *link_after(q, path.node[0], 0)) && lp_seq_before(n->start, end)) {
-		*conflict |= differs(n, piece->seq, piece->data, piece->captured);
+		*conflict |= compare(pool, q, n, piece);
 		if (lp_seq_before(end, n->end)) {
 			n->start = end;
 			break;

@@ -53,6 +53,10 @@ struct lp_ooo_pool {
 	struct lp_ooo *oldest, *newest;
 	uint64_t random;      /* heights of nodes; shape only, never order */
 	enum lp_overlap overlap;
+	/* Told of each of two copies of the same bytes that differ; NULL: nobody. */
+	void (*other)(void *user, struct lp_flow *flow, enum lp_side side, uint32_t seq,
+		      const uint8_t *p, uint32_t n);
+	void *user;
 };
 
 /* A segment on its way in. */
@@ -84,6 +88,10 @@ LP_MUST enum lp_err lp_ooo_insert(struct lp_ooo_pool *pool, struct lp_ooo *q,
 
 /* Whether bytes at seq that go out now differ from those that wait. */
 bool lp_ooo_conflicts(const struct lp_ooo *q, uint32_t seq, const uint8_t *p, uint32_t n);
+
+/* Tells pool->other what waits in the place of such bytes. */
+void lp_ooo_tell(const struct lp_ooo_pool *pool, const struct lp_ooo *q, uint32_t seq,
+		 const uint8_t *p, uint32_t n);
 
 static inline const struct lp_ooo_node *lp_ooo_first(const struct lp_ooo *q)
 {

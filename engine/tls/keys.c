@@ -263,6 +263,7 @@ static bool keep_trial(struct lp_tls *tls, enum lp_dir dir, const struct lp_seal
 		return false;
 	}
 	t->n = sealed->fragment.n;
+	t->offset = tls->sealed_at;
 	t->dir = dir;
 	t->version = sealed->version;
 	t->type = sealed->type;
@@ -337,6 +338,34 @@ static void not_authentic(struct lp_tls *tls, enum lp_dir dir, struct lp_protect
 		next_candidate(tls);
 }
 
+static void opened(struct lp_tls *tls, enum lp_dir dir, const struct lp_protect *p,
+		   lp_span fragment)
+{
+	if (p == &tls->next[dir] && !tls->next_proven)
+		lp_tls_prove(tls);
+	lp_tls_opened(tls, dir, p, fragment);
+}
+
+/* The record once more, with the other copy of bytes that came twice and differed. err is
+ * what became of it as it stands. */
+static enum lp_err open_other(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p,
+			      const struct lp_sealed *sealed, uint8_t *room, size_t *n,
+			      enum lp_err err)
+{
+	uint8_t *copy = lp_tls_other_copy(tls, dir, sealed->fragment);
+	struct lp_sealed other = *sealed;
+	const char *why;
+
+	if (!copy)
+		return err;
+	other.fragment.p = copy;
+	err = lp_protect_open(p, p->epoch, p->seq, &other, room, other.fragment.n, n, &why);
+	if (!err)
+		opened(tls, dir, p, other.fragment);
+	free(copy);
+	return err;
+}
+
 static void open_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_sealed *sealed)
 {
 	bool next = tls->hs && tls->hs->sealed[dir];
@@ -360,15 +389,16 @@ static void open_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_sea
 		return;
 	}
 	err = lp_protect_open(p, p->epoch, p->seq, sealed, room, sealed->fragment.n, &n, &why);
+	if (err && tls->other[dir])
+		err = open_other(tls, dir, p, sealed, room, &n, err);
+	else if (!err)
+		opened(tls, dir, p, sealed->fragment);
 	if (err == LP_E_NOMEM)
 		lp_tls_nomem(tls);
 	if (err) {
 		not_authentic(tls, dir, p, sealed, why);
 		return;
 	}
-	if (next && !tls->next_proven)
-		lp_tls_prove(tls);
-	lp_tls_opened(tls, dir, p, sealed->fragment);
 	if (tls->iv_unsure[dir]) {
 		/* Authentic, but its IV was in a record that was not. */
 		tls->iv_unsure[dir] = false;
@@ -387,6 +417,7 @@ void lp_tls_open(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r)
 {
 	const struct lp_sealed sealed = { r->type, r->version, r->fragment };
 
+	tls->sealed_at = r->offset;
 	open_sealed(tls, dir, &sealed);
 }
 
@@ -404,6 +435,7 @@ void lp_tls_answer(struct lp_tls *tls, const uint8_t *secret, size_t n,
 		closed(tls, no->reason, no->detail);
 	} else if (derive(tls, secret, n) && t) {
 		tried = true;
+		tls->sealed_at = t->offset;
 		sealed = (struct lp_sealed){ t->type, t->version, lp_span_of(t->bytes, t->n) };
 		open_sealed(tls, t->dir, &sealed);
 	}

@@ -48,6 +48,7 @@ static void release(struct lp_tls *tls)
 	tls->hs = NULL;
 	lp_buf_clear(&tls->early);
 	lp_tls_refill_free(tls);
+	lp_tls_other_free(tls);
 }
 
 void lp_tls_free(struct lp_tls *tls)

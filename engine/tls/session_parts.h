@@ -1,6 +1,7 @@
 /* The inside of lp_tls, shared by session.c (handshake and contents), feed.c
  * (bytes in), turn.c (what must wait), keys.c (asking and proving), recover.c and hole.c
- * (behind a hole), refill.c (holes filled from earlier handshakes) and outcome.c (accounts and verdict). Nobody else's. */
+ * (behind a hole), refill.c (holes filled from earlier handshakes), other.c (copies that
+ * differ) and outcome.c (accounts and verdict). Nobody else's. */
 #ifndef LP_TLS_SESSION_PARTS_H
 #define LP_TLS_SESSION_PARTS_H
 
@@ -17,6 +18,7 @@ enum lp_account { LP_IN_OPENED, LP_IN_HANDSHAKE, LP_IN_ALERT, LP_IN_OPAQUE, LP_I
 
 /* A record that did not open under the first keys tried; kept for the next. */
 struct lp_trial {
+	uint64_t offset;
 	size_t n;
 	enum lp_dir dir;
 	uint16_t version;
@@ -105,6 +107,9 @@ struct lp_tls {
 	bool hole;                     /* part of the handshake under way is missing: detail */
 	enum lp_reason hole_reason;    /* … and what that is called */
 	char hole_detail[LP_SEEK_TEXT];
+	struct lp_other *other[2];     /* copies of bytes that differ, newest first */
+	size_t other_n;                /* their bytes */
+	uint64_t sealed_at;            /* stream offset of the record that is being opened */
 	uint64_t pushed_end;           /* stream offset behind the fragment in messages[] … */
 	uint64_t record_end;           /* … and behind its record */
 	struct lp_refill *refill;      /* of the first handshake; NULL: nothing is written down */
@@ -261,6 +266,13 @@ enum lp_behind {
 	LP_BEHIND_PART,   /* of a message that the hole spoilt */
 };
 enum lp_behind lp_tls_behind(const struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r);
+
+/* ---- other.c ---- */
+
+/* The fragment of the record at tls->sealed_at with the other copies of its bytes, malloc'd;
+ * NULL: there are none that differ. */
+uint8_t *lp_tls_other_copy(struct lp_tls *tls, enum lp_dir dir, lp_span fragment);
+void lp_tls_other_free(struct lp_tls *tls);
 
 /* ---- refill.c ---- */
 

@@ -459,6 +459,13 @@ void lp_stage_data(struct lp_stage *s, enum lp_side side, const uint8_t *p, size
 		pump(s, when);
 }
 
+void lp_stage_other(struct lp_stage *s, enum lp_side side, const uint8_t *p, size_t n,
+		    uint64_t off)
+{
+	if (s->tls)
+		lp_tls_other(s->tls, side, p, n, off);
+}
+
 void lp_stage_gap(struct lp_stage *s, enum lp_side side, uint64_t off, uint64_t n,
 		  const struct lp_when *when)
 {
