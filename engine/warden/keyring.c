@@ -1,15 +1,12 @@
 #define _GNU_SOURCE
 #include "warden/keyring.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "warden/psks.h"
@@ -27,6 +24,7 @@ void lp_keyring_init(struct lp_keyring *r, const struct lp_crypto_set *crypto,
 		     void (*warn)(void *user, const char *line), void *user)
 {
 	*r = (struct lp_keyring){ .crypto = crypto, .warn = warn, .user = user };
+	pthread_rwlock_init(&r->lock, NULL);
 }
 
 void lp_keyring_forget(struct lp_keyring *r)
@@ -34,16 +32,40 @@ void lp_keyring_forget(struct lp_keyring *r)
 	lp_secret_clear(&r->passphrases);
 }
 
+static void wipe_key(struct lp_keyring_key *k)
+{
+	lp_key_clear(&k->key);
+	lp_secret_clear(&k->substitute_seed);
+	k->wiped = true;
+}
+
 void lp_keyring_clear(struct lp_keyring *r)
 {
 	lp_keyring_forget(r);
-	for (size_t i = 0; i < r->n; i++) {
-		lp_key_clear(&r->keys[i].key);
-		lp_secret_clear(&r->keys[i].substitute_seed);
-	}
+	for (size_t i = 0; i < r->n; i++)
+		wipe_key(&r->keys[i]);
 	free(r->keys);
 	free(r->faces);
+	pthread_rwlock_destroy(&r->lock);
 	lp_keyring_init(r, r->crypto, r->warn, r->user);
+}
+
+void lp_keyring_enter(struct lp_keyring *r)
+{
+	pthread_rwlock_rdlock(&r->lock);
+}
+
+void lp_keyring_leave(struct lp_keyring *r)
+{
+	pthread_rwlock_unlock(&r->lock);
+}
+
+const struct lp_keyring_key *lp_keyring_key(const struct lp_keyring *r, uint32_t id,
+					    enum lp_key_kind kind)
+{
+	const struct lp_keyring_key *k = &r->keys[id];
+
+	return id < r->n && !k->wiped && k->key.kind == kind ? k : NULL;
 }
 
 LP_PRINTF(3, 4)
@@ -196,15 +218,16 @@ static bool same_secret(const struct lp_secret *a, const struct lp_secret *b)
 	return a->n == b->n && lp_equal_ct(a->p, b->p, a->n);
 }
 
-/* An identity may have several keys: one at each of several servers. */
-static bool have(const struct lp_keyring *r, const struct lp_key *key)
+/* By its face, which a wiped key has still. An identity may have several keys: one at each
+ * of several servers. */
+static struct lp_keyring_key *known(const struct lp_keyring *r, const struct lp_key *key)
 {
 	for (size_t i = 0; i < r->n; i++)
-		if (r->keys[i].key.kind == key->kind &&
-		    !memcmp(r->keys[i].key.spki_sha256, key->spki_sha256, 32) &&
+		if (r->faces[i].kind == key->kind &&
+		    !memcmp(r->faces[i].spki_sha256, key->spki_sha256, 32) &&
 		    (key->kind != LP_KEY_PSK || same_secret(&r->keys[i].key.der, &key->der)))
-			return true;
-	return false;
+			return &r->keys[i];
+	return NULL;
 }
 
 static enum lp_err set_seed(struct lp_keyring *r, struct lp_keyring_key *k)
@@ -218,37 +241,79 @@ static enum lp_err set_seed(struct lp_keyring *r, struct lp_keyring_key *k)
 	return lp_premaster_seed(r->crypto->base, lp_secret_span(&k->key.der), k->substitute_seed.p);
 }
 
-enum lp_err lp_keyring_add(struct lp_keyring *r, struct lp_key *key, const char *name)
+/* A new place at the end. */
+static void append(struct lp_keyring *r, const struct lp_keyring_key *k, const char *name)
 {
-	struct lp_keyring_key k = { .key = *key };
-	struct lp_warden_key *face;
+	struct lp_warden_key *face = &r->faces[r->n];
+
+	*face = (struct lp_warden_key){ (uint32_t)r->n, k->key.kind, k->key.bits, { 0 }, { 0 } };
+	memcpy(face->spki_sha256, k->key.spki_sha256, sizeof face->spki_sha256);
+	snprintf(face->name, sizeof face->name, "%s", name);
+	r->keys[r->n] = *k;
+	r->n++; /* now the others see it */
+}
+
+static void put_back(struct lp_keyring *r, struct lp_keyring_key *to,
+		     const struct lp_keyring_key *k)
+{
+	pthread_rwlock_wrlock(&r->lock);
+	*to = *k;
+	pthread_rwlock_unlock(&r->lock);
+}
+
+enum lp_err lp_keyring_add(struct lp_keyring *r, struct lp_key *key, const char *name,
+			   uint32_t *id)
+{
+	struct lp_keyring_key k = { .key = *key, .files = 1 };
+	struct lp_keyring_key *old = known(r, &k.key);
 	enum lp_err err = LP_OK;
 
 	*key = (struct lp_key){ 0 };
-	if (have(r, &k.key))
-		goto out;
-	if (r->n == LP_KEYRING_MAX) {
+	*id = (uint32_t)(old ? (size_t)(old - r->keys) : r->n);
+	if (old && !old->wiped) {
+		old->files++;
+		wipe_key(&k);
+		return LP_OK;
+	}
+	if (!old && r->n == LP_KEYRING_MAX) {
 		err = fault(r, LP_E_LIMIT, "more than %d keys", LP_KEYRING_MAX);
-		goto out;
+	} else {
+		err = make_room(r);
+		if (!err)
+			err = set_seed(r, &k);
+		if (err)
+			err = fault(r, err, "%s: %s", name, lp_err_text(err));
 	}
-	err = make_room(r);
-	if (!err)
-		err = set_seed(r, &k);
-	if (err) {
-		err = fault(r, err, "%s: %s", name, lp_err_text(err));
-		goto out;
-	}
-	face = &r->faces[r->n];
-	*face = (struct lp_warden_key){ (uint32_t)r->n, k.key.kind, k.key.bits, { 0 }, { 0 } };
-	memcpy(face->spki_sha256, k.key.spki_sha256, sizeof face->spki_sha256);
-	snprintf(face->name, sizeof face->name, "%s", name);
-	r->keys[r->n] = k;
-	r->n++; /* now the others see it */
-	return LP_OK;
-out:
-	lp_key_clear(&k.key);
-	lp_secret_clear(&k.substitute_seed);
+	if (err)
+		wipe_key(&k);
+	else if (old)
+		put_back(r, old, &k);
+	else
+		append(r, &k, name);
 	return err;
+}
+
+void lp_keyring_release(struct lp_keyring *r, uint32_t id, uint64_t end_ns)
+{
+	struct lp_keyring_key *k = &r->keys[id];
+
+	if (!--k->files)
+		k->end_ns = end_ns;
+}
+
+void lp_keyring_expire(struct lp_keyring *r, uint64_t now_ns)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		struct lp_keyring_key *k = &r->keys[i];
+
+		if (k->files || k->wiped || k->end_ns > now_ns)
+			continue;
+		pthread_rwlock_wrlock(&r->lock);
+		if (r->wiping)
+			r->wiping(r->who, (uint32_t)i);
+		wipe_key(k);
+		pthread_rwlock_unlock(&r->lock);
+	}
 }
 
 /* Now rather than at the first question: does the provider take the key? */
@@ -272,32 +337,29 @@ static enum lp_err check_usable(struct lp_keyring *r, const struct lp_key *key, 
 	return LP_OK;
 }
 
-/* Takes fd. */
-static enum lp_err load_file(struct lp_keyring *r, int fd, struct file *f)
+enum lp_err lp_keyring_load(struct lp_keyring *r, int fd, const char *shown, uint32_t *id)
 {
 	char why[LP_KEY_WHY] = "";
 	struct lp_key key = { 0 };
+	struct file f = { .bytes = { NULL, 0 } };
 	enum lp_err err;
 
-	err = read_file(r, fd, f);
-	if (err)
-		return err;
-	err = try_load(r, lp_secret_span(&f->bytes), &key, why);
-	if (err) {
-		err = load_fault(r, err, f, why);
-		goto out;
+	snprintf(f.name, sizeof f.name, "%s", shown);
+	err = read_file(r, fd, &f);
+	if (!err) {
+		err = try_load(r, lp_secret_span(&f.bytes), &key, why);
+		if (err)
+			err = load_fault(r, err, &f, why);
 	}
-	err = check_usable(r, &key, f->name);
 	if (!err)
-		err = check_mode(r, f);
+		err = check_usable(r, &key, f.name);
 	if (!err)
-		err = lp_keyring_add(r, &key, f->name);
+		err = check_mode(r, &f);
 	if (!err)
-		r->usable++;
-out:
+		err = lp_keyring_add(r, &key, f.name, id);
 	lp_key_clear(&key);
-	lp_secret_clear(&f->bytes);
-	return err;
+	lp_secret_clear(&f.bytes);
+	return err && !is_grave(err) && f.no_key ? LP_EOF : err;
 }
 
 /* ---- pre-shared keys ---- */
@@ -305,6 +367,7 @@ out:
 static enum lp_err add_psk(struct lp_keyring *r, const struct lp_psk *psk, const char *name)
 {
 	struct lp_key key = { .kind = LP_KEY_PSK };
+	uint32_t id;
 	enum lp_err err;
 
 	err = lp_digest_once(r->crypto->base, LP_SHA256, &psk->identity, 1, key.spki_sha256);
@@ -312,7 +375,7 @@ static enum lp_err add_psk(struct lp_keyring *r, const struct lp_psk *psk, const
 		err = lp_secret_set(&key.der, psk->key.p, psk->key.n);
 	if (err)
 		return fault(r, err, "%s: %s", name, lp_err_text(err));
-	return lp_keyring_add(r, &key, name);
+	return lp_keyring_add(r, &key, name, &id); /* its file is not looked at again */
 }
 
 enum lp_err lp_keyring_psks(struct lp_keyring *r, const char *path)
@@ -342,145 +405,4 @@ enum lp_err lp_keyring_psks(struct lp_keyring *r, const char *path)
 	lp_psks_clear(&lines);
 	lp_secret_clear(&f.bytes);
 	return err;
-}
-
-/* ---- directories ---- */
-
-enum lp_err lp_keyring_load_fd(struct lp_keyring *r, int fd, const char *shown)
-{
-	struct file f;
-	enum lp_err err;
-
-	snprintf(f.name, sizeof f.name, "%s", shown);
-	err = load_file(r, fd, &f);
-	return err && !is_grave(err) && f.no_key ? LP_EOF : err;
-}
-
-struct names {
-	char **at;
-	size_t n;
-	size_t room;
-};
-
-static void names_clear(struct names *names)
-{
-	for (size_t i = 0; i < names->n; i++)
-		free(names->at[i]);
-	free(names->at);
-}
-
-static enum lp_err names_add(struct names *names, const char *name)
-{
-	if (names->n == LP_KEYRING_NAMES_MAX)
-		return LP_E_LIMIT;
-	if (names->n == names->room) {
-		size_t room = names->room ? 2 * names->room : 64;
-		char **at = realloc(names->at, room * sizeof *at);
-
-		if (!at)
-			return LP_E_NOMEM;
-		names->at = at;
-		names->room = room;
-	}
-	names->at[names->n] = strdup(name);
-	if (!names->at[names->n])
-		return LP_E_NOMEM;
-	names->n++;
-	return LP_OK;
-}
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static enum lp_err list(struct lp_keyring *r, DIR *dir, const char *path, struct names *names)
-{
-	const struct dirent *entry;
-	enum lp_err err = LP_OK;
-
-	while (!err && (entry = readdir(dir)))
-		if (entry->d_name[0] != '.')
-			err = names_add(names, entry->d_name);
-	if (err == LP_E_LIMIT)
-		return fault(r, err, "%s: more than %d files", path, LP_KEYRING_NAMES_MAX);
-	if (err)
-		return no_memory(r);
-	if (names->n)
-		qsort(names->at, names->n, sizeof *names->at, by_name);
-	return LP_OK;
-}
-
-/* One file of a directory: only grave faults come back. */
-static enum lp_err load_entry(struct lp_keyring *r, int dir, const char *name, struct file *f)
-{
-	struct stat st;
-	int fd;
-	enum lp_err err;
-
-	if (fstatat(dir, name, &st, 0) == 0 && !S_ISREG(st.st_mode))
-		return LP_OK;
-	fd = lp_secretfile_open(dir, name);
-	f->no_key = false;
-	if (fd < 0)
-		err = fault(r, LP_E_IO, "%s: %s", f->name, strerror(errno));
-	else
-		err = load_file(r, fd, f);
-	if (!err || is_grave(err))
-		return err;
-	if (f->no_key)
-		r->skipped++;
-	else
-		r->warn(r->user, r->why);
-	return LP_OK;
-}
-
-static void name_of(struct file *f, const char *path, const char *entry)
-{
-	char whole[LP_KEYRING_PATH + 256];
-	size_t n = strlen(path);
-
-	(void)snprintf(whole, sizeof whole, "%s%s%s", path, path[n - 1] == '/' ? "" : "/", entry);
-	lp_text_escape(f->name, sizeof f->name, whole, strlen(whole));
-}
-
-/* Takes fd. */
-static enum lp_err load_directory(struct lp_keyring *r, int fd, const char *path,
-				  const char *shown)
-{
-	struct names names = { NULL, 0, 0 };
-	struct file f;
-	size_t usable = r->usable;
-	DIR *dir = fdopendir(fd);
-	enum lp_err err;
-
-	if (!dir) {
-		close(fd);
-		return no_memory(r);
-	}
-	err = list(r, dir, shown, &names);
-	for (size_t i = 0; !err && i < names.n; i++) {
-		name_of(&f, path, names.at[i]);
-		err = load_entry(r, dirfd(dir), names.at[i], &f);
-	}
-	if (!err && r->usable == usable)
-		err = fault(r, LP_E_NOENT, "%s: no usable private key in this directory", shown);
-	names_clear(&names);
-	closedir(dir);
-	return err;
-}
-
-enum lp_err lp_keyring_load(struct lp_keyring *r, const char *path)
-{
-	struct stat st;
-	struct file f;
-	int fd = lp_secretfile_open(AT_FDCWD, path);
-
-	lp_text_escape(f.name, sizeof f.name, path, strlen(path));
-	if (fd < 0)
-		return fault(r, errno == ENOENT ? LP_E_NOENT : LP_E_IO, "%s: %s", f.name,
-			     strerror(errno));
-	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
-		return load_directory(r, fd, path, f.name);
-	return load_file(r, fd, &f);
 }

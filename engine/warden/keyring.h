@@ -1,47 +1,51 @@
-/* lp_keyring: the private keys, from files and directories, and the pre-shared ones.
+/* lp_keyring: the private keys, and the pre-shared ones.
  *
- * A path names a file, which must hold a usable key, or a directory, of which every
- * regular file is looked at in the order of names (not below it; hidden files are
- * left alone). In a directory, files that are no keys are skipped and counted, a key
- * that cannot be used is a warning, and at least one must be usable. A key that is
- * there twice is kept once. Symbolic links are followed: /etc is full of them; what
- * counts is what was opened.
+ * Which files there are, and when one comes or goes, is warden/reload's to know: it hands
+ * in a file at a time. A key that several files hold is kept once. One that no file holds
+ * any more is used until its time is over, and then wiped; should it come back, it has
+ * its old number again.
  *
  * Files are regular and at most 64 KiB. One that group or others can read or write
  * is used with a warning, or refused with strict_modes.
  *
- * Owner: the warden; lp_keyring_clear() wipes everything. Lines given out are
- * escaped and fit LP_KEYRING_LINE bytes. */
+ * Owner: the warden; one thread at a time changes the ring, others read between
+ * lp_keyring_enter() and lp_keyring_leave(). lp_keyring_clear() wipes everything. Lines
+ * given out are escaped and fit LP_KEYRING_LINE bytes. */
 #ifndef LP_WARDEN_KEYRING_H
 #define LP_WARDEN_KEYRING_H
+
+#include <pthread.h>
 
 #include "crypto/keyfile.h"
 #include "warden/premaster.h"
 #include "warden/warden.h"
 
 enum {
-	LP_KEYRING_MAX = 4096,           /* keys */
-	LP_KEYRING_NAMES_MAX = 65536,    /* files in a directory */
-	LP_KEYRING_PATH = 4096,
+	LP_KEYRING_MAX = 4096, /* keys, those that were wiped among them */
 	LP_KEYRING_LINE = 512,
 };
 
 struct lp_keyring_key {
 	struct lp_key key;                /* kind PSK: der is the key, spki_sha256 the identity's */
 	struct lp_secret substitute_seed; /* RSA: lp_premaster_seed() */
+	uint32_t files;                   /* that hold it */
+	uint64_t end_ns;                  /* no file does: when it is wiped, lp_clock_mono() */
+	bool wiped;
 };
 
 struct lp_keyring {
 	struct lp_keyring_key *keys;
 	struct lp_warden_key *faces;      /* what the engine is told of each */
 	_Atomic size_t n;                 /* grows while others read */
-	size_t usable;                    /* files with a key, twice or not */
-	uint32_t skipped;                 /* files in directories that were no keys */
+	pthread_rwlock_t lock;
 	bool strict_modes;
 	const struct lp_crypto_set *crypto;
 	struct lp_secret passphrases;     /* the file's bytes, a passphrase each line */
 	void (*warn)(void *user, const char *line);
 	void *user;
+	/* May be NULL. Nobody reads the ring now: what was made of this key is to go. */
+	void (*wiping)(void *who, uint32_t id);
+	void *who;
 	char why[LP_KEYRING_LINE];        /* after a fault */
 };
 
@@ -57,14 +61,27 @@ void lp_keyring_forget(struct lp_keyring *r);
  * cannot be read, is a fault: who gives an identity a key means it. */
 LP_MUST enum lp_err lp_keyring_psks(struct lp_keyring *r, const char *path);
 
-/* Loads what path names. Faults leave a line in why. */
-LP_MUST enum lp_err lp_keyring_load(struct lp_keyring *r, const char *path);
+/* Loads a private key; takes fd; shown: the file's name, escaped. id: the key, which one
+ * more file holds now. LP_EOF: it is no key. Faults leave a line in why. */
+LP_MUST enum lp_err lp_keyring_load(struct lp_keyring *r, int fd, const char *shown, uint32_t *id);
 
-/* Loads one file; takes fd; shown: its name, escaped. LP_EOF: it is no key. */
-LP_MUST enum lp_err lp_keyring_load_fd(struct lp_keyring *r, int fd, const char *shown);
+/* A file that held the key does so no more. If it was the last: used until end_ns. */
+void lp_keyring_release(struct lp_keyring *r, uint32_t id, uint64_t end_ns);
 
-/* Takes over key (always: it is empty afterwards) under the given escaped name.
- * LP_E_LIMIT beyond LP_KEYRING_MAX. */
-LP_MUST enum lp_err lp_keyring_add(struct lp_keyring *r, struct lp_key *key, const char *name);
+/* Wipes the keys whose time is over. */
+void lp_keyring_expire(struct lp_keyring *r, uint64_t now_ns);
+
+/* Takes over key (always: it is empty afterwards) under the given escaped name, for one
+ * more file that holds it. LP_E_LIMIT beyond LP_KEYRING_MAX. */
+LP_MUST enum lp_err lp_keyring_add(struct lp_keyring *r, struct lp_key *key, const char *name,
+				   uint32_t *id);
+
+/* Between these two no key is wiped: short, it keeps new keys out. */
+void lp_keyring_enter(struct lp_keyring *r);
+void lp_keyring_leave(struct lp_keyring *r);
+
+/* The key of that number and kind, or NULL. The caller has entered. */
+const struct lp_keyring_key *lp_keyring_key(const struct lp_keyring *r, uint32_t id,
+					    enum lp_key_kind kind);
 
 #endif

@@ -114,30 +114,49 @@ static enum lp_err load_tickets(struct lp_reload *r, int fd, const char *shown, 
 	return err;
 }
 
-static enum lp_err load(void *user, unsigned kind, int fd, const char *shown,
+static uint64_t end_of_life(const struct lp_reload *r)
+{
+	return lp_clock_mono() + r->config.life_ns;
+}
+
+/* tag: the key of this file, and one. What it held before may be in other files, too. */
+static enum lp_err load_private(struct lp_reload *r, int fd, const char *shown, uint32_t *tag,
+				char *why)
+{
+	struct lp_keyring *ring = r->config.ring;
+	size_t before = ring->n;
+	uint32_t id;
+	enum lp_err err = lp_keyring_load(ring, fd, shown, &id);
+
+	if (err) {
+		snprintf(why, LP_WATCH_WHY, "%s", ring->why);
+		return err;
+	}
+	if (*tag)
+		lp_keyring_release(ring, *tag - 1, end_of_life(r));
+	*tag = id + 1;
+	r->changed |= ring->n != before;
+	return LP_OK;
+}
+
+static enum lp_err load(void *user, unsigned kind, int fd, const char *shown, uint32_t *tag,
 			char why[LP_WATCH_WHY])
 {
 	struct lp_reload *r = user;
-	size_t before = r->config.ring->n;
-	enum lp_err err;
 
-	if (kind == TICKET_KEYS)
-		return load_tickets(r, fd, shown, why);
-	err = lp_keyring_load_fd(r->config.ring, fd, shown);
-	if (err)
-		snprintf(why, LP_WATCH_WHY, "%s", r->config.ring->why);
-	r->changed |= r->config.ring->n != before;
-	return err;
+	return kind == TICKET_KEYS ? load_tickets(r, fd, shown, why)
+				   : load_private(r, fd, shown, tag, why);
 }
 
-/* A private key stays: what was captured under it may still be on its way. */
-static void gone(void *user, unsigned kind, const char *shown)
+static void gone(void *user, unsigned kind, const char *shown, uint32_t tag)
 {
 	struct lp_reload *r = user;
 	struct lp_ticketfile none = { NULL, 0, 0 };
 
 	if (kind == TICKET_KEYS)
 		(void)use(r, shown, &none, r->why);
+	else
+		lp_keyring_release(r->config.ring, tag - 1, end_of_life(r));
 }
 
 static const struct lp_watch_cb watch_cb = { load, gone, warn };
@@ -153,24 +172,30 @@ enum lp_err lp_reload_new(struct lp_reload **out, const struct lp_reload_config 
 	if (!r)
 		return LP_E_NOMEM;
 	r->config = *config;
-	r->wake = config->follow ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
-	err = config->follow && r->wake < 0 ? LP_E_IO : lp_watch_new(&r->watch, &watch_cb, r);
+	r->wake = -1;
+	err = lp_watch_new(&r->watch, &watch_cb, r);
 	if (!err)
 		err = lp_ticketring_new(&r->tickets, config->crypto, config->threads,
-					config->ticket_life_ns);
+					config->life_ns);
 	return err;
+}
+
+void lp_reload_stop(struct lp_reload *r)
+{
+	const uint64_t stop = WAKE_STOP;
+
+	if (!r->runs)
+		return;
+	(void)!write(r->wake, &stop, sizeof stop);
+	pthread_join(r->thread, NULL);
+	r->runs = false;
 }
 
 void lp_reload_free(struct lp_reload *r)
 {
-	const uint64_t stop = WAKE_STOP;
-
 	if (!r)
 		return;
-	if (r->runs) {
-		(void)!write(r->wake, &stop, sizeof stop);
-		pthread_join(r->thread, NULL);
-	}
+	lp_reload_stop(r);
 	for (size_t i = 0; i < r->sockets; i++) {
 		lp_haproxy_stop(r->socket[i].haproxy);
 		free(r->socket[i].path);
@@ -189,7 +214,9 @@ const char *lp_reload_why(const struct lp_reload *r)
 
 enum lp_err lp_reload_add_keys(struct lp_reload *r, const char *path)
 {
-	return r->config.follow ? lp_watch_add(r->watch, PRIVATE_KEYS, path, false, r->why) : LP_OK;
+	enum lp_err err = lp_watch_add(r->watch, PRIVATE_KEYS, path, r->why);
+
+	return err == LP_EOF ? LP_E_FORMAT : err;
 }
 
 enum lp_err lp_reload_add_tickets(struct lp_reload *r, const char *path)
@@ -199,7 +226,7 @@ enum lp_err lp_reload_add_tickets(struct lp_reload *r, const char *path)
 
 	r->has_tickets = true;
 	if (strncmp(path, prefix, sizeof prefix - 1) != 0)
-		return lp_watch_add(r->watch, TICKET_KEYS, path, true, r->why);
+		return lp_watch_add(r->watch, TICKET_KEYS, path, r->why);
 	if (r->sockets == SOCKETS_MAX) {
 		snprintf(r->why, sizeof r->why, "more than %d sockets of HAProxy", SOCKETS_MAX);
 		return LP_E_LIMIT;
@@ -230,6 +257,13 @@ enum lp_err lp_reload_hold(struct lp_reload *r)
 {
 	enum lp_err err = r->config.follow ? lp_watch_hold(r->watch, r->why) : LP_OK;
 
+	if (!err && r->config.follow) {
+		r->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (r->wake < 0) {
+			snprintf(r->why, sizeof r->why, "eventfd: %s", strerror(errno));
+			err = LP_E_IO;
+		}
+	}
 	for (size_t i = 0; !err && i < r->sockets; i++) {
 		struct source *s = &r->socket[i];
 
@@ -261,7 +295,7 @@ static enum lp_err tell_some(struct lp_reload *r, const struct lp_warden_key *fa
 			     bool last_kind, size_t *taken)
 {
 	size_t length = lp_message_write_keys(r->keys, sizeof r->keys, faces, n,
-					      r->config.ring->skipped, taken);
+					      lp_watch_skipped(r->watch), taken);
 
 	if (length && !last_kind)
 		r->keys[1] = 0;
@@ -331,6 +365,7 @@ static void *run(void *arg)
 			if (lp_watch_look(r->watch, word != 0))
 				warn(r, "out of memory while looking for new keys");
 			(void)lp_ticketring_expire(r->tickets, start);
+			lp_keyring_expire(r->config.ring, start);
 			/* A directory of many files on a slow disk must not keep us busy. */
 			took = SLOWER * (lp_clock_mono() - start);
 			next = start + LP_RELOAD_LOOK_MS * LP_NS_PER_MS;

@@ -1,4 +1,4 @@
-/* lp_reload: brings ticket keys in, and keys of both kinds again when their files change.
+/* lp_reload: brings private and ticket keys in, and again when their files change.
  *
  * Everything is read once before the service starts. Then, if files are followed, a
  * thread looks at them five times a second (less often where that takes long), and at
@@ -20,7 +20,7 @@ struct lp_reload_config {
 	struct lp_keyring *ring;
 	const struct lp_crypto_set *crypto;
 	unsigned threads;         /* of the service */
-	uint64_t ticket_life_ns;
+	uint64_t life_ns;         /* of a key that has left its file, of either kind */
 	bool strict_modes;
 	bool follow;
 };
@@ -32,7 +32,7 @@ LP_MUST enum lp_err lp_reload_new(struct lp_reload **out, const struct lp_reload
 /* Ends the thread and frees all, the ticket keys too: the service must have ended. */
 void lp_reload_free(struct lp_reload *r);
 
-/* What -k named and the keyring has loaded. */
+/* What -k names: a file, or a directory of them. Faults as with tickets. */
 LP_MUST enum lp_err lp_reload_add_keys(struct lp_reload *r, const char *path);
 
 /* What -t names: a file, a directory, or haproxy:SOCKET, which is asked later on. A fault
@@ -52,6 +52,9 @@ LP_MUST enum lp_err lp_reload_tell(struct lp_reload *r);
 
 /* Starts the thread, if files are followed. */
 LP_MUST enum lp_err lp_reload_start(struct lp_reload *r);
+
+/* Ends the thread: from now on nothing changes. */
+void lp_reload_stop(struct lp_reload *r);
 
 /* Looks at everything now. */
 void lp_reload_now(struct lp_reload *r);

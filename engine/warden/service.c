@@ -171,9 +171,9 @@ static void derive(struct worker *w, struct job *job, lp_span premaster)
 /* The key that a question names, if it is of the right kind. */
 static const struct lp_key *key_of(const struct worker *w, uint32_t id, enum lp_key_kind kind)
 {
-	const struct lp_keyring *ring = w->s->config.ring;
+	const struct lp_keyring_key *k = lp_keyring_key(w->s->config.ring, id, kind);
 
-	return id < ring->n && ring->keys[id].key.kind == kind ? &ring->keys[id].key : NULL;
+	return k ? &k->key : NULL;
 }
 
 /* Goes on from other_secret and the pre-shared key that the question names. */
@@ -208,6 +208,22 @@ static void answer_ecdh(struct worker *w, struct job *job)
 	lp_wipe(secret, LP_EC_SIZE_MAX);
 }
 
+static void close_context(struct worker *w, struct context *c)
+{
+	w->s->config.crypto->rsa->rsa_free(c->rsa);
+	c->rsa = NULL;
+	w->open--;
+}
+
+void lp_service_forget(void *who, uint32_t key)
+{
+	struct lp_service *s = who;
+
+	for (size_t i = 0; i < s->workers_n; i++)
+		if (s->workers[i].contexts[key].rsa)
+			close_context(&s->workers[i], &s->workers[i].contexts[key]);
+}
+
 static void close_oldest(struct worker *w)
 {
 	struct context *oldest = NULL;
@@ -218,9 +234,7 @@ static void close_oldest(struct worker *w)
 		if (c->rsa && (!oldest || c->used < oldest->used))
 			oldest = c;
 	}
-	w->s->config.crypto->rsa->rsa_free(oldest->rsa);
-	oldest->rsa = NULL;
-	w->open--;
+	close_context(w, oldest);
 }
 
 static enum lp_err context_of(struct worker *w, uint32_t key, struct lp_rsa **out)
@@ -430,7 +444,9 @@ static void *work(void *arg)
 		pthread_mutex_unlock(&s->lock);
 		if (!job)
 			return NULL;
+		lp_keyring_enter(s->config.ring);
 		answer(w, job);
+		lp_keyring_leave(s->config.ring);
 	}
 }
 

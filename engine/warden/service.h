@@ -7,7 +7,7 @@
  * one RSA operation.
  *
  * Owner: the warden's main thread, which alone calls these functions. The keyring
- * and the crypto set outlive it; keys may be added while it runs. Answers are written to fd. */
+ * and the crypto set outlive it; keys may come and go while it runs. Answers are written to fd. */
 #ifndef LP_WARDEN_SERVICE_H
 #define LP_WARDEN_SERVICE_H
 
@@ -21,7 +21,7 @@ enum {
 
 struct lp_service_config {
 	int fd;
-	const struct lp_keyring *ring;
+	struct lp_keyring *ring;       /* entered for each question */
 	struct lp_ticketring *tickets; /* or NULL; made for lp_service_threads() threads */
 	const struct lp_crypto_set *crypto;
 	unsigned threads;  /* 0: one for each core that we may use */
@@ -38,6 +38,9 @@ LP_MUST enum lp_err lp_service_new(struct lp_service **out, const struct lp_serv
 /* Takes a question. The answer, be it BUSY, goes to fd; a socket that is gone
  * shows at the next read, not here. */
 void lp_service_ask(struct lp_service *s, const struct lp_ask *ask);
+
+/* lp_keyring's wiping: drops what the threads have made of the key. who: the service. */
+void lp_service_forget(void *who, uint32_t key);
 
 /* Ends the threads, wipes and frees everything. What was not answered is not. */
 void lp_service_free(struct lp_service *s);

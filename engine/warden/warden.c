@@ -115,51 +115,37 @@ static enum lp_err hear_configuration(struct warden *w)
 	return err;
 }
 
-static enum lp_err load_keys(struct warden *w)
-{
-	enum lp_err err = LP_OK;
-
-	lp_keyring_init(&w->ring, &w->crypto, warn, w);
-	w->ring.strict_modes = w->options.strict_key_modes;
-	if (*w->passphrase_file)
-		err = lp_keyring_passphrases(&w->ring, w->passphrase_file);
-	for (size_t i = 0; !err && i < w->paths_n; i++) {
-		if (w->path_type[i] == LP_MESSAGE_PSKS)
-			err = lp_keyring_psks(&w->ring, w->paths[i]);
-		else if (w->path_type[i] == LP_MESSAGE_PATH)
-			err = lp_keyring_load(&w->ring, w->paths[i]);
-	}
-	/* Those that come later may need them. */
-	if (!w->options.follow)
-		lp_keyring_forget(&w->ring);
-	return err;
-}
-
-/* Ticket keys, and what is needed to read keys again. A line for a fault is in why. */
-static enum lp_err load_more(struct warden *w, char why[LP_KEYRING_LINE])
+/* Ring and files. A line for a fault is in why. */
+static enum lp_err load_keys(struct warden *w, char why[LP_KEYRING_LINE])
 {
 	const struct lp_reload_config config = {
 		.fd = w->fd,
 		.ring = &w->ring,
 		.crypto = &w->crypto,
 		.threads = lp_service_threads(w->options.threads),
-		.ticket_life_ns = w->options.ticket_life_s * LP_NS_PER_S,
+		.life_ns = w->options.ticket_life_s * LP_NS_PER_S,
 		.strict_modes = w->options.strict_key_modes,
 		.follow = w->options.follow,
 	};
 	enum lp_err err = lp_reload_new(&w->reload, &config);
 
+	if (!err && *w->passphrase_file)
+		err = lp_keyring_passphrases(&w->ring, w->passphrase_file);
 	for (size_t i = 0; !err && i < w->paths_n; i++) {
 		if (w->path_type[i] == LP_MESSAGE_PATH)
 			err = lp_reload_add_keys(w->reload, w->paths[i]);
-		else if (w->path_type[i] == LP_MESSAGE_TICKETS)
+		else if (w->path_type[i] == LP_MESSAGE_PSKS)
+			err = lp_keyring_psks(&w->ring, w->paths[i]);
+		else
 			err = lp_reload_add_tickets(w->reload, w->paths[i]);
 	}
-	if (!err)
-		err = lp_reload_hold(w->reload);
+	/* Keys that come later may need them. */
+	if (!w->options.follow)
+		lp_keyring_forget(&w->ring);
 	if (err)
 		snprintf(why, LP_KEYRING_LINE, "%s", w->reload && *lp_reload_why(w->reload)
-			 ? lp_reload_why(w->reload) : "out of memory while reading keys");
+			 ? lp_reload_why(w->reload) : *w->ring.why ? w->ring.why
+			 : "out of memory while reading keys");
 	return err;
 }
 
@@ -179,6 +165,8 @@ static int serve(struct warden *w)
 	err = lp_service_new(&service, &config);
 	if (err)
 		return fault(w, err, "the key process cannot start its threads");
+	w->ring.wiping = lp_service_forget;
+	w->ring.who = service;
 	err = lp_reload_tell(w->reload);
 	if (!err && lp_reload_start(w->reload))
 		warn(w, "files with keys are not followed: no thread can be started for that");
@@ -192,6 +180,7 @@ static int serve(struct warden *w)
 	}
 	/* Or a thread could wait for ever for somebody to read its answer. */
 	(void)shutdown(w->fd, SHUT_RDWR);
+	lp_reload_stop(w->reload);
 	lp_service_free(service);
 	if (err == LP_EOF)
 		return 0;
@@ -217,14 +206,16 @@ static int run(struct warden *w)
 			 lp_err_text(err));
 		return fault(w, err, line);
 	}
-	err = load_keys(w);
-	if (err)
-		return fault(w, err, w->ring.why);
-	/* The files are read. */
-	lp_child_close_others(w->fd);
-	err = load_more(w, line);
+	lp_keyring_init(&w->ring, &w->crypto, warn, w);
+	w->ring.strict_modes = w->options.strict_key_modes;
+	err = load_keys(w, line);
 	if (err)
 		return fault(w, err, line);
+	/* What was read is closed; what follows the files stays open. */
+	lp_child_close_others(w->fd);
+	err = lp_reload_hold(w->reload);
+	if (err)
+		return fault(w, err, lp_reload_why(w->reload));
 	if (!w->locked && (w->ring.n || lp_reload_tickets(w->reload)))
 		warn(w, "keys may be swapped to disk: the limit of locked memory is too low");
 	return serve(w);

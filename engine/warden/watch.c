@@ -29,6 +29,8 @@ struct entry {
 	bool known;         /* done is set */
 	bool here;          /* found by the look under way */
 	bool ours;          /* it was loaded */
+	bool skipped;       /* when last read, it was none of ours */
+	uint32_t tag;       /* the caller's */
 };
 
 struct source {
@@ -47,7 +49,6 @@ struct lp_watch {
 	void *user;
 	struct source *source;
 	size_t n;
-	uint32_t skipped;
 	char why[LP_WATCH_WHY];
 };
 
@@ -84,7 +85,12 @@ void lp_watch_free(struct lp_watch *w)
 
 uint32_t lp_watch_skipped(const struct lp_watch *w)
 {
-	return w->skipped;
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < w->n; i++)
+		for (size_t k = 0; k < w->source[i].n; k++)
+			n += w->source[i].entry[k].skipped;
+	return n;
 }
 
 static struct sign sign_of(const struct stat *st)
@@ -171,14 +177,13 @@ static enum lp_err load(struct lp_watch *w, struct source *s, struct entry *e, i
 		err = errno == ENOENT ? LP_E_NOENT : LP_E_IO;
 		snprintf(w->why, sizeof w->why, "%s: %s", shown, strerror(errno));
 	} else {
-		err = w->cb->load(w->user, s->kind, fd, shown, w->why);
+		err = w->cb->load(w->user, s->kind, fd, shown, &e->tag, w->why);
 	}
 	if (!err)
 		e->ours = true;
-	if (err == LP_EOF && s->is_dir) {
-		w->skipped++;
+	e->skipped = err == LP_EOF && s->is_dir;
+	if (e->skipped)
 		return LP_OK;
-	}
 	if (!err || err == LP_E_NOMEM || (first && !s->is_dir))
 		return err;
 	if (e->ours) {
@@ -190,7 +195,7 @@ static enum lp_err load(struct lp_watch *w, struct source *s, struct entry *e, i
 	return LP_OK;
 }
 
-enum look { LOOK_FIRST, LOOK_MARK, LOOK_AGAIN, LOOK_NOW };
+enum look { LOOK_FIRST, LOOK_AGAIN, LOOK_NOW };
 
 static enum lp_err look_at(struct lp_watch *w, struct source *s, struct entry *e, int dir,
 			   const struct stat *st, enum look how)
@@ -200,12 +205,6 @@ static enum lp_err look_at(struct lp_watch *w, struct source *s, struct entry *e
 
 	e->here = true;
 	e->seen = sign;
-	if (how == LOOK_MARK) {
-		e->known = true;
-		e->ours = true;
-		e->done = sign;
-		return LP_OK;
-	}
 	if (e->known && same(&sign, &e->done))
 		return LP_OK;
 	if (how == LOOK_AGAIN && !settled)
@@ -213,8 +212,20 @@ static enum lp_err look_at(struct lp_watch *w, struct source *s, struct entry *e
 	return load(w, s, e, dir, how == LOOK_FIRST);
 }
 
+/* A link that leads nowhere, say. */
+static void warn_of(struct lp_watch *w, struct source *s, char *entry)
+{
+	const struct entry e = { .name = entry };
+	int code = errno;
+
+	name_of(s, &e, w->why);
+	(void)snprintf(w->why + strlen(w->why), LP_WATCH_WHY - LP_WATCH_NAME, ": %s",
+		       strerror(code));
+	w->cb->warn(w->user, w->why);
+}
+
 /* Takes down the names of the regular files. */
-static enum lp_err list(struct lp_watch *w, struct source *s, DIR *dir)
+static enum lp_err list(struct lp_watch *w, struct source *s, DIR *dir, enum look how)
 {
 	const size_t known = s->n;
 	struct dirent *d;
@@ -225,8 +236,14 @@ static enum lp_err list(struct lp_watch *w, struct source *s, DIR *dir)
 	while ((d = readdir(dir))) {
 		struct entry *e;
 
-		if (d->d_name[0] == '.' || fstatat(dirfd(dir), d->d_name, &st, 0) ||
-		    !S_ISREG(st.st_mode))
+		if (d->d_name[0] == '.')
+			continue;
+		if (fstatat(dirfd(dir), d->d_name, &st, 0)) {
+			if (how == LOOK_FIRST)
+				warn_of(w, s, d->d_name);
+			continue;
+		}
+		if (!S_ISREG(st.st_mode))
 			continue;
 		if (s->n == LP_WATCH_FILES) {
 			lp_text_escape(w->why, LP_WATCH_NAME, s->path, strlen(s->path));
@@ -258,7 +275,7 @@ static void drop_gone(struct lp_watch *w, struct source *s)
 		}
 		name_of(s, &e, shown);
 		if (e.ours)
-			w->cb->gone(w->user, s->kind, shown);
+			w->cb->gone(w->user, s->kind, shown, e.tag);
 		free(e.name);
 	}
 	s->n = kept;
@@ -284,7 +301,7 @@ static enum lp_err look_in(struct lp_watch *w, struct source *s, int fd, enum lo
 		close(fd);
 		return LP_E_NOMEM;
 	}
-	err = list(w, s, dir);
+	err = list(w, s, dir, how);
 	for (size_t i = 0; !err && i < s->n; i++) {
 		struct entry *e = &s->entry[i];
 
@@ -331,7 +348,7 @@ static enum lp_err look(struct lp_watch *w, struct source *s, enum look how)
 	int fd;
 
 	if (fstatat(s->parent, s->base, &st, 0))
-		return how == LOOK_MARK ? LP_OK : lost(w, s, how);
+		return lost(w, s, how);
 	if (s->n && s->is_dir != S_ISDIR(st.st_mode))
 		forget(w, s);
 	s->is_dir = S_ISDIR(st.st_mode);
@@ -353,7 +370,7 @@ static enum lp_err told(struct lp_watch *w, enum lp_err err, char why[LP_WATCH_W
 	return err;
 }
 
-enum lp_err lp_watch_add(struct lp_watch *w, unsigned kind, const char *path, bool load_now,
+enum lp_err lp_watch_add(struct lp_watch *w, unsigned kind, const char *path,
 			 char why[LP_WATCH_WHY])
 {
 	struct source *more = realloc(w->source, (w->n + 1) * sizeof *more);
@@ -368,7 +385,7 @@ enum lp_err lp_watch_add(struct lp_watch *w, unsigned kind, const char *path, bo
 	w->n++;
 	if (!s->path || !s->base)
 		return told(w, LP_E_NOMEM, why);
-	return told(w, look(w, s, load_now ? LOOK_FIRST : LOOK_MARK), why);
+	return told(w, look(w, s, LOOK_FIRST), why);
 }
 
 /* "/a/b/" is b in /a, "b" is b in ".", "/" is . in "/". */

@@ -20,26 +20,28 @@ enum { LP_WATCH_FILES = 65536, LP_WATCH_WHY = 512, LP_WATCH_NAME = 256 };
 struct lp_watch;
 
 struct lp_watch_cb {
-	/* Loads a file; takes fd; shown is its escaped name. LP_OK. LP_EOF: it is not one of
-	 * ours, which is no fault in a directory. LP_E_NOMEM. Any other: a line in why, and
-	 * what was loaded before is to stay. */
-	enum lp_err (*load)(void *user, unsigned kind, int fd, const char *shown,
+	/* Loads a file; takes fd; shown is its escaped name. tag is the caller's, one for each
+	 * file, 0 at first. LP_OK. LP_EOF: it is not one of ours (a line in why), which is no
+	 * fault in a directory. LP_E_NOMEM. Any other: a line in why, and what was loaded
+	 * before is to stay. */
+	enum lp_err (*load)(void *user, unsigned kind, int fd, const char *shown, uint32_t *tag,
 			    char why[LP_WATCH_WHY]);
-	/* A file of a directory is gone. */
-	void (*gone)(void *user, unsigned kind, const char *shown);
+	/* A file of a directory, which was loaded, is gone. */
+	void (*gone)(void *user, unsigned kind, const char *shown, uint32_t tag);
 	void (*warn)(void *user, const char *line);
 };
 
 LP_MUST enum lp_err lp_watch_new(struct lp_watch **out, const struct lp_watch_cb *cb, void *user);
 void lp_watch_free(struct lp_watch *w);
 
-/* A file or directory from now on; kind is the caller's. load: reads it at once, and then
- * a file that cannot be used, or a directory without one that can, is a fault; else what
- * is there counts as read already. Faults leave a line in why. */
-LP_MUST enum lp_err lp_watch_add(struct lp_watch *w, unsigned kind, const char *path, bool load,
+/* Reads a file, or all regular files of a directory in the order of their names (not those
+ * below it; hidden ones are left alone; links are followed: what counts is what they lead
+ * to). kind is the caller's. A file that cannot be used, or a directory without one that
+ * can, is a fault. Faults leave a line in why. */
+LP_MUST enum lp_err lp_watch_add(struct lp_watch *w, unsigned kind, const char *path,
 				 char why[LP_WATCH_WHY]);
 
-/* Files in directories that load() gave LP_EOF for. */
+/* Files that are in directories now for which load() gave LP_EOF. */
 uint32_t lp_watch_skipped(const struct lp_watch *w);
 
 /* Opens the directories. */

@@ -1,5 +1,6 @@
 /* Pre-shared keys (warden/psks, premaster, keyring) and static ECDH (crypto/ec): the
  * files, the premaster secrets, and what the warden answers. */
+#define _GNU_SOURCE
 #include <check.h>
 #include <stdio.h>
 #include <string.h>

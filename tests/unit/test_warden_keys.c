@@ -140,7 +140,7 @@ START_TEST(files_that_cannot_be_used)
 	check_fault("cut.pem", NULL, false, LP_E_FORMAT, "cut.pem: its PEM text is damaged");
 	check_fault("nothing", NULL, false, LP_E_FORMAT, "nothing: empty file");
 	check_fault("large", NULL, false, LP_E_FORMAT, "large: larger than 64 KiB");
-	check_fault("fifo", NULL, false, LP_E_ARG, "fifo: not a regular file");
+	check_fault("fifo", NULL, false, LP_E_FORMAT, "fifo: not a regular file");
 	check_fault("pass.pem", NULL, false, LP_E_PASSPHRASE,
 		    "pass.pem: it is encrypted and no passphrase was given (-p FILE)");
 	check_fault("old.pem", NULL, false, LP_E_PASSPHRASE,
@@ -267,7 +267,7 @@ START_TEST(modes)
 	o = load("open", NULL, true);
 	ck_assert_int_eq(o->err, LP_E_NOENT);
 	ck_assert_str_eq(o->said, "limpid: open/open.pem: readable by others (mode 0644), refused\n");
-	ck_assert_str_eq(o->why, "open: no usable private key in this directory");
+	ck_assert_str_eq(o->why, "open: no usable key in this directory");
 	o = load("ok.pem", NULL, true);
 	ck_assert_int_eq(o->err, LP_OK);
 	ck_assert_str_eq(o->said, "");
@@ -279,8 +279,8 @@ START_TEST(directories)
 	const struct outcome *o;
 
 	NEED_KEYS();
-	check_fault("empty", NULL, false, LP_E_NOENT, "empty: no usable private key in this directory");
-	check_fault("none", NULL, false, LP_E_NOENT, "none: no usable private key in this directory");
+	check_fault("empty", NULL, false, LP_E_NOENT, "empty: no usable key in this directory");
+	check_fault("none", NULL, false, LP_E_NOENT, "none: no usable key in this directory");
 	ck_assert(help_run(&dir, "umask 077; cd some && cp ../other.pem z.pem && cp ../ok.pem a.pem &&"
 			   "cp ../ok.pub ../note.txt ../large ../nothing . && chmod 644 note.txt &&"
 			   "cp ../pass.pem m.pem && cp ../cut.pem c.pem && mkfifo f && mkdir d &&"
@@ -292,8 +292,8 @@ START_TEST(directories)
 	ck_assert_str_eq(o->keys[0].name, "some/a.pem"); /* in the order of names */
 	ck_assert_str_eq(o->keys[1].name, "some/z.pem");
 	ck_assert_uint_eq(o->skipped, 4);
-	ck_assert_str_eq(o->said, "limpid: some/c.pem: its PEM text is damaged\n"
-			 "limpid: some/dangling: No such file or directory\n"
+	ck_assert_str_eq(o->said, "limpid: some/dangling: No such file or directory\n"
+			 "limpid: some/c.pem: its PEM text is damaged\n"
 			 "limpid: some/m.pem: it is encrypted and no passphrase was given (-p FILE)\n");
 	/* A directory is content with a key that was there before it. */
 	ck_assert(help_run(&dir, "umask 077; rm -rf twin; mkdir twin; cp ok.pem twin/"));
@@ -322,24 +322,81 @@ static void ignore(void *user, const char *line)
 	(void)line;
 }
 
+/* An RSA key that is its number, and nothing else. */
+static enum lp_err add_named(struct lp_keyring *ring, uint32_t number, uint32_t *id)
+{
+	struct lp_key key = { .kind = LP_KEY_RSA, .bits = 2048 };
+	enum lp_err err;
+
+	memcpy(key.spki_sha256, &number, sizeof number);
+	ck_assert_int_eq(lp_secret_set(&key.der, &number, sizeof number), LP_OK);
+	err = lp_keyring_add(ring, &key, "key", id);
+	ck_assert_ptr_null(key.der.p);
+	return err;
+}
+
+static void on_wiping(void *who, uint32_t id)
+{
+	struct lp_keyring *ring = who;
+
+	ck_assert(!ring->keys[id].wiped);
+	ck_assert_int_ne(pthread_rwlock_tryrdlock(&ring->lock), 0);
+	ck_assert_uint_eq(id, 1);
+}
+
+/* A key that no file holds is there until its time is over, and has its number again when it
+ * comes back, be that before or after. */
+START_TEST(keys_that_leave)
+{
+	struct lp_crypto_set crypto;
+	struct lp_keyring ring;
+	uint32_t id;
+
+	ck_assert_int_eq(lp_crypto_choose(&crypto, "auto"), LP_OK);
+	lp_keyring_init(&ring, &crypto, ignore, NULL);
+	ring.wiping = on_wiping;
+	ring.who = &ring;
+	for (uint32_t i = 0; i < 3; i++)
+		ck_assert_int_eq(add_named(&ring, i, &id), LP_OK);
+	ck_assert_int_eq(add_named(&ring, 1, &id), LP_OK); /* two files hold it */
+	ck_assert_uint_eq(id, 1);
+	lp_keyring_release(&ring, 1, 100);
+	lp_keyring_expire(&ring, 1000);
+	ck_assert_ptr_nonnull(lp_keyring_key(&ring, 1, LP_KEY_RSA));
+	lp_keyring_release(&ring, 1, 2000);
+	lp_keyring_expire(&ring, 1999);
+	ck_assert_ptr_nonnull(lp_keyring_key(&ring, 1, LP_KEY_RSA));
+	ck_assert_int_eq(add_named(&ring, 1, &id), LP_OK); /* in time */
+	lp_keyring_expire(&ring, 3000);
+	ck_assert_ptr_nonnull(lp_keyring_key(&ring, 1, LP_KEY_RSA));
+	lp_keyring_release(&ring, 1, 4000);
+	lp_keyring_expire(&ring, 4000);
+	ck_assert_ptr_null(lp_keyring_key(&ring, 1, LP_KEY_RSA));
+	ck_assert_ptr_null(ring.keys[1].key.der.p);
+	ck_assert_ptr_null(ring.keys[1].substitute_seed.p);
+	lp_keyring_expire(&ring, 5000); /* once is enough */
+	ck_assert_int_eq(add_named(&ring, 1, &id), LP_OK);
+	ck_assert_uint_eq(id, 1);
+	ck_assert_uint_eq(ring.n, 3);
+	ck_assert_ptr_nonnull(lp_keyring_key(&ring, 1, LP_KEY_RSA));
+	ck_assert_ptr_null(lp_keyring_key(&ring, 1, LP_KEY_EC));
+	ck_assert_ptr_null(lp_keyring_key(&ring, 3, LP_KEY_RSA));
+	ck_assert_ptr_nonnull(ring.keys[1].substitute_seed.p);
+	lp_keyring_clear(&ring);
+}
+END_TEST
+
 /* The cap of the ring, by keys that exist in name only. */
 START_TEST(ring_at_its_cap)
 {
 	struct lp_crypto_set crypto;
 	struct lp_keyring ring;
-	struct lp_key key;
-	enum lp_err err = LP_OK;
+	uint32_t id;
 
 	ck_assert_int_eq(lp_crypto_choose(&crypto, "auto"), LP_OK);
 	lp_keyring_init(&ring, &crypto, ignore, NULL);
-	for (uint32_t i = 0; i <= LP_KEYRING_MAX; i++) {
-		key = (struct lp_key){ .kind = LP_KEY_RSA, .bits = 2048 };
-		memcpy(key.spki_sha256, &i, sizeof i);
-		ck_assert_int_eq(lp_secret_set(&key.der, &i, sizeof i), LP_OK);
-		err = lp_keyring_add(&ring, &key, "key");
-		ck_assert_ptr_null(key.der.p);
-		ck_assert_int_eq(err, i < LP_KEYRING_MAX ? LP_OK : LP_E_LIMIT);
-	}
+	for (uint32_t i = 0; i <= LP_KEYRING_MAX; i++)
+		ck_assert_int_eq(add_named(&ring, i, &id), i < LP_KEYRING_MAX ? LP_OK : LP_E_LIMIT);
 	ck_assert_uint_eq(ring.n, LP_KEYRING_MAX);
 	ck_assert_str_eq(ring.why, "more than 4096 keys");
 	lp_keyring_clear(&ring);
@@ -363,6 +420,7 @@ Suite *suite_warden_keys(void)
 	tcase_add_test(t, modes);
 	tcase_add_test(t, directories);
 	tcase_add_test(t, names_are_escaped);
+	tcase_add_test(t, keys_that_leave);
 	tcase_add_test(t, ring_at_its_cap);
 	suite_add_tcase(s, t);
 	return s;

@@ -290,6 +290,67 @@ START_TEST(private_key_comes)
 }
 END_TEST
 
+static enum lp_answer_code ask_rsa(mbedtls_pk_context *pk, uint32_t key)
+{
+	struct lp_answer a = { .code = LP_ANSWER_BUSY };
+	uint8_t premaster[48];
+	struct lp_ask ask;
+
+	help_ask(&ask, pk, key, 0, HELP_WELL, premaster);
+	ck_assert_int_eq(lp_warden_ask(warden, &ask), LP_OK);
+	while (lp_warden_pending(warden))
+		ck_assert_int_eq(lp_warden_poll(warden, 20000, note, &a), LP_OK);
+	return a.code;
+}
+
+/* Waits until the answer is that, and says how long it took (ms). */
+static unsigned becomes(mbedtls_pk_context *pk, uint32_t key, enum lp_answer_code code)
+{
+	uint64_t begin = lp_clock_mono();
+
+	while (ask_rsa(pk, key) != code) {
+		ck_assert_uint_lt(lp_clock_mono() - begin, 20 * LP_NS_PER_S);
+		usleep(20000);
+	}
+	return (unsigned)((lp_clock_mono() - begin) / LP_NS_PER_MS);
+}
+
+/* A private key goes and is used until its time is over; it comes back; another takes the
+ * place of one in its file. */
+START_TEST(private_key_goes)
+{
+	char path[256];
+	const char *const paths[] = { path };
+	const struct lp_warden_config c = { .crypto = "auto", .follow = true, .threads = 2,
+					    .ticket_life_s = 1, .key_paths = paths, .key_paths_n = 1 };
+	mbedtls_pk_context a, b;
+
+	if (!help_openssl_runs())
+		return;
+	ck_assert(help_run(&dir, "umask 077; mkdir d; for k in d/a d/b c; do openssl genrsa -out $k.pem 1024;"
+			   "openssl rsa -in $k.pem -pubout -out $(basename $k).pub; done"));
+	help_public_open(&a, &dir, "a.pub");
+	help_public_open(&b, &dir, "b.pub");
+	snprintf(path, sizeof path, "%s/d", dir.path);
+	ck_assert_msg(lp_warden_start(&warden, &c, why) == LP_OK, "%s", why);
+	for (int i = 0; i < 4; i++) /* each thread has made something of it */
+		ck_assert_int_eq(ask_rsa(&b, 1), LP_ANSWER_DONE);
+	ck_assert(help_run(&dir, "mv d/b.pem b.pem"));
+	ck_assert_uint_gt(becomes(&b, 1, LP_ANSWER_NO_KEY), 900);
+	ck_assert_int_eq(ask_rsa(&a, 0), LP_ANSWER_DONE);
+	ck_assert(help_run(&dir, "mv b.pem d/other.pem"));
+	(void)becomes(&b, 1, LP_ANSWER_DONE);
+	ck_assert(help_run(&dir, "mv c.pem d/a.pem"));
+	lp_warden_reload(warden);
+	(void)told(0);
+	ck_assert_int_eq(ask_rsa(&a, 0), LP_ANSWER_DONE);
+	ck_assert_uint_gt(becomes(&a, 0, LP_ANSWER_NO_KEY), 800);
+	ck_assert_int_eq(ask_rsa(&b, 1), LP_ANSWER_DONE);
+	mbedtls_pk_free(&a);
+	mbedtls_pk_free(&b);
+}
+END_TEST
+
 /* ---- a HAProxy of our own ---- */
 
 static char shown_keys[512];
@@ -374,6 +435,7 @@ Suite *suite_warden_ticket(void)
 	tcase_add_test(t, bad_files);
 	tcase_add_test(t, files_change);
 	tcase_add_test(t, private_key_comes);
+	tcase_add_test(t, private_key_goes);
 	tcase_add_test(t, haproxy_socket);
 	suite_add_tcase(s, t);
 	return s;

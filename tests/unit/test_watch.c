@@ -39,7 +39,7 @@ static const char *last(const char *shown)
 
 /* "bad…" is a file that cannot be used, "other…" one that is not ours. */
 static enum lp_err on_load(void *user, unsigned kind, int fd, const char *shown,
-			   char reason[LP_WATCH_WHY])
+			   uint32_t *tag, char reason[LP_WATCH_WHY])
 {
 	struct lp_secretfile f;
 	enum lp_err err = lp_secretfile_read(&f, fd, shown);
@@ -57,16 +57,19 @@ static enum lp_err on_load(void *user, unsigned kind, int fd, const char *shown,
 		err = LP_E_FORMAT;
 	} else {
 		tell("+%s=%.*s ", last(shown), (int)f.bytes.n, (const char *)f.bytes.p);
+		++*tag;
 	}
 	lp_secretfile_clear(&f);
 	return err;
 }
 
-static void on_gone(void *user, unsigned kind, const char *shown)
+/* tag: how often the file was loaded. */
+static void on_gone(void *user, unsigned kind, const char *shown, uint32_t tag)
 {
 	(void)user;
 	ck_assert_uint_eq(kind, 7);
-	tell("-%s ", last(shown));
+	ck_assert_uint_ge(tag, 1);
+	tell("-%s%s ", last(shown), tag > 1 ? "*" : "");
 }
 
 static void on_warn(void *user, const char *line)
@@ -95,12 +98,12 @@ static void put(const char *name, const char *text)
 	help_write(&dir, name, text, strlen(text));
 }
 
-static enum lp_err add(const char *name, bool load)
+static enum lp_err add(const char *name)
 {
 	char path[512];
 
 	snprintf(path, sizeof path, "%s/%s", dir.path, name);
-	return lp_watch_add(watch, 7, path, load, why);
+	return lp_watch_add(watch, 7, path, why);
 }
 
 static void hold(void)
@@ -122,7 +125,7 @@ static void look(bool now)
 START_TEST(one_file)
 {
 	put("key", "one");
-	ck_assert_int_eq(add("key", true), LP_OK);
+	ck_assert_int_eq(add("key"), LP_OK);
 	EXPECT("+key=one ");
 	hold();
 	look(false);
@@ -158,22 +161,22 @@ END_TEST
 
 START_TEST(first_faults)
 {
-	ck_assert_int_eq(add("none", true), LP_E_NOENT);
+	ck_assert_int_eq(add("none"), LP_E_NOENT);
 	ck_assert_ptr_nonnull(strstr(why, "none: No such file"));
 	put("bad", "bad");
-	ck_assert_int_eq(add("bad", true), LP_E_FORMAT);
+	ck_assert_int_eq(add("bad"), LP_E_FORMAT);
 	ck_assert_str_eq(why, "bad: bad");
 	put("empty", "");
-	ck_assert_int_eq(add("empty", true), LP_E_FORMAT);
+	ck_assert_int_eq(add("empty"), LP_E_FORMAT);
 	ck_assert_ptr_nonnull(strstr(why, "empty: empty file"));
 	ck_assert(help_run(&dir, "mkdir d e && echo bad >d/a && echo other >d/b && mkdir d/sub"));
-	ck_assert_int_eq(add("d", true), LP_E_NOENT);
+	ck_assert_int_eq(add("d"), LP_E_NOENT);
 	ck_assert_ptr_nonnull(strstr(why, "no usable key in this directory"));
 	EXPECT("!a: bad ");
 	ck_assert_uint_eq(lp_watch_skipped(watch), 1);
-	ck_assert_int_eq(add("e", true), LP_E_NOENT);
+	ck_assert_int_eq(add("e"), LP_E_NOENT);
 	ck_assert(help_run(&dir, "truncate -s 65537 large"));
-	ck_assert_int_eq(add("large", true), LP_E_FORMAT);
+	ck_assert_int_eq(add("large"), LP_E_FORMAT);
 	ck_assert_ptr_nonnull(strstr(why, "larger than 64 KiB"));
 }
 END_TEST
@@ -182,7 +185,7 @@ START_TEST(a_directory)
 {
 	ck_assert(help_run(&dir, "mkdir d && echo -n 1 >d/a && echo -n 2 >d/b && echo other >d/c"
 				 " && echo -n x >d/.hidden"));
-	ck_assert_int_eq(add("d", true), LP_OK);
+	ck_assert_int_eq(add("d"), LP_OK);
 	EXPECT("+a=1 +b=2 ");
 	hold();
 	ck_assert(help_run(&dir, "echo -n 3 >d/z && echo -n 22 >d/b && rm d/a d/c"));
@@ -199,24 +202,26 @@ START_TEST(a_directory)
 	EXPECT("!d: No such file or directory; what it held before stays in use ");
 	ck_assert(help_run(&dir, "echo -n file >d"));
 	look(true);
-	EXPECT("-b +d=file ");
+	EXPECT("-b* +d=file ");
 }
 END_TEST
 
-/* What is there already counts as read: the keyring has done that. */
-START_TEST(marked)
+/* Links are followed; one that leads nowhere is said at the start, and read when it leads
+ * somewhere. */
+START_TEST(links)
 {
-	ck_assert(help_run(&dir, "mkdir d && echo -n 1 >d/a"));
-	ck_assert_int_eq(add("d", false), LP_OK);
+	ck_assert(help_run(&dir, "mkdir d && echo -n 1 >d/a && ln -s ../b d/b && ln -s a d/c"));
+	ck_assert_int_eq(add("d"), LP_OK);
+	EXPECT("!b: No such file or directory +a=1 +c=1 ");
 	hold();
 	look(true);
 	EXPECT("");
-	ck_assert(help_run(&dir, "echo -n 2 >d/b"));
+	ck_assert(help_run(&dir, "echo -n 2 >b"));
 	look(true);
 	EXPECT("+b=2 ");
-	ck_assert(help_run(&dir, "ln -s b d/link"));
+	ck_assert(help_run(&dir, "rm b"));
 	look(true);
-	EXPECT("+link=2 ");
+	EXPECT("-b ");
 }
 END_TEST
 
@@ -224,7 +229,7 @@ END_TEST
 START_TEST(many_files)
 {
 	ck_assert(help_run(&dir, "mkdir d && for i in $(seq 100 199); do echo -n 1 >d/$i; done"));
-	ck_assert_int_eq(add("d", true), LP_OK);
+	ck_assert_int_eq(add("d"), LP_OK);
 	ck_assert_int_eq(strncmp(told, "+100=1 +101=1 ", 14), 0);
 	told[0] = '\0';
 	hold();
@@ -244,7 +249,7 @@ START_TEST(long_names)
 	memset(name, 'n', 250);
 	name[250] = '\0';
 	ck_assert(help_run(&dir, "mkdir %s && echo -n 1 >%s/a && echo -n 2 >%s/b", name, name, name));
-	ck_assert_int_eq(add(name, true), LP_OK);
+	ck_assert_int_eq(add(name), LP_OK);
 	EXPECT("+a=1 +b=2 ");
 }
 END_TEST
@@ -259,7 +264,7 @@ Suite *suite_watch(void)
 	tcase_add_test(t, one_file);
 	tcase_add_test(t, first_faults);
 	tcase_add_test(t, a_directory);
-	tcase_add_test(t, marked);
+	tcase_add_test(t, links);
 	tcase_add_test(t, many_files);
 	tcase_add_test(t, long_names);
 	suite_add_tcase(s, t);
