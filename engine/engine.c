@@ -325,6 +325,9 @@ int lp_engine_finish(struct lp_engine *e)
 			lp_late_poll(e->worker, true);
 		} while (r >= 0 && (lp_asks_pending(e->asks) || e->worker->lookups ||
 				   (e->store && lp_store_pending(e->store))));
+		/* The counters are those of the last packet's time, whenever the answers came. */
+		if (r >= 0)
+			r = lp_worker_poll(e->worker, 0);
 	}
 	if (e->store)
 		lp_store_finish(e->store);

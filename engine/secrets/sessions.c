@@ -251,10 +251,19 @@ static bool before(const struct entry *e, uint64_t number, uint32_t index)
 	return e->number < number || (e->number == number && e->index < index);
 }
 
+/* An entry that has ended where the secret is seen again, or begins where that one will
+ * have ended: each has its own time, and who looks between them finds nothing. */
+static bool apart(const struct lp_sessions *s, const struct entry *e, const struct lp_when *when,
+		  uint64_t end)
+{
+	return when->released_ns >= e->end_ns || end + s->lifetime_ns <= e->end_ns;
+}
+
 /* Of all secrets that a name has: this very one, or NONE, and how many, and the one
  * that was learned first. */
 static uint32_t look_over(struct lp_sessions *s, const uint64_t name[2],
-			  const struct lp_session_secret *secret, unsigned *n, uint32_t *oldest)
+			  const struct lp_session_secret *secret, const struct lp_when *when,
+			  uint64_t end, unsigned *n, uint32_t *oldest)
 {
 	*n = 0;
 	*oldest = NONE;
@@ -263,7 +272,8 @@ static uint32_t look_over(struct lp_sessions *s, const uint64_t name[2],
 
 		if (!same(e, name))
 			continue;
-		if (lp_equal_ct(secret_at(s, i)->master, secret->master, LP_SESSIONS_SECRET))
+		if (lp_equal_ct(secret_at(s, i)->master, secret->master, LP_SESSIONS_SECRET) &&
+		    !apart(s, e, when, end))
 			return i;
 		++*n;
 		if (*oldest == NONE || before(e, at(s, *oldest)->number, at(s, *oldest)->index))
@@ -335,7 +345,7 @@ enum lp_err lp_sessions_put(struct lp_sessions *s, enum lp_session_name kind, lp
 		return LP_OK;
 	end = when->released_ns + (left_ns && left_ns < s->lifetime_ns ? left_ns : s->lifetime_ns);
 	pthread_mutex_lock(&s->lock);
-	i = look_over(s, hash, secret, &n, &oldest);
+	i = look_over(s, hash, secret, when, end, &n, &oldest);
 	if (i != NONE) {
 		seen_again(s, i, when, end);
 	} else {

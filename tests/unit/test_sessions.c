@@ -153,6 +153,29 @@ START_TEST(the_order_is_that_of_places)
 }
 END_TEST
 
+/* Whoever tells of it first, and whether or not the first entry was erased meanwhile. */
+START_TEST(learned_again_after_its_end)
+{
+	struct lp_sessions *s = make(100, 0, LIFE_NS);
+
+	put(s, "a", 1, _i & 1 ? 2001 : 1);
+	if (_i & 2)
+		lp_sessions_expire(s, 999 * 1000, 0);
+	put(s, "a", 1, _i & 1 ? 1 : 2001);
+	put(s, "a", 1, 2002);
+	ck_assert_int_eq(find(s, "a", 500, 0), 1);
+	ck_assert_int_eq(find(s, "a", 500, 1), -1);
+	ck_assert_int_eq(find(s, "a", 1500, 0), -1);
+	ck_assert_int_eq(find(s, "a", 2500, 0), 1);
+	ck_assert_int_eq(find(s, "a", 2500, 1), -1);
+	lp_sessions_expire(s, 1500 * 1000, 0);
+	ck_assert_uint_eq(stats_of(s).expired, 1);
+	ck_assert_int_eq(find(s, "a", 2500, 0), 1);
+	ck_assert_uint_eq(stats_of(s).stored, 2);
+	lp_sessions_free(s);
+}
+END_TEST
+
 START_TEST(the_cap_drops_the_least_used)
 {
 	struct lp_sessions *s = make(5000, 0, 1000000000);
@@ -522,6 +545,7 @@ Suite *suite_sessions(void)
 	tcase_add_test(t, only_what_was_learned_before);
 	tcase_add_test(t, two_servers_one_id);
 	tcase_add_test(t, the_order_is_that_of_places);
+	tcase_add_loop_test(t, learned_again_after_its_end, 0, 4);
 	tcase_add_test(t, the_cap_drops_the_least_used);
 	tcase_add_test(t, last_use_counts);
 	tcase_add_test(t, lifetimes_end_by_the_clock);
