@@ -165,6 +165,7 @@ static enum lp_reply put(struct lp_tracked *f, const struct lp_question *q, stru
 	f->key_name = key->name;
 	lp_order_wait(e->order, &f->waiter, q->when);
 	f->asked = true;
+	f->questioned = true;
 	err = lp_asks_put(e->asks, ask, f);
 	lp_wipe(ask, sizeof *ask);
 	if (err)

@@ -80,6 +80,7 @@ static enum lp_reply look_up(struct lp_tracked *f, const struct lp_question *q,
 	bool final = f->looked || f->missed || f->others || !w->env.waiting;
 	enum lp_reply reply;
 
+	f->questioned = true;
 	f->looked = false;
 	if (resumed_secret(f, q->hs, q->when, f->others, q->now)) {
 		lp_tickets_forget(f);

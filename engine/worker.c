@@ -260,11 +260,18 @@ static struct lp_tracked *flow_new(struct lp_worker *w, struct lp_stream *s)
 	return f;
 }
 
+/* While replaying, when an answer comes must show nowhere. So who had to ask counts as one
+ * that has keys, before the answer and whatever it says. */
+static bool timeless(const struct lp_tracked *f)
+{
+	return f->questioned && !f->worker->engine->live;
+}
+
 static void set_idle(struct lp_tracked *f)
 {
 	if (!f->stream)
 		return;
-	if (f->stage.tls && lp_tls_has_keys(f->stage.tls))
+	if (timeless(f) || (f->stage.tls && lp_tls_has_keys(f->stage.tls)))
 		f->stream->idle = LP_IDLE_KEYS;
 	else if (f->stage.tls && lp_tls_state(f->stage.tls) != LP_TLS_OPAQUE)
 		f->stream->idle = LP_IDLE_HANDSHAKE;
@@ -349,7 +356,9 @@ static enum lp_take on_stream_data(void *user, struct lp_stream *s, enum lp_side
 	set_evidence(f, s);
 	lp_stage_data(&f->stage, side, p, n, off, when);
 	set_idle(f);
-	return lp_stage_idle(&f->stage) && !w->env.cleartext ? LP_TAKE_SKIP_FLOW : LP_TAKE_ON;
+	if (w->env.cleartext || timeless(f))
+		return LP_TAKE_ON;
+	return lp_stage_idle(&f->stage) ? LP_TAKE_SKIP_FLOW : LP_TAKE_ON;
 }
 
 static void on_stream_gap(void *user, struct lp_stream *s, enum lp_side side, uint64_t off,

@@ -69,11 +69,15 @@ struct options {
 	const char *pair[16][2];
 };
 
+/* Instead of an option's name: each question is answered before the next packet. */
+static const char at_once[] = "";
+
 struct run {
 	struct lp_config *config;
 	struct lp_engine *engine;
 	struct lp_worker *worker;
 	size_t full; /* times the worker asked for patience */
+	bool at_once;
 	char why[LP_WHY];
 };
 
@@ -88,7 +92,10 @@ static void prepare(struct run *r, const struct options *o)
 	ck_assert_ptr_nonnull(r->config);
 	set(r, "quiet", NULL);
 	for (size_t i = 0; o && o->pair[i][0]; i++)
-		set(r, o->pair[i][0], o->pair[i][1]);
+		if (o->pair[i][0] == at_once)
+			r->at_once = true;
+		else
+			set(r, o->pair[i][0], o->pair[i][1]);
 }
 
 /* An output below the directory of the test. */
@@ -118,7 +125,7 @@ static void feed(struct run *r, size_t from, size_t to, size_t batch)
 		ck_assert_int_ge(rc, 0);
 		from += n;
 		r->full += rc == 1;
-		while (rc == 1)
+		while (rc == 1 || (r->at_once && rc >= 0 && r->worker->env.waiting))
 			rc = lp_worker_poll(r->worker, 1000);
 		ck_assert_int_eq(rc, 0);
 	}
@@ -197,6 +204,27 @@ START_TEST(the_same_whatever_the_timing)
 		ck_assert_msg(help_run(&dir, "diff -r first way"), "way %zu", i);
 		ck_assert(help_run(&dir, "rm -r way"));
 	}
+}
+END_TEST
+
+/* The next packet comes so long after the last that flows end in between, one here and one
+ * there; a warden that has not answered by then changes nothing. */
+START_TEST(the_same_however_long_the_silence)
+{
+	static const uint64_t seconds[] = { 40, 400 };
+	struct options fast = with_key, slow = with_key;
+	struct run r;
+
+	fast.pair[3][0] = at_once;
+	build_witness();
+	load(captures[_i / 2]);
+	for (size_t i = 0; i < wires; i++)
+		wire[i].ts_ns += i * seconds[_i % 2] * 1000000000U;
+	slow.pair[3][0] = "warden-delay";
+	slow.pair[3][1] = "20";
+	replay(&r, &fast, "fast", 1);
+	replay(&r, &slow, "slow", MOST);
+	ck_assert(help_run(&dir, "diff -r fast slow"));
 }
 END_TEST
 
@@ -439,6 +467,7 @@ Suite *suite_engine(void)
 	tcase_set_timeout(c, 120);
 	tcase_add_checked_fixture(c, set_up, tear_down);
 	tcase_add_loop_test(c, the_same_whatever_the_timing, 0, CAPTURES);
+	tcase_add_loop_test(c, the_same_however_long_the_silence, 0, 2 * CAPTURES);
 	tcase_add_test(c, a_full_holding_area_stops_the_reading);
 	tcase_add_loop_test(c, a_prelude_goes_to_who_wants_it, 0, 4);
 	tcase_add_test(c, a_key_that_is_not_there);
