@@ -8,6 +8,7 @@
 #include <limpid/plugin.h>
 
 #include "base/stream.h"
+#include "chunk.h"
 #include "tls/snapshot.h"
 
 enum { LP_OUTPUTS_MAX = 16 };
@@ -45,8 +46,9 @@ struct lp_event {
 	struct lp_out_session *session; /* session_begin: empty, made by the worker */
 	struct lp_snapshot *facts;     /* a reference that goes with the event */
 	struct lp_result *result;   /* owned by the event */
-	const uint8_t *bytes;       /* borrowed from the order queue's chunk, or from the caller */
+	const uint8_t *bytes;       /* in the chunk, or the caller's */
 	size_t n;
+	struct lp_chunk *chunk;     /* a reference that goes with the event; NULL: none */
 	struct lp_gap_info gap;
 	enum lp_end end[2];
 };

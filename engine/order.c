@@ -4,22 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/secret.h"
-
 enum { CHUNK_SIZE = 256 * 1024 };
-
-/* Bytes of waiting events. Freed when the last event that points into it has
- * gone; the newest one is kept to be filled. */
-struct chunk {
-	uint8_t *mem;
-	size_t size, used;
-	size_t events;
-};
-
-struct item {
-	struct lp_event event;
-	struct chunk *chunk; /* NULL: no bytes */
-};
 
 struct lp_order {
 	lp_order_sink *sink;
@@ -28,10 +13,10 @@ struct lp_order {
 	bool draining;
 	uint64_t serial;
 	struct lp_waiter *first, *last; /* by place */
-	struct item *heap;
+	struct lp_event *heap;
 	size_t n, size;
-	struct chunk *chunk; /* being filled; NULL if none */
-	size_t held;
+	struct lp_chunk *chunk; /* being filled; NULL if none */
+	atomic_size_t held;     /* bytes of the chunks */
 };
 
 enum lp_err lp_order_new(struct lp_order **out, bool ordered, lp_order_sink *sink, void *user)
@@ -47,34 +32,13 @@ enum lp_err lp_order_new(struct lp_order **out, bool ordered, lp_order_sink *sin
 	return LP_OK;
 }
 
-static void chunk_free(struct lp_order *o, struct chunk *c)
-{
-	if (!c)
-		return;
-	o->held -= c->size;
-	/* Clear text of other people: not left behind for whoever gets the memory. */
-	if (c->mem)
-		lp_wipe(c->mem, c->used);
-	free(c->mem);
-	free(c);
-}
-
-static void chunk_release(struct lp_order *o, struct chunk *c)
-{
-	if (!c || --c->events)
-		return;
-	if (c == o->chunk)
-		c->used = 0;
-	else
-		chunk_free(o, c);
-}
-
 void lp_order_free(struct lp_order *o)
 {
 	if (!o)
 		return;
 	assert(!o->n);
-	chunk_free(o, o->chunk);
+	lp_chunk_unref(o->chunk);
+	assert(!atomic_load(&o->held));
 	free(o->heap);
 	free(o);
 }
@@ -126,41 +90,30 @@ bool lp_order_first(const struct lp_order *o, const struct lp_waiter *w)
 
 enum lp_err lp_order_room(struct lp_order *o, size_t n, uint8_t **room)
 {
-	struct chunk *c = o->chunk;
-	size_t size = n > CHUNK_SIZE ? n : CHUNK_SIZE;
+	struct lp_chunk *c;
 
-	*room = NULL;
-	if (c && c->size - c->used >= n) {
-		*room = c->mem + c->used;
+	*room = o->chunk ? lp_chunk_room(o->chunk, n) : NULL;
+	if (*room)
 		return LP_OK;
-	}
-	c = calloc(1, sizeof *c);
+	c = lp_chunk_new(n > CHUNK_SIZE ? n : CHUNK_SIZE, &o->held);
 	if (!c)
 		return LP_E_NOMEM;
-	c->mem = malloc(size);
-	if (!c->mem) {
-		free(c);
-		return LP_E_NOMEM;
-	}
-	c->size = size;
-	o->held += size;
-	if (o->chunk && !o->chunk->events)
-		chunk_free(o, o->chunk);
+	lp_chunk_unref(o->chunk);
 	o->chunk = c;
-	*room = c->mem;
+	*room = lp_chunk_room(c, n);
 	return LP_OK;
 }
 
-static bool before(const struct item *a, const struct item *b)
+static bool before(const struct lp_event *a, const struct lp_event *b)
 {
-	int c = compare_when(&a->event.when, &b->event.when);
+	int c = compare_when(&a->when, &b->when);
 
-	return c < 0 || (!c && a->event.serial < b->event.serial);
+	return c < 0 || (!c && a->serial < b->serial);
 }
 
 static void sift_up(struct lp_order *o, size_t i)
 {
-	struct item moved = o->heap[i];
+	struct lp_event moved = o->heap[i];
 
 	while (i && before(&moved, &o->heap[(i - 1) / 2])) {
 		o->heap[i] = o->heap[(i - 1) / 2];
@@ -171,7 +124,7 @@ static void sift_up(struct lp_order *o, size_t i)
 
 static void sift_down(struct lp_order *o, size_t i)
 {
-	struct item moved = o->heap[i];
+	struct lp_event moved = o->heap[i];
 
 	for (;;) {
 		size_t child = 2 * i + 1;
@@ -188,21 +141,18 @@ static void sift_down(struct lp_order *o, size_t i)
 	o->heap[i] = moved;
 }
 
-static enum lp_err push(struct lp_order *o, const struct lp_event *event, struct chunk *chunk)
+static enum lp_err push(struct lp_order *o, const struct lp_event *event)
 {
 	if (o->n == o->size) {
 		size_t size = o->size ? 2 * o->size : 256;
-		struct item *heap = realloc(o->heap, size * sizeof *heap);
+		struct lp_event *heap = realloc(o->heap, size * sizeof *heap);
 
 		if (!heap)
 			return LP_E_NOMEM;
-		o->held += (size - o->size) * sizeof *heap;
 		o->heap = heap;
 		o->size = size;
 	}
-	o->heap[o->n] = (struct item){ *event, chunk };
-	if (chunk)
-		chunk->events++;
+	o->heap[o->n] = *event;
 	sift_up(o, o->n++);
 	return LP_OK;
 }
@@ -217,14 +167,14 @@ void lp_order_drain(struct lp_order *o)
 	if (o->draining)
 		return;
 	o->draining = true;
-	while (o->n && !held_back(o, &o->heap[0].event.when)) {
-		struct item item = o->heap[0];
+	while (o->n && !held_back(o, &o->heap[0].when)) {
+		struct lp_event event = o->heap[0];
 
 		o->heap[0] = o->heap[--o->n];
 		if (o->n)
 			sift_down(o, 0);
-		o->sink(o->user, &item.event);
-		chunk_release(o, item.chunk);
+		o->sink(o->user, &event);
+		lp_chunk_unref(event.chunk);
 	}
 	o->draining = false;
 }
@@ -235,38 +185,48 @@ void lp_order_flush(struct lp_order *o)
 	lp_order_drain(o);
 }
 
-enum lp_err lp_order_put(struct lp_order *o, const struct lp_event *event, bool room)
+/* The event's bytes, which lie or are now put at the end of the chunk, become its own. */
+static enum lp_err keep_bytes(struct lp_order *o, struct lp_event *e, bool room)
 {
-	struct lp_event e = *event;
-	struct chunk *chunk = NULL;
 	uint8_t *copy;
 	enum lp_err err;
 
+	if (!room) {
+		err = lp_order_room(o, e->n, &copy);
+		if (err)
+			return err;
+		memcpy(copy, e->bytes, e->n);
+		e->bytes = copy;
+	}
+	assert(o->chunk && e->bytes == o->chunk->mem + o->chunk->used);
+	e->chunk = o->chunk;
+	return LP_OK;
+}
+
+enum lp_err lp_order_put(struct lp_order *o, const struct lp_event *event, bool room)
+{
+	struct lp_event e = *event;
+	enum lp_err err;
+
 	e.serial = o->serial++;
+	e.chunk = NULL;
 	if (!o->n && !held_back(o, &e.when)) {
 		o->sink(o->user, &e);
 		return LP_OK;
 	}
-	if (e.n) {
-		if (!room) {
-			err = lp_order_room(o, e.n, &copy);
-			if (err)
-				return err;
-			memcpy(copy, e.bytes, e.n);
-			e.bytes = copy;
-		}
-		chunk = o->chunk;
-		assert(chunk && e.bytes == chunk->mem + chunk->used);
-	}
-	err = push(o, &e, chunk);
+	err = e.n ? keep_bytes(o, &e, room) : LP_OK;
+	if (!err)
+		err = push(o, &e);
 	if (err)
 		return err;
-	if (chunk)
-		chunk->used += e.n;
+	if (e.chunk) {
+		lp_chunk_ref(e.chunk);
+		e.chunk->used += e.n;
+	}
 	return LP_OK;
 }
 
 size_t lp_order_held(const struct lp_order *o)
 {
-	return o->n ? o->held : 0;
+	return o->n ? o->size * sizeof *o->heap + atomic_load(&o->held) : 0;
 }

@@ -156,6 +156,39 @@ START_TEST(any_timing_gives_one_order)
 }
 END_TEST
 
+/* The bytes of an event may outlive the queue's interest in them. */
+START_TEST(a_chunk_lives_as_long_as_its_last_event)
+{
+	atomic_size_t held = 0;
+	struct lp_chunk *c = lp_chunk_new(100, &held);
+	uint8_t *first, *second;
+
+	ck_assert_ptr_nonnull(c);
+	ck_assert_uint_eq(held, 100);
+	first = lp_chunk_room(c, 60);
+	ck_assert_ptr_nonnull(first);
+	ck_assert_ptr_eq(lp_chunk_room(c, 60), first); /* not taken: still room */
+	lp_chunk_ref(c);
+	c->used += 60;
+	ck_assert_ptr_null(lp_chunk_room(c, 41));
+	second = lp_chunk_room(c, 40);
+	ck_assert_ptr_eq(second, first + 60);
+	lp_chunk_ref(c);
+	c->used += 40;
+	lp_chunk_unref(c); /* the first event */
+	ck_assert_ptr_null(lp_chunk_room(c, 1));
+	lp_chunk_unref(c); /* the second */
+	ck_assert_ptr_eq(lp_chunk_room(c, 100), first);
+	ck_assert_uint_eq(c->top, 100);
+	lp_chunk_ref(c);
+	lp_chunk_unref(c); /* the filler's */
+	ck_assert_uint_eq(held, 100);
+	lp_chunk_unref(c);
+	ck_assert_uint_eq(held, 0);
+	lp_chunk_unref(NULL);
+}
+END_TEST
+
 Suite *suite_order(void)
 {
 	Suite *s = suite_create("order");
@@ -164,6 +197,7 @@ Suite *suite_order(void)
 	tcase_add_test(t, straight_through_when_nobody_waits);
 	tcase_add_test(t, a_waiter_holds_back_what_is_later);
 	tcase_add_test(t, live_never_waits);
+	tcase_add_test(t, a_chunk_lives_as_long_as_its_last_event);
 	tcase_add_loop_test(t, any_timing_gives_one_order, 0, 50);
 	suite_add_tcase(s, t);
 	return s;
