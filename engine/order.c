@@ -8,6 +8,7 @@ enum { CHUNK_SIZE = 256 * 1024 };
 
 struct lp_order {
 	lp_order_sink *sink;
+	lp_order_ready *ready;  /* NULL: the sink takes everything, at once */
 	void *user;
 	bool ordered;
 	bool draining;
@@ -32,6 +33,12 @@ enum lp_err lp_order_new(struct lp_order **out, bool ordered, lp_order_sink *sin
 	return LP_OK;
 }
 
+void lp_order_hand_over(struct lp_order *o, lp_order_ready *ready)
+{
+	assert(!o->serial);
+	o->ready = ready;
+}
+
 void lp_order_free(struct lp_order *o)
 {
 	if (!o)
@@ -43,15 +50,6 @@ void lp_order_free(struct lp_order *o)
 	free(o);
 }
 
-static int compare_when(const struct lp_when *a, const struct lp_when *b)
-{
-	if (a->number != b->number)
-		return a->number < b->number ? -1 : 1;
-	if (a->index != b->index)
-		return a->index < b->index ? -1 : 1;
-	return 0;
-}
-
 void lp_order_wait(struct lp_order *o, struct lp_waiter *w, const struct lp_when *when)
 {
 	struct lp_waiter *after = o->last;
@@ -59,7 +57,7 @@ void lp_order_wait(struct lp_order *o, struct lp_waiter *w, const struct lp_when
 	assert(!w->waiting);
 	w->when = *when;
 	w->waiting = true;
-	while (after && compare_when(&after->when, when) > 0)
+	while (after && lp_when_compare(&after->when, when) > 0)
 		after = after->prev;
 	w->prev = after;
 	w->next = after ? after->next : o->first;
@@ -81,6 +79,13 @@ void lp_order_done(struct lp_order *o, struct lp_waiter *w)
 const struct lp_when *lp_order_earliest(const struct lp_order *o)
 {
 	return o->first ? &o->first->when : NULL;
+}
+
+const struct lp_when *lp_order_next(const struct lp_order *o)
+{
+	if (o->n && (!o->first || lp_when_compare(&o->heap[0].when, &o->first->when) < 0))
+		return &o->heap[0].when;
+	return lp_order_earliest(o);
 }
 
 bool lp_order_first(const struct lp_order *o, const struct lp_waiter *w)
@@ -106,7 +111,7 @@ enum lp_err lp_order_room(struct lp_order *o, size_t n, uint8_t **room)
 
 static bool before(const struct lp_event *a, const struct lp_event *b)
 {
-	int c = compare_when(&a->when, &b->when);
+	int c = lp_when_compare(&a->when, &b->when);
 
 	return c < 0 || (!c && a->serial < b->serial);
 }
@@ -159,7 +164,12 @@ static enum lp_err push(struct lp_order *o, const struct lp_event *event)
 
 static bool held_back(const struct lp_order *o, const struct lp_when *when)
 {
-	return o->ordered && o->first && compare_when(when, &o->first->when) >= 0;
+	return o->ordered && o->first && lp_when_compare(when, &o->first->when) >= 0;
+}
+
+static bool may_leave(const struct lp_order *o, const struct lp_when *when)
+{
+	return !held_back(o, when) && (!o->ready || o->ready(o->user));
 }
 
 void lp_order_drain(struct lp_order *o)
@@ -167,7 +177,7 @@ void lp_order_drain(struct lp_order *o)
 	if (o->draining)
 		return;
 	o->draining = true;
-	while (o->n && !held_back(o, &o->heap[0].when)) {
+	while (o->n && may_leave(o, &o->heap[0].when)) {
 		struct lp_event event = o->heap[0];
 
 		o->heap[0] = o->heap[--o->n];
@@ -206,16 +216,17 @@ static enum lp_err keep_bytes(struct lp_order *o, struct lp_event *e, bool room)
 enum lp_err lp_order_put(struct lp_order *o, const struct lp_event *event, bool room)
 {
 	struct lp_event e = *event;
+	bool now = !o->n && may_leave(o, &e.when);
 	enum lp_err err;
 
 	e.serial = o->serial++;
 	e.chunk = NULL;
-	if (!o->n && !held_back(o, &e.when)) {
+	if (now && !o->ready) {
 		o->sink(o->user, &e);
 		return LP_OK;
 	}
 	err = e.n ? keep_bytes(o, &e, room) : LP_OK;
-	if (!err)
+	if (!err && !now)
 		err = push(o, &e);
 	if (err)
 		return err;
@@ -223,10 +234,16 @@ enum lp_err lp_order_put(struct lp_order *o, const struct lp_event *event, bool 
 		lp_chunk_ref(e.chunk);
 		e.chunk->used += e.n;
 	}
+	if (now) {
+		o->sink(o->user, &e);
+		lp_chunk_unref(e.chunk);
+	}
 	return LP_OK;
 }
 
 size_t lp_order_held(const struct lp_order *o)
 {
-	return o->n ? o->size * sizeof *o->heap + atomic_load(&o->held) : 0;
+	if (!o->n && !o->ready)
+		return 0;
+	return (o->n ? o->size * sizeof *o->heap : 0) + atomic_load(&o->held);
 }

@@ -25,6 +25,16 @@ struct lp_when {
 	uint64_t carried_ns;  /* time of the packet that carried the first byte */
 };
 
+/* Below 0: a is the earlier place, 0: the same, above 0: b is. */
+static inline int lp_when_compare(const struct lp_when *a, const struct lp_when *b)
+{
+	if (a->number != b->number)
+		return a->number < b->number ? -1 : 1;
+	if (a->index != b->index)
+		return a->index < b->index ? -1 : 1;
+	return 0;
+}
+
 enum lp_why {
 	LP_WHY_FIN,
 	LP_WHY_RST,

@@ -1,0 +1,272 @@
+#include "merge.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/ring.h"
+
+struct source {
+	struct lp_ring ring;
+	struct lp_bell *bell;     /* of its worker, or NULL */
+	atomic_bool starved;      /* its worker waits for room */
+	atomic_bool watch;
+	pthread_mutex_t lock;     /* guards the two below; taken once a batch */
+	struct lp_when floor;
+	bool over;
+};
+
+struct lp_merge {
+	lp_order_sink *sink;
+	void *user;
+	struct lp_bell bell;      /* of the output thread */
+	size_t n;
+	struct source *source;
+};
+
+enum lp_err lp_merge_new(struct lp_merge **out, size_t sources, size_t slots,
+			 lp_order_sink *sink, void *user)
+{
+	struct lp_merge *m = calloc(1, sizeof *m);
+	enum lp_err err;
+
+	*out = NULL;
+	if (!m)
+		return LP_E_NOMEM;
+	m->sink = sink;
+	m->user = user;
+	err = lp_bell_init(&m->bell);
+	/* calloc() knows nothing of cache lines. */
+	if (!err)
+		m->source = aligned_alloc(LP_CACHE_LINE, sources * sizeof *m->source);
+	if (!err && !m->source)
+		err = LP_E_NOMEM;
+	while (!err && m->n < sources) {
+		struct source *s = &m->source[m->n];
+
+		*s = (struct source){ .bell = NULL };
+		err = lp_ring_init(&s->ring, slots, sizeof(struct lp_event));
+		if (!err) {
+			pthread_mutex_init(&s->lock, NULL);
+			m->n++;
+		}
+	}
+	if (err)
+		lp_merge_free(m);
+	else
+		*out = m;
+	return err;
+}
+
+void lp_merge_free(struct lp_merge *m)
+{
+	if (!m)
+		return;
+	for (size_t i = 0; i < m->n; i++) {
+		assert(!lp_ring_count(&m->source[i].ring));
+		lp_ring_clear(&m->source[i].ring);
+		pthread_mutex_destroy(&m->source[i].lock);
+	}
+	lp_bell_clear(&m->bell);
+	free(m->source);
+	free(m);
+}
+
+/* ---- a source ---- */
+
+void lp_merge_bell(struct lp_merge *m, size_t source, struct lp_bell *bell)
+{
+	m->source[source].bell = bell;
+}
+
+bool lp_merge_ready(struct lp_merge *m, size_t source)
+{
+	struct source *s = &m->source[source];
+
+	if (lp_ring_room(&s->ring))
+		return true;
+	/* First said, then looked again: whoever makes room in between has seen it. */
+	(void)atomic_exchange(&s->starved, true);
+	lp_bell_ring(&m->bell);
+	return lp_ring_room(&s->ring) != NULL;
+}
+
+void lp_merge_put(struct lp_merge *m, size_t source, struct lp_event *event)
+{
+	struct source *s = &m->source[source];
+	struct lp_event *room = lp_ring_room(&s->ring);
+
+	assert(room);
+	*room = *event;
+	event->chunk = NULL;
+	lp_ring_push(&s->ring);
+}
+
+/* A floor that moved may let events leave, and look-ups become final. */
+static void moved(struct lp_merge *m, size_t source)
+{
+	lp_bell_ring(&m->bell);
+	for (size_t i = 0; i < m->n; i++)
+		if (i != source && m->source[i].bell && atomic_load(&m->source[i].watch))
+			lp_bell_ring(m->source[i].bell);
+}
+
+void lp_merge_floor(struct lp_merge *m, size_t source, const struct lp_when *floor)
+{
+	struct source *s = &m->source[source];
+
+	pthread_mutex_lock(&s->lock);
+	assert(lp_when_compare(&s->floor, floor) <= 0);
+	s->floor = *floor;
+	pthread_mutex_unlock(&s->lock);
+	moved(m, source);
+}
+
+void lp_merge_over(struct lp_merge *m, size_t source)
+{
+	struct source *s = &m->source[source];
+
+	pthread_mutex_lock(&s->lock);
+	s->over = true;
+	pthread_mutex_unlock(&s->lock);
+	moved(m, source);
+}
+
+/* False: it is over. */
+static bool floor_of(struct source *s, struct lp_when *floor)
+{
+	bool over;
+
+	pthread_mutex_lock(&s->lock);
+	over = s->over;
+	*floor = s->floor;
+	pthread_mutex_unlock(&s->lock);
+	return !over;
+}
+
+bool lp_merge_passed(struct lp_merge *m, size_t source, const struct lp_when *when)
+{
+	struct lp_when floor;
+
+	for (size_t i = 0; i < m->n; i++)
+		if (i != source && floor_of(&m->source[i], &floor) &&
+		    lp_when_compare(&floor, when) <= 0)
+			return false;
+	return true;
+}
+
+void lp_merge_watch(struct lp_merge *m, size_t source, bool watch)
+{
+	atomic_store(&m->source[source].watch, watch);
+}
+
+bool lp_merge_earliest(struct lp_merge *m, struct lp_when *earliest)
+{
+	struct lp_when floor;
+	bool any = false;
+
+	for (size_t i = 0; i < m->n; i++) {
+		if (!floor_of(&m->source[i], &floor))
+			continue;
+		if (!any || lp_when_compare(&floor, earliest) < 0)
+			*earliest = floor;
+		any = true;
+	}
+	return any;
+}
+
+/* ---- the output thread ---- */
+
+/* The source whose event is the next of all, NULL: none may leave yet. Those of it may leave
+ * that are below *limit, if *limited. *over: nothing is there nor will come. */
+static struct source *next(struct lp_merge *m, struct lp_when *limit, bool *limited, bool *over)
+{
+	struct source *best = NULL;
+	struct lp_when at, low = { 0 };
+	bool found = false;
+
+	*limited = false;
+	for (size_t i = 0; i < m->n; i++) {
+		struct source *s = &m->source[i];
+		const struct lp_event *head = lp_ring_front(&s->ring);
+		bool runs = head != NULL;
+
+		if (!head) {
+			/* The floor first, then the ring: what is below the floor was in
+			 * the ring before the floor was told. */
+			runs = floor_of(s, &at);
+			head = lp_ring_front(&s->ring);
+		}
+		if (!head && !runs)
+			continue;
+		if (head)
+			at = head->when;
+		if (!found || lp_when_compare(&at, &low) < 0 ||
+		    (!head && best && !lp_when_compare(&at, &low))) {
+			*limit = low;
+			*limited = found;
+			low = at;
+			best = head ? s : NULL;
+		} else if (!*limited || lp_when_compare(&at, limit) < 0) {
+			*limit = at;
+			*limited = true;
+		}
+		found = true;
+	}
+	*over = !found;
+	return best;
+}
+
+static void deliver(struct lp_merge *m, struct source *s)
+{
+	struct lp_event event = *(const struct lp_event *)lp_ring_front(&s->ring);
+
+	lp_ring_pop(&s->ring);
+	/* Not for each slot: a worker that is woken has something to do then. */
+	if (lp_ring_count(&s->ring) <= s->ring.slots / 2 && atomic_exchange(&s->starved, false) &&
+	    s->bell)
+		lp_bell_ring(s->bell);
+	m->sink(m->user, &event);
+	lp_chunk_unref(event.chunk);
+}
+
+static bool take(struct lp_merge *m, bool *over)
+{
+	const struct lp_event *head;
+	struct lp_when limit;
+	struct source *s;
+	bool any = false, limited;
+
+	while ((s = next(m, &limit, &limited, over))) {
+		any = true;
+		do {
+			deliver(m, s);
+			head = lp_ring_front(&s->ring);
+		} while (head && limited && lp_when_compare(&head->when, &limit) < 0);
+	}
+	return any;
+}
+
+bool lp_merge_take(struct lp_merge *m)
+{
+	bool over;
+
+	return take(m, &over);
+}
+
+void lp_merge_run(struct lp_merge *m)
+{
+	bool over = false;
+
+	for (;;) {
+		if (take(m, &over))
+			continue;
+		if (over)
+			return;
+		lp_bell_arm(&m->bell);
+		if (take(m, &over) || over)
+			lp_bell_disarm(&m->bell);
+		else
+			lp_bell_sleep(&m->bell, -1, -1);
+	}
+}
