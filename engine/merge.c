@@ -233,7 +233,7 @@ static void deliver(struct lp_merge *m, struct source *s)
 static bool take(struct lp_merge *m, bool *over)
 {
 	const struct lp_event *head;
-	struct lp_when limit;
+	struct lp_when limit = { 0 };
 	struct source *s;
 	bool any = false, limited;
 

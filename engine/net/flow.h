@@ -75,7 +75,6 @@ struct lp_flow {
 	uint32_t prev, next;     /* in one of the lists of age.h; 0 = none */
 	uint32_t list;           /* which */
 	uint32_t last;           /* second of the last accepted segment (or: when it ended) */
-	uint32_t order;          /* of opening */
 	uint32_t pending;        /* ISN of a SYN that may begin the next connection */
 	uint16_t window[2];      /* last advertised to A, to B, as it stands in the header; 0: none yet */
 	uint8_t state;           /* enum lp_flow_state */

@@ -34,7 +34,6 @@ struct lp_reasm {
 	uint64_t tick_ns;     /* when the next second begins */
 	uint64_t second;
 	uint32_t index;       /* of the next event of this packet */
-	uint32_t order;       /* flows opened so far */
 	bool nomem;           /* an event had to be cut short: climbs at the end of the call */
 	bool advised;         /* --checksums off was advised */
 };
@@ -139,9 +138,8 @@ void lp_native_look_at_holes(struct lp_reasm *r, struct lp_flow *f);
 /* Ends the flow that is worth least. */
 void lp_native_evict(struct lp_reasm *r);
 
-/* All flows that the consumer knows, in the order of their opening, linked by
- * flow.next; all others are gone. Returns the first, 0 if there is none. */
-uint32_t lp_native_line_up(struct lp_reasm *r);
+/* The capture ended: ends all flows that the consumer knows, by their first packets. */
+void lp_native_end_all(struct lp_reasm *r);
 
 /* A direction's name in lp_recent. */
 static inline uint32_t lp_native_stream(const struct lp_flow *f, enum lp_side side)

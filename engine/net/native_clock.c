@@ -18,19 +18,95 @@ void lp_native_look_at_holes(struct lp_reasm *r, struct lp_flow *f)
 	(void)lp_native_finish(r, f);
 }
 
+/* ---- flows in the order of their first packets ---- */
+
+/* Flows that are out of their lists, to be sorted; a merge sort without memory: run[i] holds
+ * 2^i of them, linked by next. */
+struct due {
+	struct lp_reasm *r;
+	uint32_t run[32];
+};
+
+static uint32_t merge(struct lp_reasm *r, uint32_t a, uint32_t b)
+{
+	uint32_t first = 0, *link = &first;
+	struct lp_flow *fa, *fb;
+
+	while (a && b) {
+		fa = lp_flow_at(&r->table, a);
+		fb = lp_flow_at(&r->table, b);
+		if (fa->first_number < fb->first_number) {
+			*link = a;
+			link = &fa->next;
+			a = fa->next;
+		} else {
+			*link = b;
+			link = &fb->next;
+			b = fb->next;
+		}
+	}
+	*link = a ? a : b;
+	return first;
+}
+
+static void due_add(struct due *due, struct lp_flow *f)
+{
+	uint32_t sorted = f->self;
+	int i = 0;
+
+	lp_age_drop(&due->r->age, f);
+	for (; i < 31 && due->run[i]; i++) {
+		sorted = merge(due->r, due->run[i], sorted);
+		due->run[i] = 0;
+	}
+	due->run[i] = due->run[i] ? merge(due->r, due->run[i], sorted) : sorted;
+}
+
+/* The next flow, in its list again; *rest: those behind it, 0 when there is none. */
+static struct lp_flow *due_next(struct lp_reasm *r, uint32_t *rest)
+{
+	struct lp_flow *f = lp_flow_at(&r->table, *rest);
+
+	*rest = f->next;
+	lp_age_add(&r->age, f, lp_age_class_of(&r->age, f));
+	return f;
+}
+
+static uint32_t due_sorted(struct due *due)
+{
+	uint32_t all = 0;
+
+	for (int i = 0; i < 32; i++)
+		all = merge(due->r, all, due->run[i]);
+	return all;
+}
+
+/* ---- what time does ---- */
+
+static bool any_due(const struct lp_reasm *r, const struct lp_flow *f, enum lp_side side)
+{
+	return f->half[side].ooo && is_due(r, f->half[side].ooo);
+}
+
 static void all_holes(struct lp_reasm *r)
 {
-	struct lp_ooo *q = r->pool.oldest;
+	struct due due = { .r = r };
+	uint32_t rest;
 	struct lp_flow *f;
 
-	/* Giving up touches the holes of this flow only: go on with another flow's.
-	 * New holes are put at the end and are not due. */
-	while (q) {
+	for (struct lp_ooo *q = r->pool.oldest; q; q = q->newer) {
 		f = q->flow;
-		while (q && q->flow == f)
-			q = q->newer;
-		if (f->state == LP_FLOW_LIVE)
-			lp_native_look_at_holes(r, f);
+		/* Once for each flow. */
+		if (f->state != LP_FLOW_LIVE || !is_due(r, q) ||
+		    (q->side == LP_B2A && any_due(r, f, LP_A2B)))
+			continue;
+		due_add(&due, f);
+	}
+	rest = due_sorted(&due);
+	while (rest) {
+		f = due_next(r, &rest);
+		r->when.flow = f->first_number;
+		lp_native_look_at_holes(r, f);
 	}
 }
 
@@ -45,10 +121,28 @@ static void end(struct lp_reasm *r, struct lp_flow *f, enum lp_why why)
 
 static void end_idle(void *user, struct lp_flow *f)
 {
-	struct lp_reasm *r = user;
+	struct due *due = user;
 
-	r->stats.idle += f->state == LP_FLOW_LIVE;
-	end(r, f, LP_WHY_IDLE);
+	if (f->state == LP_FLOW_LIVE)
+		due_add(due, f);
+	else
+		end(due->r, f, LP_WHY_IDLE); /* nobody hears of it */
+}
+
+static void all_silent(struct lp_reasm *r)
+{
+	struct due due = { .r = r };
+	uint32_t rest;
+	struct lp_flow *f;
+
+	lp_age_expire(&r->age, lp_native_second(r), end_idle, &due);
+	rest = due_sorted(&due);
+	while (rest) {
+		f = due_next(r, &rest);
+		r->stats.idle++;
+		r->when.flow = f->first_number | LP_FLOW_SILENT;
+		end(r, f, LP_WHY_IDLE);
+	}
 }
 
 void lp_native_clock(struct lp_reasm *r, uint64_t number, uint64_t ts_ns)
@@ -71,9 +165,12 @@ void lp_native_clock(struct lp_reasm *r, uint64_t number, uint64_t ts_ns)
 	while (r->second < target && r->table.count) {
 		r->second++;
 		r->now_ns = r->second * LP_NS_PER_S;
+		r->when.tick = r->second;
 		all_holes(r);
-		lp_age_expire(&r->age, lp_native_second(r), end_idle, r);
+		all_silent(r);
 	}
+	r->when.tick = LP_TICK_NONE;
+	r->when.flow = 0;
 	r->second = target;
 	r->now_ns = ts_ns;
 	r->tick_ns = target < UINT64_MAX / LP_NS_PER_S ? (target + 1) * LP_NS_PER_S : UINT64_MAX;
@@ -89,54 +186,23 @@ void lp_native_evict(struct lp_reasm *r)
 	end(r, f, LP_WHY_EVICT);
 }
 
-/* Merges two lists sorted by order of opening. */
-static uint32_t merge(struct lp_reasm *r, uint32_t a, uint32_t b)
+void lp_native_end_all(struct lp_reasm *r)
 {
-	uint32_t first = 0, *link = &first;
-	struct lp_flow *fa, *fb;
-
-	while (a && b) {
-		fa = lp_flow_at(&r->table, a);
-		fb = lp_flow_at(&r->table, b);
-		if ((int32_t)(fa->order - fb->order) < 0) {
-			*link = a;
-			link = &fa->next;
-			a = fa->next;
-		} else {
-			*link = b;
-			link = &fb->next;
-			b = fb->next;
-		}
-	}
-	*link = a ? a : b;
-	return first;
-}
-
-uint32_t lp_native_line_up(struct lp_reasm *r)
-{
-	uint32_t run[32] = { 0 }, all = 0;
+	struct due due = { .r = r };
+	uint32_t rest;
 	struct lp_flow *f;
 
 	for (uint32_t number = 1; number <= r->table.used; number++) {
 		f = lp_flow_at(&r->table, number);
-		if (f->state == LP_FLOW_FREE)
-			continue;
-		if (f->state != LP_FLOW_LIVE) {
+		if (f->state == LP_FLOW_LIVE)
+			due_add(&due, f);
+		else if (f->state != LP_FLOW_FREE)
 			end(r, f, LP_WHY_EOF);
-			continue;
-		}
-		/* Merge sort without memory: run[i] holds 2^i flows. */
-		uint32_t sorted = number;
-		int i = 0;
-
-		lp_age_drop(&r->age, f);
-		for (; i < 31 && run[i]; i++) {
-			sorted = merge(r, run[i], sorted);
-			run[i] = 0;
-		}
-		run[i] = run[i] ? merge(r, run[i], sorted) : sorted;
 	}
-	for (int i = 0; i < 32; i++)
-		all = merge(r, all, run[i]);
-	return all;
+	rest = due_sorted(&due);
+	while (rest) {
+		f = due_next(r, &rest);
+		r->when.flow = f->first_number;
+		end(r, f, LP_WHY_EOF);
+	}
 }

@@ -77,7 +77,6 @@ void lp_native_open(struct lp_reasm *r, struct lp_flow *f)
 
 	lp_age_drop(&r->age, f);
 	f->state = LP_FLOW_LIVE;
-	f->order = r->order++;
 	f->stream.idle = LP_IDLE_PLAIN;
 	f->idle = LP_IDLE_PLAIN;
 	lp_age_add(&r->age, f, LP_AGE_LIVE);

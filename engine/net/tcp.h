@@ -149,7 +149,8 @@ struct lp_reasm_ops {
 			 struct lp_stream_info *out);
 	void (*stats)(const struct lp_reasm *r, struct lp_reasm_stats *out);
 	/* The capture ended: queued bytes are delivered (holes as gaps), every open
-	 * stream is closed with LP_WHY_EOF in the order of their opening (or LP_WHY_FIN). */
+	 * stream is closed with LP_WHY_EOF in the order of their first packets (or
+	 * LP_WHY_FIN). */
 	void (*finish)(struct lp_reasm *r);
 	void (*free)(struct lp_reasm *r);
 };

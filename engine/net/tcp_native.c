@@ -79,20 +79,6 @@ static void native_stats(const struct lp_reasm *r, struct lp_reasm_stats *out)
 	out->ooo_peak = r->pool.peak;
 }
 
-static void native_finish(struct lp_reasm *r)
-{
-	uint32_t number = lp_native_line_up(r);
-	struct lp_flow *f;
-
-	while (number) {
-		f = lp_flow_at(&r->table, number);
-		number = f->next;
-		lp_age_add(&r->age, f, LP_AGE_LIVE);
-		lp_native_close(r, f, LP_WHY_EOF);
-		lp_flow_remove(&r->table, f);
-	}
-}
-
 static void native_free(struct lp_reasm *r)
 {
 	struct lp_flow *f;
@@ -121,6 +107,7 @@ static enum lp_err native_init(struct lp_reasm **out, const struct lp_reasm_conf
 	r->config = *config;
 	r->cb = cb;
 	r->user = user;
+	r->when.tick = LP_TICK_NONE;
 	r->pool.overlap = config->overlap;
 	r->pool.other = lp_native_other;
 	r->pool.user = r;
@@ -142,6 +129,6 @@ const struct lp_reasm_ops lp_tcp_native = {
 	.advance = native_advance,
 	.describe = native_describe,
 	.stats = native_stats,
-	.finish = native_finish,
+	.finish = lp_native_end_all,
 	.free = native_free,
 };

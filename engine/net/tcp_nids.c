@@ -43,7 +43,6 @@ struct lp_reasm {
 	struct lp_when when;
 	uint64_t now_ns, tick_ns, second;
 	uint32_t index;
-	uint32_t order;
 	uint32_t streams_size;
 	struct tcp_stream **streams; /* of libnids, by lp_flow.self */
 	struct lp_flow *flow;        /* whose segment is being fed */
@@ -141,7 +140,6 @@ static void *on_open(void *user, struct tcp_stream *stream)
 	r->streams[f->self] = stream;
 	lp_age_drop(&r->age, f);
 	f->state = LP_FLOW_LIVE;
-	f->order = r->order++;
 	f->stream.idle = LP_IDLE_PLAIN;
 	f->stream.seen = 3 | 3 << 4; /* nothing less is a connection to libnids */
 	f->idle = LP_IDLE_PLAIN;
@@ -495,12 +493,12 @@ static void nids_stats(const struct lp_reasm *r, struct lp_reasm_stats *out)
 	out->ooo_peak = r->pool.peak;
 }
 
-static int by_order(const void *a, const void *b)
+static int by_first(const void *a, const void *b)
 {
 	const struct lp_flow *x = *(struct lp_flow *const *)a;
 	const struct lp_flow *y = *(struct lp_flow *const *)b;
 
-	return (x->order > y->order) - (x->order < y->order);
+	return (x->first_number > y->first_number) - (x->first_number < y->first_number);
 }
 
 static void nids_finish(struct lp_reasm *r)
@@ -517,7 +515,7 @@ static void nids_finish(struct lp_reasm *r)
 			remove_flow(r, f, LP_WHY_EOF);
 	}
 	if (line)
-		qsort(line, n, sizeof(struct lp_flow *), by_order);
+		qsort(line, n, sizeof(struct lp_flow *), by_first);
 	for (size_t i = 0; i < n; i++)
 		remove_flow(r, line[i], LP_WHY_EOF);
 	free(line);

@@ -144,7 +144,5 @@ bool lp_holds_over(const struct lp_holds *q)
 
 bool lp_hold_earlier(const struct lp_hold *a, const struct lp_hold *b)
 {
-	if (a->when.number != b->when.number)
-		return a->when.number < b->when.number;
-	return a->when.index < b->when.index;
+	return lp_when_compare(&a->when, &b->when) < 0;
 }

@@ -90,11 +90,9 @@ static struct lp_when told(struct lp_stage *s, const struct lp_when *own)
 {
 	struct lp_when when = *own;
 
-	if (when.number < s->last.number ||
-	    (when.number == s->last.number && when.index < s->last.index)) {
-		when.number = s->last.number;
-		when.index = s->last.index;
-		when.released_ns = s->last.released_ns;
+	if (lp_when_compare(&when, &s->last) < 0) {
+		when = s->last;
+		when.carried_ns = own->carried_ns;
 	}
 	s->last = when;
 	return when;
