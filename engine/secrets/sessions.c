@@ -12,10 +12,10 @@ enum { NONE = UINT32_MAX, BLOCK_BITS = 12, BLOCK = 1 << BLOCK_BITS };
 
 struct entry {
 	uint64_t name[2];      /* two keyed hashes of kind and name: 128 bits */
-	uint64_t number;       /* place at which it was learned */
+	uint64_t number, tick, flow; /* place at which it was learned … */
 	uint64_t end_ns;       /* packet time */
 	uint64_t mono_ns;      /* since when it is here */
-	uint32_t index;
+	uint32_t index;        /* … and what belongs to it */
 	uint32_t chain;        /* in its hash slot, or of the free list */
 	uint32_t used[2];      /* list by last use: newer, older */
 	uint32_t born[2];      /* list by arrival: newer, older */
@@ -246,9 +246,32 @@ static bool same(const struct entry *e, const uint64_t name[2])
 	return e->name[0] == name[0] && e->name[1] == name[1];
 }
 
-static bool before(const struct entry *e, uint64_t number, uint32_t index)
+static struct lp_when place_of(const struct entry *e)
 {
-	return e->number < number || (e->number == number && e->index < index);
+	return (struct lp_when){ .number = e->number, .tick = e->tick, .flow = e->flow,
+				 .index = e->index };
+}
+
+static void set_place(struct entry *e, const struct lp_when *when)
+{
+	e->number = when->number;
+	e->tick = when->tick;
+	e->flow = when->flow;
+	e->index = when->index;
+}
+
+static bool before(const struct entry *e, const struct lp_when *when)
+{
+	const struct lp_when own = place_of(e);
+
+	return lp_when_compare(&own, when) < 0;
+}
+
+static bool older(const struct entry *e, const struct entry *than)
+{
+	const struct lp_when when = place_of(than);
+
+	return before(e, &when);
 }
 
 /* An entry that has ended where the secret is seen again, or begins where that one will
@@ -276,7 +299,7 @@ static uint32_t look_over(struct lp_sessions *s, const uint64_t name[2],
 		    !apart(s, e, when, end))
 			return i;
 		++*n;
-		if (*oldest == NONE || before(e, at(s, *oldest)->number, at(s, *oldest)->index))
+		if (*oldest == NONE || older(e, at(s, *oldest)))
 			*oldest = i;
 	}
 	return NONE;
@@ -287,10 +310,9 @@ static void seen_again(struct lp_sessions *s, uint32_t i, const struct lp_when *
 {
 	struct entry *e = at(s, i);
 
-	if (before(e, when->number, when->index))
+	if (before(e, when))
 		return;
-	e->number = when->number;
-	e->index = when->index;
+	set_place(e, when);
 	e->end_ns = end;
 	heap_settle(s, s->n, e->heap, i);
 }
@@ -314,12 +336,11 @@ static enum lp_err insert(struct lp_sessions *s, const uint64_t name[2],
 	slot = slot_of(s, name);
 	*e = (struct entry){
 		.name = { name[0], name[1] },
-		.number = when->number,
-		.index = when->index,
 		.end_ns = end,
 		.mono_ns = lp_clock_mono(),
 		.chain = *slot - 1,
 	};
+	set_place(e, when);
 	*slot = i + 1;
 	*secret_at(s, i) = *secret;
 	link_newest(s, &s->used, i);
@@ -369,10 +390,10 @@ static uint32_t next_newest(const struct lp_sessions *s, const uint64_t name[2],
 	for (uint32_t i = first_of(s, name); i != NONE; i = at(s, i)->chain) {
 		const struct entry *e = at(s, i);
 
-		if (same(e, name) && before(e, when->number, when->index) &&
+		if (same(e, name) && before(e, when) &&
 		    when->released_ns < e->end_ns &&
-		    (than == NONE || before(e, at(s, than)->number, at(s, than)->index)) &&
-		    (best == NONE || before(at(s, best), e->number, e->index)))
+		    (than == NONE || older(e, at(s, than))) &&
+		    (best == NONE || older(at(s, best), e)))
 			best = i;
 	}
 	return best;

@@ -176,6 +176,38 @@ START_TEST(learned_again_after_its_end)
 }
 END_TEST
 
+/* One packet may release much: timers of many flows, then what it brings itself. */
+START_TEST(places_within_a_packet)
+{
+	static const struct {
+		struct lp_when when;
+		bool sees;
+	} at_five[] = {
+		{ { .number = 5, .tick = 100, .flow = 7, .index = 9 }, false }, /* the place itself */
+		{ { .number = 5, .tick = 100, .flow = 7, .index = 10 }, true },
+		{ { .number = 5, .tick = 100, .flow = 3, .index = 20 }, false },
+		{ { .number = 5, .tick = 100, .flow = 8, .index = 0 }, true },
+		{ { .number = 5, .tick = 99, .flow = 8, .index = 20 }, false },
+		{ { .number = 5, .tick = 101, .flow = 1, .index = 0 }, true },
+		{ { .number = 5, .tick = LP_TICK_NONE, .index = 0 }, true },
+		{ { .number = 4, .tick = LP_TICK_NONE, .index = 99 }, false },
+	};
+	const struct lp_when when = { .number = 5, .tick = 100, .flow = 7, .index = 9 };
+	struct lp_sessions *s = make(100, 0, LIFE_NS);
+	struct lp_session_secret bytes = { .master = { 1 } };
+	const lp_span name = lp_span_of("a", 1);
+
+	ck_assert_int_eq(lp_sessions_put(s, LP_NAME_ID, name, &bytes, &when, 0), LP_OK);
+	for (size_t i = 0; i < sizeof at_five / sizeof at_five[0]; i++) {
+		unsigned nth = 0;
+
+		ck_assert_int_eq(lp_sessions_find(s, LP_NAME_ID, name, &at_five[i].when, &nth,
+						  &bytes), at_five[i].sees);
+	}
+	lp_sessions_free(s);
+}
+END_TEST
+
 START_TEST(the_cap_drops_the_least_used)
 {
 	struct lp_sessions *s = make(5000, 0, 1000000000);
@@ -546,6 +578,7 @@ Suite *suite_sessions(void)
 	tcase_add_test(t, two_servers_one_id);
 	tcase_add_test(t, the_order_is_that_of_places);
 	tcase_add_loop_test(t, learned_again_after_its_end, 0, 4);
+	tcase_add_test(t, places_within_a_packet);
 	tcase_add_test(t, the_cap_drops_the_least_used);
 	tcase_add_test(t, last_use_counts);
 	tcase_add_test(t, lifetimes_end_by_the_clock);
