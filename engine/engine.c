@@ -68,6 +68,7 @@ static void read_limits(struct lp_engine *e, const struct lp_config *c)
 	e->max_message = c->max_message;
 	e->max_contexts = (uint32_t)c->max_contexts;
 	e->max_kept = c->max_kept;
+	e->max_questions = c->max_questions;
 	e->live = c->interface != NULL;
 	e->follow = e->live || is_piped(c);
 	e->tickets_given = c->ticket_key.n > 0;
@@ -136,8 +137,6 @@ static enum lp_err start_warden(struct lp_engine *e, const struct lp_config *c, 
 	if (err)
 		return err;
 	err = add_keys(e);
-	if (!err)
-		err = lp_asks_new(&e->asks, e->warden, e->live, c->max_questions);
 	return err;
 }
 
@@ -250,8 +249,6 @@ struct lp_engine *lp_engine_new(const struct lp_config *c, char *why)
 		err = start_store(e, c, why);
 	if (!err)
 		err = open_key_logs(e, c, why);
-	if (!err)
-		err = lp_order_new(&e->order, !e->live, lp_outputs_event, e->outputs);
 	if (err) {
 		lp_engine_free(e);
 		return NULL;
@@ -264,8 +261,6 @@ void lp_engine_free(struct lp_engine *e)
 	if (!e)
 		return;
 	lp_outputs_free(e->outputs);
-	lp_order_free(e->order);
-	lp_asks_free(e->asks);
 	lp_warden_stop(e->warden);
 	lp_store_stop(e->store);
 	if (e->poll_fd >= 0)
@@ -323,7 +318,7 @@ int lp_engine_finish(struct lp_engine *e)
 			r = lp_worker_poll(e->worker, -1);
 			/* What is waited for does not come any more. */
 			lp_late_poll(e->worker, true);
-		} while (r >= 0 && (lp_asks_pending(e->asks) || e->worker->lookups ||
+		} while (r >= 0 && (lp_asks_pending(e->worker->asks) || e->worker->lookups ||
 				   (e->store && lp_store_pending(e->store))));
 		/* The counters are those of the last packet's time, whenever the answers came. */
 		if (r >= 0)

@@ -28,7 +28,6 @@ struct lp_engine {
 	struct lp_crypto_set crypto;
 	struct lp_hash_seed seed;
 	struct lp_warden *warden;
-	struct lp_asks *asks;
 	struct lp_candidates *candidates;
 	struct lp_sessions *sessions;
 	struct lp_flights *flights;  /* what peers said in clear, for where it is lost */
@@ -36,12 +35,11 @@ struct lp_engine {
 	int poll_fd;                 /* of the warden and the store, if there is one; else -1 */
 	struct lp_keylogs *keylogs;
 	struct lp_outputs *outputs;
-	struct lp_order *order;
 	struct lp_worker *worker;    /* the one there is in this release */
 	struct lp_reasm_config reasm_config;
 	struct lp_decode_config decode_config;
 	const struct lp_reasm_ops *reasm_ops;
-	uint64_t max_held_session, max_held_turn, max_held, max_kept, max_message;
+	uint64_t max_held_session, max_held_turn, max_held, max_kept, max_message, max_questions;
 	uint32_t max_contexts;
 	uint64_t extra_packets[3];   /* told by who captures: kernel drops, interface drops, filtered */
 	uint64_t key_wait_ns;        /* that a session waits for a line of a key log; 0: not */
@@ -131,6 +129,8 @@ struct lp_worker {
 	struct lp_engine *engine;
 	struct lp_decode *decode;
 	struct lp_reasm *reasm;
+	struct lp_order *order;      /* of this worker's events */
+	struct lp_asks *asks;        /* its questions to the warden */
 	struct lp_tracked *flows;
 	struct lp_prelude *preludes; /* of flows that are not tracked yet */
 	struct lp_tracked *lookups; /* wait until earlier handshakes are done */

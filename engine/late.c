@@ -56,7 +56,7 @@ bool lp_late_wait(struct lp_tracked *f, const struct lp_logged_ids *ids,
 		l->packet_ns = e->live ? 0 : when->released_ns + e->key_wait_ns;
 	}
 	enter(l);
-	lp_order_wait(e->order, &f->waiter, when);
+	lp_order_wait(f->worker->order, &f->waiter, when);
 	return true;
 }
 

@@ -62,7 +62,7 @@ enum lp_reply lp_stored_ask(struct lp_tracked *f, const struct lp_question *q,
 		return LP_REPLY_NEVER;
 	}
 	f->stored = LP_STORED_ASKED;
-	lp_order_wait(f->worker->engine->order, &f->waiter, q->when);
+	lp_order_wait(f->worker->order, &f->waiter, q->when);
 	return LP_REPLY_LATER;
 }
 

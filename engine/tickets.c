@@ -21,7 +21,7 @@ static bool is_possible(const struct lp_tracked *f, const struct lp_handshake *h
 void lp_tickets_forget(struct lp_tracked *f)
 {
 	if (f->ticket == LP_TICKET_ASKED || f->ticket == LP_TICKET_AWAITED) {
-		lp_asks_forget(f->worker->engine->asks, f);
+		lp_asks_forget(f->worker->asks, f);
 		f->asked = false;
 	}
 	lp_secret_free(f->ticket_secret, LP_SESSIONS_SECRET);
@@ -47,7 +47,7 @@ void lp_tickets_ask(struct lp_tracked *f, const struct lp_question *q)
 	f->ticket_suite = hs->facts.suite;
 	f->ticket = LP_TICKET_ASKED;
 	f->asked = true;
-	err = lp_asks_put(f->worker->engine->asks, &ask, f);
+	err = lp_asks_put(f->worker->asks, &ask, f);
 	if (err)
 		f->worker->env.fault = err;
 }
@@ -64,7 +64,7 @@ enum lp_reply lp_tickets_reply(struct lp_tracked *f, const struct lp_question *q
 	case LP_TICKET_ASKED:
 	case LP_TICKET_AWAITED:
 		f->ticket = LP_TICKET_AWAITED;
-		lp_order_wait(e->order, &f->waiter, q->when);
+		lp_order_wait(f->worker->order, &f->waiter, q->when);
 		return LP_REPLY_LATER;
 	case LP_TICKET_OPEN:
 		memcpy(q->now, f->ticket_secret, LP_SESSIONS_SECRET);

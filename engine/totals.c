@@ -188,8 +188,8 @@ size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MA
 	add_flights(&l, e->flights);
 	if (e->store)
 		add_store(&l, e->store);
-	add(&l, "warden.asked", lp_asks_count(e->asks));
-	add(&l, "warden.shed", lp_asks_shed(e->asks));
+	add(&l, "warden.asked", lp_asks_count(w->asks));
+	add(&l, "warden.shed", lp_asks_shed(w->asks));
 	log = lp_keylog_stats(lp_keylogs_store(e->keylogs));
 	add(&l, "key_log.secrets", log->secrets);
 	add(&l, "key_log.repeated", log->repeated);

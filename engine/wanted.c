@@ -66,7 +66,7 @@ enum lp_reply lp_wanted_later(struct lp_tracked *f, const struct lp_question *q)
 	struct lp_tracked **at = &f->worker->lookups;
 
 	f->next_lookup = NULL;
-	lp_order_wait(f->worker->engine->order, &f->waiter, q->when);
+	lp_order_wait(f->worker->order, &f->waiter, q->when);
 	while (*at)
 		at = &(*at)->next_lookup;
 	*at = f;
@@ -109,7 +109,7 @@ void lp_wanted_lookups(struct lp_worker *w)
 	while (*at) {
 		struct lp_tracked *f = *at;
 
-		if (!lp_order_first(w->engine->order, &f->waiter)) {
+		if (!lp_order_first(w->order, &f->waiter)) {
 			at = &f->next_lookup;
 			continue;
 		}

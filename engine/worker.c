@@ -21,7 +21,7 @@ static void put(struct lp_tracked *f, struct lp_event *event, const struct lp_wh
 
 	event->when = *when;
 	event->flow = f->out;
-	err = lp_order_put(w->engine->order, event, room);
+	err = lp_order_put(w->order, event, room);
 	if (err)
 		w->env.fault = err;
 }
@@ -79,9 +79,9 @@ static void flow_free(struct lp_tracked *f)
 	*(f->prev ? &f->prev->next : &f->worker->flows) = f->next;
 	if (f->next)
 		f->next->prev = f->prev;
-	lp_order_done(f->worker->engine->order, &f->waiter);
+	lp_order_done(f->worker->order, &f->waiter);
 	if (f->asked)
-		lp_asks_forget(f->worker->engine->asks, f);
+		lp_asks_forget(f->worker->asks, f);
 	lp_tickets_forget(f);
 	lp_stored_clear(f);
 	lp_late_free(f);
@@ -135,7 +135,7 @@ static uint8_t *on_room(void *owner, size_t n)
 	struct lp_tracked *f = owner;
 	uint8_t *room;
 
-	return lp_order_room(f->worker->engine->order, n, &room) ? NULL : room;
+	return lp_order_room(f->worker->order, n, &room) ? NULL : room;
 }
 
 static void on_data(void *owner, enum lp_dir dir, const uint8_t *bytes, size_t n,
@@ -461,7 +461,7 @@ void lp_worker_answer(void *flow, const struct lp_answer *answer)
 	if (!done && !overload)
 		lp_exchange_refused(f, &no);
 	f->asked = false;
-	lp_order_done(f->worker->engine->order, &f->waiter);
+	lp_order_done(f->worker->order, &f->waiter);
 	if (lp_stage_answer(&f->stage, done ? answer->secret : NULL, done ? answer->secret_len : 0,
 			    &no)) {
 		end_flow(f);
@@ -472,7 +472,7 @@ void lp_worker_answer(void *flow, const struct lp_answer *answer)
 
 void lp_worker_again(struct lp_tracked *f)
 {
-	lp_order_done(f->worker->engine->order, &f->waiter);
+	lp_order_done(f->worker->order, &f->waiter);
 	if (lp_stage_again(&f->stage)) {
 		end_flow(f);
 		return;
@@ -512,7 +512,11 @@ struct lp_worker *lp_worker_new(struct lp_engine *e, char *why)
 		.cleartext = e->cleartext,
 		.keep_prelude = !e->cleartext && lp_outputs_wants(e->outputs) & LP_WANT_PRELUDE,
 	};
-	err = lp_decode_new(&w->decode, &e->decode_config);
+	err = lp_order_new(&w->order, !e->live, lp_outputs_event, e->outputs);
+	if (!err)
+		err = lp_asks_new(&w->asks, e->warden, e->live, e->max_questions);
+	if (!err)
+		err = lp_decode_new(&w->decode, &e->decode_config);
 	if (!err)
 		err = e->reasm_ops->init(&w->reasm, &e->reasm_config, &reasm_cb, w);
 	if (err) {
@@ -529,7 +533,8 @@ void lp_worker_free(struct lp_worker *w)
 	if (!w)
 		return;
 	/* After a fault of the machine flows are left over. */
-	lp_order_flush(w->engine->order);
+	if (w->order)
+		lp_order_flush(w->order);
 	while (w->flows) {
 		lp_outputs_forget(w->flows->out);
 		flow_free(w->flows);
@@ -543,6 +548,8 @@ void lp_worker_free(struct lp_worker *w)
 	if (w->reasm)
 		w->engine->reasm_ops->free(w->reasm);
 	lp_decode_free(w->decode);
+	lp_order_free(w->order);
+	lp_asks_free(w->asks);
 	lp_ctx_cache_clear(&w->contexts);
 	if (w->engine->worker == w)
 		w->engine->worker = NULL;
@@ -553,7 +560,7 @@ static int state(struct lp_worker *w)
 {
 	struct lp_engine *e = w->engine;
 
-	lp_order_drain(e->order);
+	lp_order_drain(w->order);
 	if (w->env.fault) {
 		snprintf(e->why, sizeof e->why, "%s",
 			 w->env.fault == LP_E_IO ? "the warden (key process) is gone"
@@ -562,9 +569,9 @@ static int state(struct lp_worker *w)
 	}
 	if (e->live)
 		return 0;
-	return lp_asks_full(e->asks) || w->env.over ||
+	return lp_asks_full(w->asks) || w->env.over ||
 	       (w->env.waiting &&
-		(w->env.held > w->env.max_held || lp_order_held(e->order) > LP_ORDER_CAP));
+		(w->env.held > w->env.max_held || lp_order_held(w->order) > LP_ORDER_CAP));
 }
 
 static void flush(struct lp_worker *w)
@@ -584,7 +591,7 @@ static void flush(struct lp_worker *w)
  * it waits no longer than the answers take that come before it. */
 static void expire(struct lp_worker *w, uint64_t ns)
 {
-	const struct lp_when *waits = w->engine->live ? NULL : lp_order_earliest(w->engine->order);
+	const struct lp_when *waits = w->engine->live ? NULL : lp_order_earliest(w->order);
 
 	lp_sessions_expire(w->engine->sessions,
 			   waits && waits->released_ns < ns ? waits->released_ns : ns,
@@ -627,14 +634,15 @@ int lp_worker_packets(struct lp_worker *w, const struct lp_wire *packets, size_t
 }
 
 /* The warden may have questions to take that its socket had no room for, so not long. */
-static void wait_for_both(struct lp_engine *e, int timeout_ms)
+static void wait_for_both(struct lp_worker *w, int timeout_ms)
 {
+	struct lp_engine *e = w->engine;
 	struct pollfd p = { e->poll_fd, POLLIN, 0 };
 	int store = lp_store_timeout(e->store);
 
 	if (timeout_ms < 0 || timeout_ms > store)
 		timeout_ms = store;
-	if (timeout_ms > BOTH_MS && lp_asks_pending(e->asks))
+	if (timeout_ms > BOTH_MS && lp_asks_pending(w->asks))
 		timeout_ms = BOTH_MS;
 	if (timeout_ms)
 		(void)poll(&p, 1, timeout_ms);
@@ -645,20 +653,20 @@ int lp_worker_poll(struct lp_worker *w, int timeout_ms)
 	struct lp_engine *e = w->engine;
 	bool idle = !timeout_ms;
 	enum lp_err err = lp_keylogs_poll(e->keylogs, w->late != NULL);
-	bool pending = lp_asks_pending(e->asks) > 0;
+	bool pending = lp_asks_pending(w->asks) > 0;
 
 	lp_late_poll(w, false);
 	if (w->late && (timeout_ms < 0 || timeout_ms > LP_LATE_POLL_MS))
 		timeout_ms = LP_LATE_POLL_MS;
 	if (e->store) {
 		if (lp_store_pending(e->store)) {
-			wait_for_both(e, timeout_ms);
+			wait_for_both(w, timeout_ms);
 			timeout_ms = 0;
 		}
 		lp_store_poll(e->store, lp_stored_answer);
 	}
 	if (!err && (pending || e->follow))
-		err = lp_asks_poll(e->asks, timeout_ms, lp_worker_answer);
+		err = lp_asks_poll(w->asks, timeout_ms, lp_worker_answer);
 	if (!err)
 		err = lp_engine_reloaded(e);
 	if (!pending && w->late && timeout_ms)
