@@ -11,10 +11,10 @@
 #include "config.h"
 #include "crypto/crypto.h"
 #include "keylogs.h"
-#include "net/decode.h"
 #include "net/tcp.h"
 #include "order.h"
 #include "output.h"
+#include "reader.h"
 #include "secrets/candidates.h"
 #include "secrets/sessions.h"
 #include "tls/flights.h"
@@ -127,7 +127,7 @@ struct lp_tracked {
 
 struct lp_worker {
 	struct lp_engine *engine;
-	struct lp_decode *decode;
+	struct lp_reader *reader;
 	struct lp_reasm *reasm;
 	struct lp_order *order;      /* of this worker's events */
 	struct lp_asks *asks;        /* its questions to the warden */
@@ -139,10 +139,7 @@ struct lp_worker {
 	struct lp_late *late, *late_last; /* by deadline */
 	uint64_t late_seen;               /* secrets of the key log when last looked at */
 	uint64_t late_reloads;            /* … and reloads of keys */
-	struct lp_segment segments[64];
-	size_t segments_n;
-	uint64_t last_number, last_ns, second;
-	uint64_t first_ns;
+	uint64_t now_ns;                  /* of the capture */
 	uint64_t no_tls, empty, with_tls; /* flows */
 };
 

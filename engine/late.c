@@ -86,7 +86,7 @@ bool lp_late_came(struct lp_tracked *f)
 static bool is_over(const struct lp_late *l, uint64_t now_ns)
 {
 	return now_ns >= l->mono_ns ||
-	       (l->packet_ns && l->flow->worker->last_ns >= l->packet_ns);
+	       (l->packet_ns && l->flow->worker->now_ns >= l->packet_ns);
 }
 
 void lp_late_poll(struct lp_worker *w, bool all)

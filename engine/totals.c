@@ -53,7 +53,7 @@ static uint64_t add_decode(struct list *l, const struct lp_worker *w)
 	struct lp_decode_stats s;
 	uint64_t dropped = 0;
 
-	lp_decode_stats(w->decode, &s);
+	lp_reader_stats(w->reader, &s);
 	for (int i = LP_DROP_NONE + 1; i < LP_DROPS; i++) {
 		if (i == LP_DROP_JOINED) /* no drop: what they made was decoded */
 			continue;
@@ -103,7 +103,7 @@ static bool cap_reached(const struct lp_worker *w)
 	struct lp_flights_stats flights;
 	struct lp_reasm_stats s;
 
-	lp_decode_stats(w->decode, &decode);
+	lp_reader_stats(w->reader, &decode);
 	lp_sessions_stats(w->engine->sessions, &sessions);
 	lp_flights_stats(w->engine->flights, &flights);
 	w->engine->reasm_ops->stats(w->reasm, &s);
@@ -165,12 +165,11 @@ size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MA
 	add(&l, "capture.filtered", e->extra_packets[2]);
 	if (!w)
 		return l.n;
-	lp_decode_stats(w->decode, &decode);
+	lp_reader_stats(w->reader, &decode);
 	dropped = add_decode(&l, w);
 	dropped += add_tcp(&l, w);
 	summary->packets = decode.read;
-	summary->first_ns = w->first_ns;
-	summary->last_ns = w->last_ns;
+	lp_reader_times(w->reader, &summary->first_ns, &summary->last_ns);
 	summary->cap_reached = cap_reached(w);
 	add(&l, "packets.processed", decode.read - dropped);
 	add(&l, "flow.tls", w->with_tls);

@@ -480,6 +480,42 @@ void lp_worker_again(struct lp_tracked *f)
 	set_idle(f);
 }
 
+/* ---- what the reader tells ---- */
+
+/* While replaying, a look-up that waits must still see what had not ended at its place;
+ * it waits no longer than the answers take that come before it. */
+static void expire(struct lp_worker *w, uint64_t ns)
+{
+	const struct lp_when *waits = w->engine->live ? NULL : lp_order_earliest(w->order);
+
+	lp_sessions_expire(w->engine->sessions,
+			   waits && waits->released_ns < ns ? waits->released_ns : ns,
+			   lp_clock_mono());
+}
+
+static void on_segments(void *user, const struct lp_segment *segments, size_t n, uint64_t ns)
+{
+	struct lp_worker *w = user;
+	enum lp_err err;
+
+	w->now_ns = ns;
+	err = n ? w->engine->reasm_ops->segments(w->reasm, segments, n) : LP_OK;
+	if (err)
+		w->env.fault = err;
+}
+
+static void on_second(void *user, uint64_t number, uint64_t ns)
+{
+	struct lp_worker *w = user;
+
+	w->now_ns = ns;
+	w->engine->reasm_ops->advance(w->reasm, number, ns);
+	expire(w, ns);
+	lp_outputs_tick(w->engine->outputs, ns);
+}
+
+static const struct lp_reader_sink reader_sink = { on_segments, on_second };
+
 /* ---- the worker ---- */
 
 struct lp_worker *lp_worker_new(struct lp_engine *e, char *why)
@@ -516,7 +552,7 @@ struct lp_worker *lp_worker_new(struct lp_engine *e, char *why)
 	if (!err)
 		err = lp_asks_new(&w->asks, e->warden, e->live, e->max_questions);
 	if (!err)
-		err = lp_decode_new(&w->decode, &e->decode_config);
+		err = lp_reader_new(&w->reader, &e->decode_config, &reader_sink, w);
 	if (!err)
 		err = e->reasm_ops->init(&w->reasm, &e->reasm_config, &reasm_cb, w);
 	if (err) {
@@ -547,7 +583,7 @@ void lp_worker_free(struct lp_worker *w)
 	}
 	if (w->reasm)
 		w->engine->reasm_ops->free(w->reasm);
-	lp_decode_free(w->decode);
+	lp_reader_free(w->reader);
 	lp_order_free(w->order);
 	lp_asks_free(w->asks);
 	lp_ctx_cache_clear(&w->contexts);
@@ -574,62 +610,9 @@ static int state(struct lp_worker *w)
 		(w->env.held > w->env.max_held || lp_order_held(w->order) > LP_ORDER_CAP));
 }
 
-static void flush(struct lp_worker *w)
-{
-	enum lp_err err;
-
-	if (!w->segments_n)
-		return;
-	err = w->engine->reasm_ops->segments(w->reasm, w->segments, w->segments_n);
-	w->segments_n = 0;
-	lp_decode_release(w->decode);
-	if (err)
-		w->env.fault = err;
-}
-
-/* While replaying, a look-up that waits must still see what had not ended at its place;
- * it waits no longer than the answers take that come before it. */
-static void expire(struct lp_worker *w, uint64_t ns)
-{
-	const struct lp_when *waits = w->engine->live ? NULL : lp_order_earliest(w->order);
-
-	lp_sessions_expire(w->engine->sessions,
-			   waits && waits->released_ns < ns ? waits->released_ns : ns,
-			   lp_clock_mono());
-}
-
-static void advance(struct lp_worker *w, uint64_t number, uint64_t ns)
-{
-	w->second = ns / LP_NS_PER_S;
-	w->engine->reasm_ops->advance(w->reasm, number, ns);
-	expire(w, ns);
-	lp_outputs_tick(w->engine->outputs, ns);
-}
-
 int lp_worker_packets(struct lp_worker *w, const struct lp_wire *packets, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		const struct lp_wire *p = &packets[i];
-		const struct lp_packet packet = { p->data, p->caplen, p->len, p->ts_ns,
-						  p->number, p->link, p->iface };
-
-		if (!w->first_ns)
-			w->first_ns = p->ts_ns;
-		w->last_number = p->number;
-		if (p->ts_ns > w->last_ns)
-			w->last_ns = p->ts_ns;
-		if (w->last_ns / LP_NS_PER_S > w->second) {
-			/* Timers fire at whole seconds of packet time, whatever the batches. */
-			flush(w);
-			advance(w, p->number, w->last_ns);
-		}
-		if (lp_decode_packet(w->decode, &packet, &w->segments[w->segments_n]) ==
-		    LP_DROP_NONE)
-			w->segments_n++;
-		if (w->segments_n == sizeof w->segments / sizeof w->segments[0])
-			flush(w);
-	}
-	flush(w);
+	lp_reader_packets(w->reader, packets, n);
 	return state(w);
 }
 
@@ -675,16 +658,13 @@ int lp_worker_poll(struct lp_worker *w, int timeout_ms)
 		w->env.fault = err;
 	lp_wanted_lookups(w);
 	if (idle) /* perhaps no packet came: the clock of the packets may stand still */
-		expire(w, w->last_ns);
+		expire(w, w->now_ns);
 	return state(w);
 }
 
 int lp_worker_advance(struct lp_worker *w, uint64_t now_ns)
 {
-	if (now_ns > w->last_ns)
-		w->last_ns = now_ns;
-	if (w->last_ns / LP_NS_PER_S > w->second)
-		advance(w, w->last_number, w->last_ns);
+	lp_reader_advance(w->reader, now_ns);
 	return state(w);
 }
 

@@ -276,6 +276,7 @@ enum lp_drop lp_decode_packet(struct lp_decode *d, const struct lp_packet *p,
 	if (!drop) {
 		s->number = p->number;
 		s->ts_ns = p->ts_ns;
+		s->clock_ns = 0;
 		s->domain = 0;
 		if (l.ids.n && lp_domain_intern(&d->domains, &l.ids, &s->domain))
 			drop = LP_DROP_DOMAIN_LIMIT;

@@ -28,6 +28,7 @@ enum lp_csum {
 struct lp_segment {
 	uint64_t number;        /* of the packet */
 	uint64_t ts_ns;         /* nanoseconds since 1970 */
+	uint64_t clock_ns;      /* latest ts_ns of all packets up to this one; 0: not known */
 	const uint8_t *src;     /* 4 or 16 bytes, network order */
 	const uint8_t *dst;
 	const uint8_t *tcp;     /* the TCP header and what follows it */

@@ -15,7 +15,7 @@ static enum lp_err one(struct lp_reasm *r, const struct lp_flow_name *name,
 	struct lp_flow *f;
 	enum lp_side side;
 
-	lp_native_clock(r, s->number, s->ts_ns);
+	lp_native_clock(r, s->number, s->clock_ns > s->ts_ns ? s->clock_ns : s->ts_ns);
 	r->stats.segments++;
 	f = lp_flow_find(&r->table, name);
 	side = f && name->swap != f->swap ? LP_B2A : LP_A2B;

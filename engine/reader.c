@@ -1,0 +1,104 @@
+#include "reader.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+enum { BATCH = 64 };
+
+struct lp_reader {
+	const struct lp_reader_sink *sink;
+	void *user;
+	struct lp_decode *decode;
+	uint64_t last_number, first_ns, now_ns, second;
+	size_t n;
+	struct lp_segment segment[BATCH];
+};
+
+enum lp_err lp_reader_new(struct lp_reader **out, const struct lp_decode_config *config,
+			  const struct lp_reader_sink *sink, void *user)
+{
+	struct lp_reader *r = calloc(1, sizeof *r);
+	enum lp_err err;
+
+	*out = NULL;
+	if (!r)
+		return LP_E_NOMEM;
+	r->sink = sink;
+	r->user = user;
+	err = lp_decode_new(&r->decode, config);
+	if (err)
+		free(r);
+	else
+		*out = r;
+	return err;
+}
+
+void lp_reader_free(struct lp_reader *r)
+{
+	if (!r)
+		return;
+	lp_decode_free(r->decode);
+	free(r);
+}
+
+static void flush(struct lp_reader *r)
+{
+	r->sink->segments(r->user, r->segment, r->n, r->now_ns);
+	r->n = 0;
+	lp_decode_release(r->decode);
+}
+
+/* Timers fire at whole seconds of packet time, whatever the batches. */
+static void set_clock(struct lp_reader *r, uint64_t ns)
+{
+	if (ns <= r->now_ns)
+		return;
+	if (r->n && ns / LP_NS_PER_S > r->second)
+		flush(r);
+	r->now_ns = ns;
+	if (ns / LP_NS_PER_S <= r->second)
+		return;
+	r->second = ns / LP_NS_PER_S;
+	r->sink->second(r->user, r->last_number, ns);
+}
+
+void lp_reader_packets(struct lp_reader *r, const struct lp_wire *packets, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct lp_wire *p = &packets[i];
+		const struct lp_packet packet = { p->data, p->caplen, p->len, p->ts_ns,
+						  p->number, p->link, p->iface };
+		struct lp_segment *s;
+
+		if (!r->first_ns)
+			r->first_ns = p->ts_ns;
+		r->last_number = p->number;
+		set_clock(r, p->ts_ns);
+		s = &r->segment[r->n];
+		if (lp_decode_packet(r->decode, &packet, s) == LP_DROP_NONE) {
+			s->clock_ns = r->now_ns;
+			r->n++;
+		}
+		if (r->n == BATCH)
+			flush(r);
+	}
+	flush(r);
+}
+
+void lp_reader_advance(struct lp_reader *r, uint64_t now_ns)
+{
+	set_clock(r, now_ns);
+	flush(r);
+}
+
+void lp_reader_times(const struct lp_reader *r, uint64_t *first_ns, uint64_t *last_ns)
+{
+	*first_ns = r->first_ns;
+	*last_ns = r->now_ns;
+}
+
+void lp_reader_stats(const struct lp_reader *r, struct lp_decode_stats *out)
+{
+	lp_decode_stats(r->decode, out);
+}
