@@ -1,0 +1,257 @@
+#include "share.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/ring.h"
+#include "net/flow.h"
+
+enum { BYTES = 128 * 1024 }; /* of a batch, unless one segment alone has more */
+
+struct lane {
+	struct lp_ring ring;
+	struct lp_batch *open;    /* the slot that is being filled, or NULL */
+	struct lp_bell *bell;     /* of the worker, or NULL */
+};
+
+struct lp_share {
+	struct lp_flow_table key; /* its seed only */
+	struct lp_bell room;      /* what the reader sleeps on */
+	enum lp_err fault;
+	uint64_t number;          /* of the last segment or second */
+	atomic_uint_fast64_t reached;
+	atomic_bool ended;
+	size_t n;
+	struct lane *lane;
+};
+
+enum lp_err lp_share_new(struct lp_share **out, size_t workers, size_t slots,
+			 const struct lp_hash_seed *seed)
+{
+	struct lp_share *sh = calloc(1, sizeof *sh);
+	enum lp_err err;
+
+	*out = NULL;
+	if (!sh)
+		return LP_E_NOMEM;
+	/* Not the seed of the flow tables, of which a worker would use one slot in
+	 * so many otherwise. */
+	sh->key.seed = (struct lp_hash_seed){ seed->k1, ~seed->k0 };
+	err = lp_bell_init(&sh->room);
+	if (!err)
+		sh->lane = aligned_alloc(LP_CACHE_LINE, workers * sizeof *sh->lane);
+	if (!err && !sh->lane)
+		err = LP_E_NOMEM;
+	while (!err && sh->n < workers) {
+		struct lane *l = &sh->lane[sh->n];
+
+		*l = (struct lane){ .open = NULL };
+		err = lp_ring_init(&l->ring, slots, sizeof(struct lp_batch));
+		sh->n += !err;
+	}
+	if (err)
+		lp_share_free(sh);
+	else
+		*out = sh;
+	return err;
+}
+
+void lp_share_free(struct lp_share *sh)
+{
+	if (!sh)
+		return;
+	for (size_t i = 0; i < sh->n; i++) {
+		struct lp_ring *ring = &sh->lane[i].ring;
+
+		/* Slots keep their memory for the next batch. */
+		for (size_t slot = 0; slot < ring->slots; slot++)
+			free(((struct lp_batch *)(void *)ring->mem)[slot].bytes);
+		lp_ring_clear(ring);
+	}
+	lp_bell_clear(&sh->room);
+	free(sh->lane);
+	free(sh);
+}
+
+size_t lp_share_pick(const struct lp_share *sh, const struct lp_segment *s)
+{
+	struct lp_flow_name name;
+
+	lp_flow_name(&sh->key, s, &name);
+	return (size_t)((uint64_t)name.tag * sh->n >> 32);
+}
+
+/* ---- the reader ---- */
+
+static void push(struct lane *l)
+{
+	if (!l->open)
+		return;
+	l->open = NULL;
+	lp_ring_push(&l->ring);
+	if (l->bell)
+		lp_bell_ring(l->bell);
+}
+
+/* Everybody gets what is meant for them, and learns that no more comes up to here. */
+static void push_all(struct lp_share *sh)
+{
+	for (size_t i = 0; i < sh->n; i++)
+		push(&sh->lane[i]);
+	atomic_store_explicit(&sh->reached, sh->number, memory_order_release);
+	for (size_t i = 0; i < sh->n; i++)
+		if (sh->lane[i].bell)
+			lp_bell_ring(sh->lane[i].bell);
+}
+
+/* An empty batch to fill. */
+static struct lp_batch *open_batch(struct lp_share *sh, struct lane *l, uint64_t ns)
+{
+	struct lp_batch *b = l->open;
+
+	if (!b && !(b = lp_ring_room(&l->ring)))
+		push_all(sh);
+	while (!b) {
+		lp_bell_arm(&sh->room);
+		b = lp_ring_room(&l->ring);
+		if (b)
+			lp_bell_disarm(&sh->room);
+		else
+			lp_bell_sleep(&sh->room, -1, -1);
+	}
+	if (!l->open) {
+		b->n = 0;
+		b->used = 0;
+		b->second = false;
+	}
+	l->open = b;
+	b->now_ns = ns;
+	return b;
+}
+
+static const uint8_t *copy(struct lp_batch *b, const uint8_t *p, size_t n)
+{
+	uint8_t *to = b->bytes + b->used;
+
+	if (n)
+		memcpy(to, p, n);
+	b->used += n;
+	return to;
+}
+
+static size_t address_size(const struct lp_segment *s)
+{
+	return s->family == 4 ? 4 : 16;
+}
+
+/* Room was made. */
+static void add(struct lp_batch *b, const struct lp_segment *s)
+{
+	struct lp_segment *to = &b->segment[b->n++];
+
+	*to = *s;
+	to->src = copy(b, s->src, address_size(s));
+	to->dst = copy(b, s->dst, address_size(s));
+	to->tcp = copy(b, s->tcp, s->tcp_len);
+	to->options = to->tcp + (s->options_len ? s->options - s->tcp : 0);
+	to->payload = to->tcp + (s->payload_len ? s->payload - s->tcp : 0);
+	assert(to->options + to->options_len <= b->bytes + b->used);
+	assert(to->payload + to->payload_len <= b->bytes + b->used);
+}
+
+static void give(struct lp_share *sh, const struct lp_segment *s, uint64_t ns)
+{
+	struct lane *l = &sh->lane[lp_share_pick(sh, s)];
+	size_t need = 2 * address_size(s) + s->tcp_len;
+	struct lp_batch *b = open_batch(sh, l, ns);
+	size_t size = need > BYTES ? need : BYTES;
+
+	if (b->n && b->size - b->used < need) {
+		push(l);
+		b = open_batch(sh, l, ns);
+	}
+	if (b->size < need) { /* it is empty */
+		free(b->bytes);
+		b->bytes = malloc(size);
+		b->size = b->bytes ? size : 0;
+	}
+	if (!b->bytes) {
+		sh->fault = LP_E_NOMEM;
+		return;
+	}
+	add(b, s);
+	if (b->n == LP_SHARE_BATCH)
+		push(l);
+}
+
+static void on_segments(void *user, const struct lp_segment *s, size_t n, uint64_t ns)
+{
+	struct lp_share *sh = user;
+
+	for (size_t i = 0; i < n; i++) {
+		give(sh, &s[i], ns);
+		sh->number = s[i].number;
+	}
+	push_all(sh);
+}
+
+static void on_second(void *user, uint64_t number, uint64_t ns)
+{
+	struct lp_share *sh = user;
+
+	for (size_t i = 0; i < sh->n; i++) {
+		struct lane *l = &sh->lane[i];
+		struct lp_batch *b;
+
+		push(l);
+		b = open_batch(sh, l, ns);
+		b->second = true;
+		b->number = number;
+		push(l);
+	}
+	/* What the packet itself brings is still to come. */
+	sh->number = number ? number - 1 : 0;
+	push_all(sh);
+}
+
+const struct lp_reader_sink lp_share_sink = { on_segments, on_second };
+
+enum lp_err lp_share_fault(const struct lp_share *sh)
+{
+	return sh->fault;
+}
+
+void lp_share_end(struct lp_share *sh)
+{
+	atomic_store(&sh->ended, true);
+	push_all(sh);
+}
+
+/* ---- workers ---- */
+
+void lp_share_bell(struct lp_share *sh, size_t i, struct lp_bell *bell)
+{
+	sh->lane[i].bell = bell;
+}
+
+uint64_t lp_share_reached(const struct lp_share *sh)
+{
+	return atomic_load_explicit(&sh->reached, memory_order_acquire);
+}
+
+bool lp_share_ended(const struct lp_share *sh)
+{
+	return atomic_load(&sh->ended);
+}
+
+const struct lp_batch *lp_share_front(struct lp_share *sh, size_t i)
+{
+	return lp_ring_front(&sh->lane[i].ring);
+}
+
+void lp_share_pop(struct lp_share *sh, size_t i)
+{
+	lp_ring_pop(&sh->lane[i].ring);
+	lp_bell_ring(&sh->room);
+}

@@ -1,0 +1,65 @@
+/* lp_share: one reader's segments, shared out to several workers: all of a flow to one, in
+ * order, the passing of each second to every one.
+ *
+ *   lp_reader ─► lp_share_sink ─┬─► [ring of batches] ─► worker 0
+ *                               └─► [ring of batches] ─► worker 1
+ *
+ * Which worker a flow goes to is decided by a keyed hash of its addresses, ports and domain
+ * within all tunnels, the same for both directions. Batches hold copies of the bytes. A full ring
+ * makes the reader wait, but not before everybody has what is meant for them and knows
+ * how far the reader is; so nobody waits for a reader that waits.
+ *
+ * Threads: the sink, lp_share_fault() and lp_share_end() belong to the reader's; front and pop to
+ * that worker's; the rest to anybody.
+ * Owner: lp_engine; freed when all threads have been joined. LP_E_NOMEM, LP_E_IO. */
+#ifndef LP_SHARE_H
+#define LP_SHARE_H
+
+#include "base/bell.h"
+#include "base/hash.h"
+#include "reader.h"
+
+enum { LP_SHARE_BATCH = 64 };
+
+struct lp_batch {
+	size_t n;             /* segments; 0: only time has passed */
+	bool second;          /* the clock has passed a whole second at packet number */
+	uint64_t number;
+	uint64_t now_ns;      /* the clock of the capture */
+	uint8_t *bytes;       /* what the segments point into */
+	size_t used, size;
+	struct lp_segment segment[LP_SHARE_BATCH];
+};
+
+struct lp_share;
+
+/* slots: batches of each worker's ring, a power of two. */
+LP_MUST enum lp_err lp_share_new(struct lp_share **out, size_t workers, size_t slots,
+				 const struct lp_hash_seed *seed);
+void lp_share_free(struct lp_share *sh);
+
+extern const struct lp_reader_sink lp_share_sink; /* user: the lp_share */
+
+/* The first fault of the sink. */
+LP_MUST enum lp_err lp_share_fault(const struct lp_share *sh);
+
+/* No more packets will come. */
+void lp_share_end(struct lp_share *sh);
+
+/* What worker i sleeps on, before any thread runs: rung when there is something in its
+ * ring, or the reader is further, or at its end. */
+void lp_share_bell(struct lp_share *sh, size_t i, struct lp_bell *bell);
+
+/* The worker of a segment. */
+size_t lp_share_pick(const struct lp_share *sh, const struct lp_segment *s);
+
+/* All packets up to this number are in the rings. A worker asks before it looks into its
+ * ring: if that is empty then, nothing for it comes at this number or below. */
+uint64_t lp_share_reached(const struct lp_share *sh);
+bool lp_share_ended(const struct lp_share *sh);
+
+/* The oldest batch of worker i, NULL if there is none now. */
+const struct lp_batch *lp_share_front(struct lp_share *sh, size_t i);
+void lp_share_pop(struct lp_share *sh, size_t i);
+
+#endif

@@ -1,0 +1,146 @@
+/* share.c: each flow's segments to one worker, in order; seconds to all. */
+#include <check.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "share.h"
+
+enum { WORKERS = 4, SEGMENTS = 4000, FLOWS = 100, PAYLOAD = 3000 };
+
+struct one {
+	struct lp_share *sh;
+	struct lp_bell bell;
+	size_t self;
+	uint64_t segments, seconds, wrong, last;
+	bool flow[FLOWS];
+};
+
+static void take(struct one *w, const struct lp_batch *b)
+{
+	if (b->second) {
+		w->seconds++;
+		w->wrong += b->n || b->number <= w->last; /* before what its packet brings */
+		w->last = b->number - 1;
+	}
+	for (size_t i = 0; i < b->n; i++) {
+		const struct lp_segment *s = &b->segment[i];
+		uint16_t port = s->sport == 443 ? s->dport : s->sport;
+
+		w->segments++;
+		w->wrong += s->number <= w->last || s->clock_ns > b->now_ns;
+		w->wrong += s->src[0] != (s->sport == 443 ? 2 : 1) ||
+			    (s->payload_len && s->payload != s->tcp + 20);
+		for (size_t k = 0; k < s->payload_len; k += 97)
+			w->wrong += s->payload[k] != (uint8_t)s->number;
+		w->last = s->number;
+		w->flow[port % FLOWS] = true;
+	}
+}
+
+static void *work(void *arg)
+{
+	struct one *w = arg;
+
+	for (;;) {
+		bool ended = lp_share_ended(w->sh);
+		uint64_t reached = lp_share_reached(w->sh);
+		const struct lp_batch *b = lp_share_front(w->sh, w->self);
+
+		if (b) {
+			take(w, b);
+			lp_share_pop(w->sh, w->self);
+			continue;
+		}
+		/* Nothing for this worker can come at what was reached or below. */
+		if (w->last < reached)
+			w->last = reached;
+		if (ended)
+			return NULL;
+		lp_bell_arm(&w->bell);
+		if (lp_share_front(w->sh, w->self) || lp_share_ended(w->sh) ||
+		    lp_share_reached(w->sh) > reached)
+			lp_bell_disarm(&w->bell);
+		else
+			lp_bell_sleep(&w->bell, -1, -1);
+	}
+}
+
+/* The bytes are gone after the call, as a packet's are. */
+static void give(struct lp_share *sh, uint64_t number, uint64_t ns)
+{
+	size_t n = (size_t)rand() % PAYLOAD;
+	uint8_t *bytes = malloc(40 + n);
+	bool back = rand() % 2;
+	uint16_t port = (uint16_t)(1000 + rand() % FLOWS);
+	struct lp_segment s = {
+		.number = number, .ts_ns = ns, .clock_ns = ns, .family = 4,
+		.src = bytes, .dst = bytes + 4, .tcp = bytes + 8, .tcp_len = (uint32_t)(20 + n),
+		.payload = bytes + 28, .payload_len = (uint32_t)n, .wire_len = (uint32_t)n,
+		.sport = back ? 443 : port, .dport = back ? port : 443,
+	};
+
+	memset(bytes, (int)(uint8_t)number, 40 + n);
+	memset(bytes, back ? 2 : 1, 4);
+	memset(bytes + 4, back ? 1 : 2, 4);
+	lp_share_sink.segments(sh, &s, 1, ns);
+	memset(bytes, 0xee, 40 + n);
+	free(bytes);
+}
+
+START_TEST(all_of_a_flow_to_one)
+{
+	const struct lp_hash_seed seed = { 1, (uint64_t)_i };
+	struct one w[WORKERS];
+	pthread_t thread[WORKERS];
+	size_t workers = 1 + (size_t)_i % WORKERS;
+	uint64_t segments = 0, seconds = 0;
+	struct lp_share *sh;
+
+	srand((unsigned)_i);
+	memset(w, 0, sizeof w);
+	ck_assert_int_eq(lp_share_new(&sh, workers, _i % 2 ? 2 : 16, &seed), LP_OK);
+	for (size_t i = 0; i < workers; i++) {
+		w[i].sh = sh;
+		w[i].self = i;
+		ck_assert_int_eq(lp_bell_init(&w[i].bell), LP_OK);
+		lp_share_bell(sh, i, &w[i].bell);
+		ck_assert_int_eq(pthread_create(&thread[i], NULL, work, &w[i]), 0);
+	}
+	for (uint64_t number = 1; number <= SEGMENTS; number++) {
+		if (number % 100 == 0) {
+			lp_share_sink.second(sh, number, number);
+			seconds++;
+		}
+		give(sh, number, number);
+	}
+	lp_share_end(sh);
+	for (size_t i = 0; i < workers; i++) {
+		ck_assert_int_eq(pthread_join(thread[i], NULL), 0);
+		ck_assert_uint_eq(w[i].wrong, 0);
+		ck_assert_uint_eq(w[i].seconds, seconds);
+		ck_assert_uint_eq(w[i].last, SEGMENTS);
+		segments += w[i].segments;
+		if (workers > 1) { /* a fair share */
+			ck_assert_uint_gt(w[i].segments, SEGMENTS / workers / 3);
+			for (size_t f = 0; f < FLOWS; f++)
+				for (size_t k = 0; k < i; k++)
+					ck_assert(!w[i].flow[f] || !w[k].flow[f]);
+		}
+		lp_bell_clear(&w[i].bell);
+	}
+	ck_assert_uint_eq(segments, SEGMENTS);
+	ck_assert_int_eq(lp_share_fault(sh), LP_OK);
+	lp_share_free(sh);
+}
+END_TEST
+
+Suite *suite_share(void)
+{
+	Suite *s = suite_create("share");
+	TCase *t = tcase_create("share");
+
+	tcase_add_loop_test(t, all_of_a_flow_to_one, 0, 8);
+	suite_add_tcase(s, t);
+	return s;
+}
