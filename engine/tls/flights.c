@@ -10,8 +10,7 @@ struct flight {
 	struct flight *chain;         /* in its slot */
 	struct flight *newer, *older; /* by last use */
 	uint64_t name[2];             /* two keyed hashes: 128 bits */
-	uint64_t number, seen;        /* places at which it was learned, and last seen */
-	uint32_t index, seen_index;
+	struct lp_when first, seen;   /* places at which it was learned, and last seen */
 	uint32_t lead;
 	size_t n;
 	uint8_t bytes[];
@@ -99,14 +98,9 @@ static bool named(const struct flight *f, const uint64_t name[2])
 	return f->name[0] == name[0] && f->name[1] == name[1];
 }
 
-static bool before(const struct flight *f, uint64_t number, uint32_t index)
+static bool before(const struct lp_when *a, const struct lp_when *b)
 {
-	return f->number < number || (f->number == number && f->index < index);
-}
-
-static bool seen_before(const struct flight *f, uint64_t number, uint32_t index)
-{
-	return f->seen < number || (f->seen == number && f->seen_index < index);
+	return lp_when_compare(a, b) < 0;
 }
 
 /* The flight itself, if it is there; else how many its name has, and the one that was
@@ -122,7 +116,7 @@ static struct flight *look_over(struct lp_flights *s, const uint64_t name[2], lp
 		if (f->n == bytes.n && f->lead == lead && !memcmp(f->bytes, bytes.p, f->n))
 			return f;
 		++*n;
-		if (!*stale || seen_before(f, (*stale)->seen, (*stale)->seen_index))
+		if (!*stale || before(&f->seen, &(*stale)->seen))
 			*stale = f;
 	}
 	return NULL;
@@ -139,10 +133,8 @@ static enum lp_err insert(struct lp_flights *s, const uint64_t name[2], lp_span 
 	*f = (struct flight){
 		.chain = *slot,
 		.name = { name[0], name[1] },
-		.number = when->number,
-		.seen = when->number,
-		.index = when->index,
-		.seen_index = when->index,
+		.first = *when,
+		.seen = *when,
 		.lead = lead,
 		.n = bytes.n,
 	};
@@ -183,14 +175,10 @@ enum lp_err lp_flights_put(struct lp_flights *s, lp_span name, lp_span bytes, ui
 	} else {
 		unlink_use(s, f);
 		link_use(s, f);
-		if (!before(f, when->number, when->index)) {
-			f->number = when->number;
-			f->index = when->index;
-		}
-		if (seen_before(f, when->number, when->index)) {
-			f->seen = when->number;
-			f->seen_index = when->index;
-		}
+		if (!before(&f->first, when))
+			f->first = *when;
+		if (before(&f->seen, when))
+			f->seen = *when;
 	}
 	pthread_mutex_unlock(&s->lock);
 	return err;
@@ -203,9 +191,9 @@ static struct flight *next_newest(struct lp_flights *s, const uint64_t name[2],
 	struct flight *best = NULL;
 
 	for (struct flight *f = *slot_of(s, name); f; f = f->chain)
-		if (named(f, name) && before(f, when->number, when->index) &&
-		    (!than || before(f, than->number, than->index)) &&
-		    (!best || before(best, f->number, f->index)))
+		if (named(f, name) && before(&f->first, when) &&
+		    (!than || before(&f->first, &than->first)) &&
+		    (!best || before(&best->first, &f->first)))
 			best = f;
 	return best;
 }

@@ -72,7 +72,12 @@ static void on_close(void *user, struct lp_stream *s, enum lp_why why, const str
 	tell(user, s, 'c', when)->n = why;
 }
 
-static const struct lp_reasm_cb cb = { on_open, on_data, on_gap, on_close };
+static const struct lp_reasm_cb cb = {
+	.open = on_open,
+	.data = on_data,
+	.gap = on_gap,
+	.close = on_close,
+};
 
 /* ---- a wire with everything that timers have to do with ---- */
 
