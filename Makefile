@@ -7,6 +7,8 @@
 #   make asan          unit, fuzz corpora and golden tests under ASan and UBSan
 #   make unit [T="cursor buf"]     make golden [T=NAME]     make interop [T=NAME]
 #   make bench [T=NAME]
+#   make bench-check   instructions a packet, a record and a session cost, against the committed baseline
+#   make bench-baseline    writes that baseline, for the compiler and the libraries of this machine
 #   make bench-loss    what loss costs: bytes that come out of spoilt captures
 #   make fuzz [T=NAME] [FUZZ_SECONDS=60]    make layers     make install     make clean
 #
@@ -163,6 +165,9 @@ asan:
 	@$(R)/check.sh asan
 golden interop layers:
 	@$(R)/check.sh $(if $(filter layers,$@),,tests) $@ $(if $(T),T=$(T))
+bench-check bench-baseline:
+	@$(R)/deps.sh build check bench-check
+	@$(R)/check.sh $@
 bench-loss:
 	@$(R)/check.sh tests loss
 fuzz:
@@ -189,6 +194,6 @@ install: $(BUILD)/limpid $(BUILD)/liblimpid.a $(BUILD)/liblimpid.so
 clean:
 	rm -rf $(BUILD) limpid
 
-.PHONY: all limpid unit tests bench bench-loss demo check check-all asan golden interop layers fuzz deps install clean
+.PHONY: all limpid unit tests bench bench-check bench-baseline bench-loss demo check check-all asan golden interop layers fuzz deps install clean
 .SECONDARY:
 -include $(patsubst %.c,$(BUILD)/%.d,$(wildcard engine/*.c engine/*/*.c tests/*/*.c))

@@ -3,7 +3,7 @@
  *
  *   loss send SUITE RECORD PACKETS OUT KEYLOG
  *        a session with so many data packets (of 1,448 bytes) in each direction, in records of
- *        RECORD bytes (0: of all sizes). SUITE: gcm, cbc, cbc-tls10, chacha, rc4, each with
+ *        RECORD bytes (0: of all sizes). SUITE: gcm, cbc, cbc-sha256, cbc-tls10, chacha, rc4, each with
  *        "-noems" behind it if wanted. Prints the number of packets before the first data.
  *        OpenSSL at both ends; RC4, which it has no more, is made here.
  *   loss spoil IN OUT SEED KEEP WHAT VALUE
@@ -436,6 +436,7 @@ static int send_session(char **arg)
 	} suites[] = {
 		{ "gcm", "AES128-GCM-SHA256", TLS1_2_VERSION },
 		{ "cbc", "AES128-SHA", TLS1_2_VERSION },
+		{ "cbc-sha256", "AES128-SHA256", TLS1_2_VERSION },
 		{ "cbc-tls10", "AES128-SHA", TLS1_VERSION },
 		{ "chacha", "ECDHE-RSA-CHACHA20-POLY1305", TLS1_2_VERSION },
 		{ "rc4", NULL, 0 },

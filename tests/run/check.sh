@@ -102,6 +102,9 @@ part() {
 		scripts "$BUILD/limpid" golden/{run,late,verdicts}.sh "bench/loss.sh quick" golden/{evasion,wire,outputs,caps,badinput,audit}.sh ;;
 	interop) LIMPID="$BUILD/limpid" tests/interop/run.sh short $T ;;
 	loss) LIMPID="$BUILD/limpid" tests/bench/loss.sh full ;;
+	bench-check | bench-baseline)
+		build "$BUILD/limpid" "$BUILD"/bench/{loss,resumed,clear} &&
+			LIMPID="$BUILD/limpid" tests/bench/counts.sh "${1#bench-}" ;;
 	matrix) build tests && LIMPID="$BUILD/limpid" tests/bench/loss.sh full; LIMPID="$BUILD/limpid" tests/interop/run.sh all ;;
 	asan)
 		build tests BUILD="$BUILD/asan" SAN=1 FUZZ=0 || return

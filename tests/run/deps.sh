@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs what is missing of the Debian packages that building and testing need:
-#   tests/run/deps.sh build|check|check-all ...
+#   tests/run/deps.sh build|check|check-all|bench|bench-check ...
 # Quick when nothing is missing. Without apt it names the packages and stops.
 set -u
 
@@ -16,6 +16,8 @@ checkall="clang g++ tshark suricata
 	dovecot-imapd dovecot-pop3d dovecot-lmtpd dovecot-managesieved exim4-daemon-light vsftpd slapd ldap-utils
 	prosody inspircd postgresql mariadb-server mariadb-client xrdp openssh-server"
 check="$check memcached"
+bench="tshark ssldump"
+benchcheck="valgrind binutils"
 # clang's sanitizers and libFuzzer: part of clang in some releases
 ls /usr/lib/*/clang/*/lib/*/libclang_rt.fuzzer* /usr/lib/clang/*/lib/*/libclang_rt.fuzzer* >/dev/null 2>&1 ||
 	checkall="$checkall libclang-rt-dev"
@@ -26,6 +28,8 @@ for level; do
 	build) want="$want $build" ;;
 	check) want="$want $check" ;;
 	check-all) want="$want $checkall" ;;
+	bench) want="$want $bench" ;;
+	bench-check) want="$want $benchcheck" ;;
 	esac
 done
 [ "${CC:-cc}" != clang ] || want="$want clang"
