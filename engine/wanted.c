@@ -204,7 +204,7 @@ static enum lp_reply logged(struct lp_tracked *f, const struct lp_question *q, u
 	struct lp_engine *e = f->worker->engine;
 	const struct lp_handshake *hs = q->hs;
 	const struct lp_kdf kdf = { e->crypto.base, hs->facts.version,
-				    (enum lp_digest)hs->suite->prf };
+				    (enum lp_digest)hs->suite->prf, NULL };
 	bool premasters = hs->facts.resumed <= 0 && (!q->extended || hs->session_hash_size);
 	struct lp_keylog_secret secret;
 	struct lp_logged_ids ids;
@@ -316,7 +316,9 @@ void lp_wanted_proven(void *flow, const struct lp_handshake *hs, char *name, siz
 	lp_late_free(f);
 	if (f->key_name && f->ticket != LP_TICKET_USED)
 		lp_exchange_proven(f);
-	snprintf(name, size, "%s%s%s", f->key_kind, f->key_name ? " " : "",
-		 f->key_name ? f->key_name : "");
+	if (f->key_name)
+		snprintf(name, size, "%s %s", f->key_kind, f->key_name);
+	else if (strlen(f->key_kind) < size) /* each resumed session: no printf */
+		memcpy(name, f->key_kind, strlen(f->key_kind) + 1);
 	lp_tickets_forget(f);
 }

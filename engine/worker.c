@@ -28,9 +28,28 @@ static void put(struct lp_tracked *f, struct lp_event *event, const struct lp_wh
 
 /* ---- flows, as the outputs see them ---- */
 
+/* What inet_ntop() makes of it, which for this uses printf: two for each session. */
+static void ipv4_text(char out[48], const uint8_t *address)
+{
+	for (int i = 0; i < 4; i++) {
+		const unsigned v = address[i];
+
+		if (v >= 100)
+			*out++ = (char)('0' + v / 100);
+		if (v >= 10)
+			*out++ = (char)('0' + v / 10 % 10);
+		*out++ = (char)('0' + v % 10);
+		*out++ = i < 3 ? '.' : '\0';
+	}
+}
+
 static void address_text(char out[48], const uint8_t *address, int family)
 {
-	if (!inet_ntop(family == 4 ? AF_INET : AF_INET6, address, out, 48))
+	if (family == 4) {
+		ipv4_text(out, address);
+		return;
+	}
+	if (!inet_ntop(AF_INET6, address, out, 48))
 		out[0] = '\0';
 }
 

@@ -118,8 +118,12 @@ enum lp_err lp_digest_once(const struct lp_crypto *c, enum lp_digest digest,
 			   const lp_span *parts, size_t n, uint8_t *out)
 {
 	struct lp_digest_ctx *d = NULL;
-	enum lp_err err = c->digest_new(digest, &d);
+	enum lp_err err = c->digest_parts ? c->digest_parts(digest, parts, n, out)
+					  : LP_E_UNSUPPORTED;
 
+	if (err != LP_E_UNSUPPORTED)
+		return err;
+	err = c->digest_new(digest, &d);
 	for (size_t i = 0; !err && i < n; i++)
 		err = c->digest_update(d, parts[i]);
 	if (!err)

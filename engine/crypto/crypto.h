@@ -95,6 +95,10 @@ struct lp_crypto {
 	enum lp_err (*digest_update)(struct lp_digest_ctx *d, lp_span bytes);
 	enum lp_err (*digest_peek)(const struct lp_digest_ctx *d, uint8_t *out);
 	void (*digest_free)(struct lp_digest_ctx *d);
+	/* Of all parts, without a context of its own; may be NULL, or say LP_E_UNSUPPORTED:
+	 * lp_digest_once() then does it with those above. */
+	enum lp_err (*digest_parts)(enum lp_digest digest, const lp_span *parts, size_t n,
+				    uint8_t *out);
 
 	/* HMAC (RFC 2104). The context keeps its pads, so a MAC costs no key setup.
 	 * out has lp_digest_size() bytes. */

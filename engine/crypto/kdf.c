@@ -21,18 +21,15 @@ struct seed {
 
 /* RFC 5246 section 5: P_hash(secret, seed) = HMAC_hash(secret, A(1) + seed) +
  * HMAC_hash(secret, A(2) + seed) + …, A(0) = seed, A(i) = HMAC_hash(secret, A(i-1)). */
-static enum lp_err p_hash(const struct lp_crypto *crypto, enum lp_digest digest, lp_span secret,
-			  const struct seed *seed, struct work *w, uint8_t *out, size_t n)
+static enum lp_err p_hash_keyed(const struct lp_crypto *crypto, struct lp_mac_ctx *mac, size_t size,
+				const struct seed *seed, struct work *w, uint8_t *out, size_t n)
 {
-	const size_t size = lp_digest_size(digest);
 	const lp_span a = { w->a, size };
 	lp_span input[1 + 1 + SEED_PARTS] = { a };
-	struct lp_mac_ctx *mac = NULL;
-	enum lp_err err = crypto->mac_new(digest, secret, &mac);
+	enum lp_err err;
 
 	memcpy(input + 1, seed->parts, seed->n * sizeof input[0]);
-	if (!err)
-		err = crypto->mac(mac, seed->parts, seed->n, w->a);
+	err = crypto->mac(mac, seed->parts, seed->n, w->a);
 	while (!err && n) {
 		const size_t part = n < size ? n : size;
 
@@ -45,7 +42,23 @@ static enum lp_err p_hash(const struct lp_crypto *crypto, enum lp_digest digest,
 		if (n)
 			err = crypto->mac(mac, &a, 1, w->a);
 	}
-	crypto->mac_free(mac);
+	return err;
+}
+
+/* kept: NULL, or where the MAC with that secret is, and stays. */
+static enum lp_err p_hash(const struct lp_crypto *crypto, enum lp_digest digest, lp_span secret,
+			  struct lp_mac_ctx **kept, const struct seed *seed, struct work *w,
+			  uint8_t *out, size_t n)
+{
+	struct lp_mac_ctx *mac = kept ? *kept : NULL;
+	enum lp_err err = mac ? LP_OK : crypto->mac_new(digest, secret, &mac);
+
+	if (!err)
+		err = p_hash_keyed(crypto, mac, lp_digest_size(digest), seed, w, out, n);
+	if (kept)
+		*kept = mac;
+	else
+		crypto->mac_free(mac);
 	return err;
 }
 
@@ -61,16 +74,17 @@ static enum lp_err split_prf(const struct lp_crypto *crypto, lp_span secret,
 
 	if (n > sizeof w->other)
 		return LP_E_ARG;
-	err = p_hash(crypto, LP_MD5, s1, seed, w, out, n);
+	err = p_hash(crypto, LP_MD5, s1, NULL, seed, w, out, n);
 	if (!err)
-		err = p_hash(crypto, LP_SHA1, s2, seed, w, w->other, n);
+		err = p_hash(crypto, LP_SHA1, s2, NULL, seed, w, w->other, n);
 	for (size_t i = 0; !err && i < n; i++)
 		out[i] ^= w->other[i];
 	return err;
 }
 
-enum lp_err lp_prf(const struct lp_kdf *kdf, lp_span secret, const char *label,
-		   const lp_span *parts, size_t nparts, uint8_t *out, size_t n)
+static enum lp_err prf(const struct lp_kdf *kdf, lp_span secret, struct lp_mac_ctx **kept,
+		       const char *label, const lp_span *parts, size_t nparts, uint8_t *out,
+		       size_t n)
 {
 	struct seed seed = { { lp_span_of(label, strlen(label)) }, 1 };
 	struct work *w;
@@ -89,7 +103,7 @@ enum lp_err lp_prf(const struct lp_kdf *kdf, lp_span secret, const char *label,
 		err = split_prf(kdf->crypto, secret, &seed, w, out, n);
 		break;
 	case 0x0303:
-		err = p_hash(kdf->crypto, kdf->prf, secret, &seed, w, out, n);
+		err = p_hash(kdf->crypto, kdf->prf, secret, kept, &seed, w, out, n);
 		break;
 	default: /* SSL 3.0 has no PRF of this form, TLS 1.3 uses HKDF */
 		err = LP_E_UNSUPPORTED;
@@ -98,6 +112,12 @@ enum lp_err lp_prf(const struct lp_kdf *kdf, lp_span secret, const char *label,
 	if (err)
 		lp_wipe(out, n);
 	return err;
+}
+
+enum lp_err lp_prf(const struct lp_kdf *kdf, lp_span secret, const char *label,
+		   const lp_span *parts, size_t nparts, uint8_t *out, size_t n)
+{
+	return prf(kdf, secret, NULL, label, parts, nparts, out, n);
 }
 
 /* RFC 6101 sections 6.1 and 6.2.2: MD5(secret + SHA('A' + secret + seed)) +
@@ -155,7 +175,7 @@ enum lp_err lp_kdf_key_block(const struct lp_kdf *kdf, const uint8_t master[LP_M
 
 	if (kdf->version == SSL30)
 		return ssl3_mix(kdf->crypto, secret, seed, out, n);
-	return lp_prf(kdf, secret, "key expansion", seed, 2, out, n);
+	return prf(kdf, secret, kdf->kept, "key expansion", seed, 2, out, n);
 }
 
 enum lp_err lp_kdf_verify_data(const struct lp_kdf *kdf, const uint8_t master[LP_MASTER_SIZE],
@@ -164,8 +184,8 @@ enum lp_err lp_kdf_verify_data(const struct lp_kdf *kdf, const uint8_t master[LP
 {
 	const char *label = client ? "client finished" : "server finished";
 
-	return lp_prf(kdf, lp_span_of(master, LP_MASTER_SIZE), label, &handshake_hash, 1, out,
-		      LP_VERIFY_DATA_SIZE);
+	return prf(kdf, lp_span_of(master, LP_MASTER_SIZE), kdf->kept, label, &handshake_hash, 1,
+		   out, LP_VERIFY_DATA_SIZE);
 }
 
 /* hash(master + pad2 + hash(messages + sender + master + pad1)) */

@@ -11,10 +11,14 @@
 enum { LP_MASTER_SIZE = 48, LP_VERIFY_DATA_SIZE = 12, LP_KEY_BLOCK_MAX = 192 };
 enum { LP_SSL3_FINISHED_SIZE = 36 };
 
+/* kept, unless NULL: where the MAC keyed with the master secret stays between the key
+ * block and both Finished (TLS 1.2), since keying costs half as much as a short MAC. Made
+ * when it is first wanted; one for each master secret; the caller's to free. */
 struct lp_kdf {
 	const struct lp_crypto *crypto;
 	uint16_t version;
 	enum lp_digest prf;
+	struct lp_mac_ctx **kept;
 };
 
 /* PRF(secret, label, seed) (RFC 5246 section 5, RFC 2246 section 5); the seed is

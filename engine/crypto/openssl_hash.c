@@ -149,6 +149,23 @@ enum lp_err lp_ossl_digest_peek(const struct lp_digest_ctx *d, uint8_t *out)
 	return LP_OK;
 }
 
+enum lp_err lp_ossl_digest_parts(enum lp_digest digest, const lp_span *parts, size_t n,
+				 uint8_t *out)
+{
+	const struct hash *hash = hash_of(digest);
+	union state s;
+
+	if (!hash)
+		return LP_E_UNSUPPORTED;
+	hash->init(&s);
+	for (size_t i = 0; i < n; i++)
+		if (parts[i].n)
+			hash->update(&s, parts[i].p, parts[i].n);
+	hash->final(&s, out);
+	lp_wipe(&s, hash->state);
+	return LP_OK;
+}
+
 /* ---- HMAC (RFC 2104) ---- */
 
 enum { INNER, OUTER, WORK };
@@ -173,11 +190,16 @@ void lp_ossl_mac_free(struct lp_mac_ctx *m)
 static bool start_pad(struct lp_mac_ctx *m, int which, const EVP_MD *md, const uint8_t *key,
 		      size_t block)
 {
+	const uint64_t pad = (which == INNER ? 0x36 : 0x5c) * 0x0101010101010101ULL;
 	uint8_t padded[BLOCK_MAX];
 	bool ok = true;
+	uint64_t word;
 
-	for (size_t i = 0; i < block; i++)
-		padded[i] = key[i] ^ (which == INNER ? 0x36 : 0x5c);
+	for (size_t i = 0; i < block; i += sizeof word) {
+		memcpy(&word, key + i, sizeof word);
+		word ^= pad;
+		memcpy(padded + i, &word, sizeof word);
+	}
 	if (m->hash) {
 		m->hash->init(&m->state[which]);
 		m->hash->update(&m->state[which], padded, block);

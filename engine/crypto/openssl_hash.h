@@ -15,6 +15,8 @@ enum lp_err lp_ossl_digest_new(enum lp_digest digest, const EVP_MD *md, struct l
 enum lp_err lp_ossl_digest_update(struct lp_digest_ctx *d, lp_span bytes);
 enum lp_err lp_ossl_digest_peek(const struct lp_digest_ctx *d, uint8_t *out);
 void lp_ossl_digest_free(struct lp_digest_ctx *d);
+enum lp_err lp_ossl_digest_parts(enum lp_digest digest, const lp_span *parts, size_t n,
+				 uint8_t *out);
 
 enum lp_err lp_ossl_mac_new(enum lp_digest digest, const EVP_MD *md, lp_span key,
 			    struct lp_mac_ctx **out);

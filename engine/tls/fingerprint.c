@@ -8,12 +8,15 @@
 #include "base/log.h"
 
 /* A hello of 128 KiB has at most 64 Ki numbers of 6 characters in it. */
-enum { TEXT_MAX = 512 * 1024, JA4_HASH = 12 };
+enum { TEXT_MAX = 512 * 1024, TEXT_OWN = 1024, NUMBERS_OWN = 64, JA4_HASH = 12 };
 
 /* ---- text ---- */
 
-/* A list under construction. Errors stick; whoever finishes it looks. */
+/* A list under construction: in place as long as it is short, as nearly all are. Errors
+ * stick; whoever finishes it looks. */
 struct text {
+	char own[TEXT_OWN];
+	size_t n; /* in own; all is in buf once it has anything */
 	struct lp_buf buf;
 	enum lp_err err;
 	bool first; /* of a list: no separator yet */
@@ -22,18 +25,37 @@ struct text {
 static void text_init(struct text *t)
 {
 	lp_buf_init(&t->buf, TEXT_MAX);
+	t->n = 0;
 	t->err = LP_OK;
 	t->first = true;
 }
 
-static void text_put(struct text *t, const char *s, size_t n)
+static lp_span text_span(const struct text *t)
 {
+	return lp_buf_len(&t->buf) ? lp_buf_span(&t->buf) : lp_span_of(t->own, t->n);
+}
+
+static void text_put_long(struct text *t, const char *s, size_t n)
+{
+	if (!t->err && !lp_buf_len(&t->buf) && t->n)
+		t->err = lp_buf_append(&t->buf, t->own, t->n);
 	if (!t->err)
 		t->err = lp_buf_append(&t->buf, s, n);
 }
 
+static inline void text_put(struct text *t, const char *s, size_t n)
+{
+	if (n > sizeof t->own - t->n || lp_buf_len(&t->buf)) {
+		text_put_long(t, s, n);
+		return;
+	}
+	memcpy(t->own + t->n, s, n);
+	t->n += n;
+}
+
 /* One number of a list: there are dozens in each hello, so this is not for printf. */
-static void text_digits(struct text *t, char separator, unsigned value, unsigned base, size_t least)
+static inline void text_digits(struct text *t, char separator, unsigned value, unsigned base,
+			       size_t least)
 {
 	char digits[16];
 	size_t at = sizeof digits;
@@ -112,7 +134,7 @@ static void ja3_extensions(struct text *t, lp_span list)
 
 static enum lp_err ja3_finish(struct text *t, struct lp_ja3 *out, const struct lp_crypto *crypto)
 {
-	lp_span s = lp_buf_span(&t->buf);
+	lp_span s = text_span(t);
 	enum lp_err err = t->err;
 
 	if (!err)
@@ -176,15 +198,22 @@ void lp_ja3_clear(struct lp_ja3 *ja3)
 
 /* Numbers without those of GREASE. */
 struct numbers {
-	uint16_t *v;
+	uint16_t *v; /* own, unless there are many */
 	size_t n;
+	uint16_t own[NUMBERS_OWN];
 };
 
 static enum lp_err numbers_new(struct numbers *out, size_t room)
 {
 	out->n = 0;
-	out->v = malloc((room ? room : 1) * sizeof *out->v);
+	out->v = room <= NUMBERS_OWN ? out->own : malloc(room * sizeof *out->v);
 	return out->v ? LP_OK : LP_E_NOMEM;
+}
+
+static void numbers_clear(struct numbers *list)
+{
+	if (list->v != list->own)
+		free(list->v);
 }
 
 static void numbers_add(struct numbers *out, uint16_t value)
@@ -226,8 +255,19 @@ static int compare(const void *a, const void *b)
 
 static void ascending(uint16_t *v, size_t n)
 {
-	if (n)
+	size_t at;
+	uint16_t x;
+
+	if (n > NUMBERS_OWN) {
 		qsort(v, n, sizeof *v, compare);
+		return;
+	}
+	for (size_t i = 1; i < n; i++) {
+		x = v[i];
+		for (at = i; at && v[at - 1] > x; at--)
+			v[at] = v[at - 1];
+		v[at] = x;
+	}
 }
 
 static const char *ja4_version(const struct lp_client_hello *hello)
@@ -301,7 +341,7 @@ static enum lp_err ja4_hash(char out[JA4_HASH + 1], const struct lp_crypto *cryp
 		for (size_t i = 0; i < behind->n; i++)
 			text_hex(&t, behind->v[i]);
 	}
-	err = t.err ? t.err : hash_hex(crypto, LP_SHA256, lp_buf_span(&t.buf), out, JA4_HASH);
+	err = t.err ? t.err : hash_hex(crypto, LP_SHA256, text_span(&t), out, JA4_HASH);
 	lp_buf_clear(&t.buf);
 	return err;
 }
@@ -323,15 +363,40 @@ static unsigned at_most_99(size_t n)
 	return n > 99 ? 99U : (unsigned)n % 100U;
 }
 
+/* t12d1909h2_…_…: written for each hello, so not by printf. */
+static void ja4_write(char out[LP_JA4_TEXT], const struct lp_client_hello *hello,
+		      const unsigned counts[2], const char alpn[3], const char b[JA4_HASH + 1],
+		      const char c[JA4_HASH + 1])
+{
+	char *at = out;
+
+	*at++ = 't';
+	memcpy(at, ja4_version(hello), 2);
+	at += 2;
+	*at++ = hello->seen & LP_HAS_SNI ? 'd' : 'i';
+	for (int i = 0; i < 2; i++) {
+		*at++ = (char)('0' + counts[i] / 10);
+		*at++ = (char)('0' + counts[i] % 10);
+	}
+	memcpy(at, alpn, 2);
+	at += 2;
+	*at++ = '_';
+	memcpy(at, b, JA4_HASH);
+	at += JA4_HASH;
+	*at++ = '_';
+	memcpy(at, c, JA4_HASH + 1);
+}
+
 enum lp_err lp_ja4_client(char out[LP_JA4_TEXT], const struct lp_crypto *crypto,
 			  const struct lp_client_hello *hello)
 {
-	struct numbers suites = { NULL, 0 }, extensions = { NULL, 0 }, signatures = { NULL, 0 };
+	struct numbers suites, extensions, signatures;
 	char alpn[3], b[JA4_HASH + 1], c[JA4_HASH + 1];
-	unsigned suites_n, extensions_n;
+	unsigned counts[2];
 	enum lp_err err;
 
 	out[0] = '\0';
+	suites.v = extensions.v = signatures.v = NULL;
 	err = numbers_of_pairs(&suites, hello->suites);
 	if (!err)
 		err = numbers_of_extensions(&extensions, hello->extensions);
@@ -340,8 +405,8 @@ enum lp_err lp_ja4_client(char out[LP_JA4_TEXT], const struct lp_crypto *crypto,
 	if (err)
 		goto out;
 	ja4_alpn(alpn, hello->alpn);
-	suites_n = at_most_99(suites.n);
-	extensions_n = at_most_99(extensions.n);
+	counts[0] = at_most_99(suites.n);
+	counts[1] = at_most_99(extensions.n);
 	without_host(&extensions);
 	ascending(suites.v, suites.n);
 	ascending(extensions.v, extensions.n);
@@ -349,11 +414,10 @@ enum lp_err lp_ja4_client(char out[LP_JA4_TEXT], const struct lp_crypto *crypto,
 	if (!err)
 		err = ja4_hash(c, crypto, &extensions, &signatures);
 	if (!err && b[0] && c[0])
-		snprintf(out, LP_JA4_TEXT, "t%.2s%c%02u%02u%.2s_%.12s_%.12s", ja4_version(hello),
-			 hello->seen & LP_HAS_SNI ? 'd' : 'i', suites_n, extensions_n, alpn, b, c);
+		ja4_write(out, hello, counts, alpn, b, c);
 out:
-	free(suites.v);
-	free(extensions.v);
-	free(signatures.v);
+	numbers_clear(&suites);
+	numbers_clear(&extensions);
+	numbers_clear(&signatures);
 	return err;
 }

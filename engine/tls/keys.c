@@ -14,6 +14,14 @@
 
 enum { COMPRESSION_DEFLATE = 1 }; /* RFC 3749 section 2 */
 
+static void forget_master(struct lp_tls *tls)
+{
+	if (tls->master_mac)
+		tls->env->crypto->base->mac_free(tls->master_mac);
+	tls->master_mac = NULL;
+	lp_secret_clear(&tls->master);
+}
+
 void lp_tls_keys_clear(struct lp_tls *tls)
 {
 	for (int dir = 0; dir < 2; dir++) {
@@ -23,7 +31,7 @@ void lp_tls_keys_clear(struct lp_tls *tls)
 		lp_inflate_free(tls->inflate_next[dir]);
 		tls->inflate[dir] = tls->inflate_next[dir] = NULL;
 	}
-	lp_secret_clear(&tls->master);
+	forget_master(tls);
 	free(tls->trial);
 	tls->trial = NULL;
 }
@@ -141,7 +149,7 @@ static void next_candidate(struct lp_tls *tls)
 
 	lp_protect_clear(&tls->next[0]);
 	lp_protect_clear(&tls->next[1]);
-	lp_secret_clear(&tls->master);
+	forget_master(tls);
 	if (!tls->toggled && other) {
 		tls->toggled = true;
 		tls->extended = !tls->extended;
@@ -189,7 +197,9 @@ static bool derive(struct lp_tls *tls, const uint8_t *secret, size_t n)
 		.epoch = (uint16_t)(tls->epochs + 1),
 		.etm = hs->facts.etm > 0,
 		.truncated_hmac = hs->facts.truncated_hmac,
+		.kept = &tls->master_mac,
 	};
+	forget_master(tls);
 	err = n == LP_MASTER_SIZE ? lp_secret_set(&tls->master, secret, n) : LP_E_FORMAT;
 	if (!err)
 		err = lp_protect_derive(&tls->next[LP_C2S], &tls->next[LP_S2C],
@@ -453,13 +463,13 @@ void lp_tls_again(struct lp_tls *tls)
 
 /* ---- Finished ---- */
 
-static enum lp_err expected_finished(const struct lp_tls *tls, enum lp_dir dir, uint8_t *out,
+static enum lp_err expected_finished(struct lp_tls *tls, enum lp_dir dir, uint8_t *out,
 				     size_t *n)
 {
 	const struct lp_handshake *hs = tls->hs;
 	const struct lp_finished *f = &hs->finished[dir];
 	const struct lp_kdf kdf = { tls->env->crypto->base, hs->facts.version,
-				    (enum lp_digest)hs->suite->prf };
+				    (enum lp_digest)hs->suite->prf, &tls->master_mac };
 	lp_span messages = lp_transcript_raw(&hs->transcript);
 
 	if (!f->upto) {
@@ -507,7 +517,7 @@ void lp_tls_complete(struct lp_tls *tls)
 	}
 	tls->compressed = tls->compressed_next;
 	tls->compressed_next = false;
-	lp_secret_clear(&tls->master);
+	forget_master(tls);
 	lp_facts_clear(&tls->facts);
 	lp_handshake_take(tls->hs, &tls->facts);
 	lp_handshake_free(tls->hs);

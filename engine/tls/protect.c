@@ -184,7 +184,7 @@ enum lp_err lp_protect_derive(struct lp_protect *client, struct lp_protect *serv
 			      const uint8_t master[LP_MASTER_SIZE], const uint8_t client_random[32],
 			      const uint8_t server_random[32])
 {
-	struct lp_kdf kdf = { params->base, params->version, params->suite->prf };
+	struct lp_kdf kdf = { params->base, params->version, params->suite->prf, params->kept };
 	size_t n = lp_protect_key_block_size(params);
 	uint8_t *block;
 	enum lp_err err;

@@ -26,6 +26,7 @@ struct lp_protect_params {
 	uint16_t epoch;                  /* counts the session's key changes, from 1 */
 	bool etm;                        /* RFC 7366 was negotiated; counts for CBC in TLS only */
 	bool truncated_hmac;             /* RFC 6066 section 7 was negotiated */
+	struct lp_mac_ctx **kept;        /* see lp_kdf; NULL: nothing is kept */
 };
 
 enum { LP_CTX_PAIRS = 4096 };

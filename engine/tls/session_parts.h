@@ -84,7 +84,8 @@ struct lp_tls {
 	struct lp_inflate *inflate[2]; /* that of now[], made at its first record */
 	struct lp_inflate *inflate_next[2];
 	bool compressed, compressed_next; /* DEFLATE was negotiated */
-	struct lp_secret master;       /* of the handshake under way */
+	struct lp_secret master;       /* of the handshake under way, … */
+	struct lp_mac_ctx *master_mac; /* … and a MAC keyed with it, once it was wanted */
 	struct lp_trial *trial;
 	bool next_proven;
 	bool extended;                 /* derivation of the question that is out */

@@ -32,6 +32,12 @@ static const char *put(struct pool *pool, const char *text)
 	return text && *text ? put_n(pool, text, strlen(text)) : NULL;
 }
 
+/* Text of a constant table needs no copy. */
+static const char *known(const char *text)
+{
+	return text && *text ? text : NULL;
+}
+
 static const char *put_hex(struct pool *pool, const uint8_t *p, size_t n, bool colons)
 {
 	char text[3 * 64];
@@ -113,8 +119,8 @@ static void fill(struct lp_snapshot *s, struct pool *pool, const struct lp_facts
 		.start_ns = extra->start_ns,
 		.version = f->version,
 		.suite = f->suite,
-		.version_text = put(pool, lp_version_text(f->version)),
-		.suite_text = put(pool, suite ? suite->name : NULL),
+		.version_text = known(lp_version_text(f->version)),
+		.suite_text = known(suite ? suite->name : NULL),
 		.sni = put(pool, f->sni),
 		.ems = f->ems,
 		.etm = f->etm,

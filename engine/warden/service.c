@@ -151,7 +151,7 @@ static void derive(struct worker *w, struct job *job, lp_span premaster)
 	const struct lp_ask *ask = &job->ask;
 	struct lp_answer *a = &w->scratch->answer;
 	const struct lp_kdf kdf = { w->s->config.crypto->base, ask->version,
-				    (enum lp_digest)ask->prf };
+				    (enum lp_digest)ask->prf, NULL };
 	enum lp_err err;
 
 	err = lp_kdf_master(&kdf, premaster, ask->extended,

@@ -208,7 +208,7 @@ void help_peer_exchange(struct help_peer *p)
 
 void help_peer_switch(struct help_peer *p, enum lp_dir dir)
 {
-	const struct lp_kdf kdf = { p->crypto.base, VERSION, LP_SHA256 };
+	const struct lp_kdf kdf = { p->crypto.base, VERSION, LP_SHA256, NULL };
 	uint8_t block[40];
 
 	help_peer_record(p, dir, LP_CONTENT_CCS, "\1", 1);
@@ -225,7 +225,7 @@ void help_peer_switch(struct help_peer *p, enum lp_dir dir)
 
 void help_peer_finished(struct help_peer *p, enum lp_dir dir)
 {
-	const struct lp_kdf kdf = { p->crypto.base, VERSION, LP_SHA256 };
+	const struct lp_kdf kdf = { p->crypto.base, VERSION, LP_SHA256, NULL };
 	lp_span all = lp_buf_span(&p->transcript);
 	uint8_t hash[32], verify[12];
 

@@ -248,7 +248,7 @@ static enum lp_reply on_ask(void *owner, const struct lp_question *q, struct lp_
 	const struct lp_handshake *hs = q->hs;
 	const bool extended = q->extended != t->play->flip;
 	const struct lp_kdf kdf = { t->play->crypto->base, hs->facts.version,
-				    (enum lp_digest)hs->suite->prf };
+				    (enum lp_digest)hs->suite->prf, NULL };
 	struct help_key *key = q->attempt < HELP_KEYS ? t->play->key[q->attempt] : NULL;
 	uint8_t seed[64];
 

@@ -177,7 +177,7 @@ static void play_end(struct play *x)
 static void play_derive(struct play *x)
 {
 	struct lp_protect_params params = { x->hs->suite, crypto, crypto, x->hs->facts.version, 1,
-					    x->hs->facts.etm > 0, false };
+					    x->hs->facts.etm > 0, false, NULL };
 
 	if (!lp_protect_ready(&x->keys[0]))
 		ck_assert_int_eq(lp_protect_derive(&x->keys[0], &x->keys[1], &x->cache, &params, x->master,
@@ -258,7 +258,7 @@ static void play_all(struct play *x)
 
 static void verify_data(struct play *x, int dir)
 {
-	struct lp_kdf kdf = { crypto, x->hs->facts.version, (enum lp_digest)x->hs->suite->prf };
+	struct lp_kdf kdf = { crypto, x->hs->facts.version, (enum lp_digest)x->hs->suite->prf, NULL };
 	const struct lp_finished *f = &x->hs->finished[dir];
 	uint8_t want[LP_VERIFY_DATA_SIZE];
 

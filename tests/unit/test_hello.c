@@ -1,7 +1,9 @@
 /* tls/hello and tls/fingerprint: both hellos, and what they look like from afar. */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "help_tls.h"
 #include "tls/fingerprint.h"
 #include "tls/hello.h"
@@ -528,6 +530,48 @@ START_TEST(ja3_too_long_to_keep)
 }
 END_TEST
 
+/* Lists that fit where the text begins, just fit, and do not, ascending or not. */
+START_TEST(fingerprints_of_any_length)
+{
+	static struct build b;
+	uint16_t suites[200];
+	uint8_t hash[32];
+	char text[2048], ja4[LP_JA4_TEXT], hex[65];
+	struct lp_client_hello h;
+	struct lp_ja3 ja3 = { NULL, "" };
+	const char *why;
+	size_t at;
+
+	for (size_t n = 1; n <= 200; n++) {
+		for (size_t i = 0; i < n; i++)
+			suites[i] = (uint16_t)(0xc100 + (n & 1 ? i * 37 % 200 : 199 - i));
+		client_start(&b, 0x303, suites, n);
+		ck_assert_int_eq(read_client(&b, &h, &why), LP_OK);
+		at = (size_t)sprintf(text, "771,");
+		for (size_t i = 0; i < n; i++)
+			at += (size_t)sprintf(text + at, i ? "-%u" : "%u", suites[i]);
+		sprintf(text + at, ",,,");
+		ck_assert_int_eq(lp_ja3_client(&ja3, &lp_crypto_mbedtls, &h), LP_OK);
+		ck_assert_str_eq(ja3.string, text);
+		at = 0;
+		for (unsigned v = 0xc100; v < 0xc100 + 200; v++)
+			for (size_t i = 0; i < n; i++)
+				if (suites[i] == v)
+					at += (size_t)sprintf(text + at, at ? ",%04x" : "%04x", v);
+		const lp_span all = { (const uint8_t *)text, at };
+
+		ck_assert_int_eq(lp_digest_once(&lp_crypto_mbedtls, LP_SHA256, &all, 1, hash), LP_OK);
+		ck_assert_int_eq(lp_ja4_client(ja4, &lp_crypto_mbedtls, &h), LP_OK);
+		lp_text_hex(hex, hash, 32);
+		ck_assert_mem_eq(ja4 + 11, hex, 12);
+		sprintf(text, "t12i%02zu0000_", n > 99 ? 99 : n);
+		ck_assert_mem_eq(ja4, text, 11);
+		ck_assert_str_eq(ja4 + 23, "_000000000000");
+	}
+	lp_ja3_clear(&ja3);
+}
+END_TEST
+
 /* The example of the JA4 specification, in the order of its raw form, with values of
  * GREASE strewn in. */
 START_TEST(ja4_of_the_specification)
@@ -636,6 +680,7 @@ Suite *suite_hello(void)
 	tcase_add_test(t, ja3_of_published_examples);
 	tcase_add_test(t, ja3_as_tshark);
 	tcase_add_test(t, ja3_too_long_to_keep);
+	tcase_add_test(t, fingerprints_of_any_length);
 	tcase_add_test(t, ja4_of_the_specification);
 	tcase_add_test(t, ja4_first_part);
 	suite_add_tcase(s, t);

@@ -73,7 +73,7 @@ START_TEST(prf_vectors)
 	uint8_t secret[64], seed[64], expect[256], got[256];
 
 	for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
-		const struct lp_kdf k = { providers[_i], want[i].version, want[i].prf };
+		const struct lp_kdf k = { providers[_i], want[i].version, want[i].prf, NULL };
 		const lp_span x = unhex(expect, want[i].out);
 		const lp_span sec = unhex(secret, want[i].secret);
 		const lp_span s = unhex(seed, want[i].seed);
@@ -99,7 +99,7 @@ START_TEST(prf_refuses)
 {
 	static const uint16_t versions[] = { 0x0002, 0x0300, 0x0304, 0x0000, 0xfefd };
 	const lp_span parts[5] = { { NULL, 0 } };
-	struct lp_kdf k = { providers[_i], 0, LP_SHA256 };
+	struct lp_kdf k = { providers[_i], 0, LP_SHA256, NULL };
 	uint8_t out[2048];
 
 	for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
@@ -150,7 +150,8 @@ START_TEST(derivations_as_openssl_makes_them)
 	for (size_t i = 0; i < 4; i++) {
 		const enum lp_digest prf = i == 3 ? LP_SHA384 : LP_SHA256;
 		const size_t nhash = i < 2 ? 36 : i == 3 ? 48 : 32;
-		const struct lp_kdf k = { providers[_i], versions[i], prf };
+		struct lp_mac_ctx *kept = NULL;
+		const struct lp_kdf k = { providers[_i], versions[i], prf, &kept };
 
 		for (uint32_t n = 1; n <= 255; n += 47 + n % 2) {
 			const lp_span premaster = { pm, n }, h = { hash, nhash };
@@ -179,6 +180,14 @@ START_TEST(derivations_as_openssl_makes_them)
 			evp_prf(versions[i], prf, lp_span_of(master, 48), "server finished", h, none, want, 12);
 			ck_assert_int_eq(lp_kdf_verify_data(&k, master, false, h, got), LP_OK);
 			ck_assert_mem_eq(got, want, 12);
+			/* One PRF of one hash: the MAC was kept. What is made of the premaster
+			 * secret never goes by it. */
+			ck_assert(!kept == (versions[i] < 0x0303));
+			ck_assert_int_eq(lp_kdf_master(&k, premaster, true, h, got), LP_OK);
+			evp_prf(versions[i], prf, premaster, "extended master secret", h, none, want, 48);
+			ck_assert_mem_eq(got, want, 48);
+			k.crypto->mac_free(kept);
+			kept = NULL;
 		}
 	}
 }
@@ -205,7 +214,7 @@ START_TEST(ssl3_and_export)
 		  { "b14dbdf693dd0bd8", "a1954aa00f605f6c" } },
 	};
 	static const uint8_t few[] = { 1, 2, 3, 4, 5 };
-	struct lp_kdf k = { providers[_i], 0x0300, LP_SHA256 };
+	struct lp_kdf k = { providers[_i], 0x0300, LP_SHA256, NULL };
 	uint8_t pm[48] = { 3, 0 }, both[64], messages[200], expect[128], got[512];
 	const uint8_t *c = both, *s = both + 32;
 

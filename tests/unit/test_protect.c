@@ -432,8 +432,8 @@ START_TEST(export_keys_are_stretched)
 			const struct lp_crypto *crypto = providers[PROVIDERS - 1];
 			const struct lp_suite *suite = lp_suite_find(suites[i]);
 			const struct lp_cipher_info *info = lp_cipher_info(suite->cipher);
-			const struct lp_protect_params params = { suite, crypto, crypto, v, 1, false, false };
-			const struct lp_kdf kdf = { crypto, v, LP_SHA256 };
+			const struct lp_protect_params params = { suite, crypto, crypto, v, 1, false, false, NULL };
+			const struct lp_kdf kdf = { crypto, v, LP_SHA256, NULL };
 			size_t mac = lp_digest_size(suite->mac), few = info->key_material, len;
 			struct lp_protect p[2] = { { 0 } };
 			static struct sender sender;
@@ -597,7 +597,7 @@ START_TEST(contexts_many)
 	enum { SESSIONS = 300 };
 	static struct lp_protect p[SESSIONS][2];
 	struct lp_ctx_cache cache;
-	struct lp_protect_params params = { lp_suite_find(0x002f), providers[0], providers[0], 0x303, 1, 0, 0 };
+	struct lp_protect_params params = { lp_suite_find(0x002f), providers[0], providers[0], 0x303, 1, 0, 0, NULL };
 	uint8_t block[512], junk[64] = { 0 };
 	struct lp_sealed rec = { 23, 0x303, { junk, 64 } };
 	const char *why;
@@ -649,7 +649,7 @@ START_TEST(what_cannot_be_set_up)
 	lp_ctx_cache_init(&cache, 1);
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct lp_protect_params params = { lp_suite_find(cases[i].suite), providers[0], providers[0],
-						    cases[i].version, 1, false, false };
+						    cases[i].version, 1, false, false, NULL };
 
 		ck_assert_ptr_nonnull(params.suite);
 		ck_assert_int_eq(lp_protect_setup(&a, &b, &cache, &params, block,
@@ -658,7 +658,7 @@ START_TEST(what_cannot_be_set_up)
 		ck_assert_int_eq(lp_protect_derive(&a, &b, &cache, &params, block, block, block),
 				 LP_E_UNSUPPORTED);
 	}
-	struct lp_protect_params params = { lp_suite_find(0x2f), NULL, providers[0], 0x303, 1, 0, 0 };
+	struct lp_protect_params params = { lp_suite_find(0x2f), NULL, providers[0], 0x303, 1, 0, 0, NULL };
 
 	ck_assert_int_eq(lp_protect_setup(&a, &b, &cache, &params, block, 104), LP_E_UNSUPPORTED);
 	params.cipher = providers[0];
@@ -712,7 +712,7 @@ static void open_fixture(const struct tls_fixture *f, const struct lp_crypto *cr
 	ck_assert_int_eq(lp_server_hello_read(&s, lp_span_of(bytes[1] + 9, (size_t)(bytes[1][7] << 8 | bytes[1][8])),
 					      &why), LP_OK);
 	struct lp_protect_params params = { lp_suite_find(s.suite), crypto, crypto, s.version, 1,
-					    s.seen & LP_HAS_ETM, false };
+					    s.seen & LP_HAS_ETM, false, NULL };
 
 	lp_ctx_cache_init(&cache, 1);
 	ck_assert_int_eq(lp_protect_derive(&p[0], &p[1], &cache, &params, master, c.random.p, s.random.p), LP_OK);

@@ -201,7 +201,7 @@ static struct lp_answer ask_once(struct lp_warden *w, const struct lp_ask *ask)
 
 static void expect(struct lp_warden *w, const struct lp_ask *ask, lp_span premaster_secret)
 {
-	const struct lp_kdf kdf = { &lp_crypto_mbedtls, ask->version, (enum lp_digest)ask->prf };
+	const struct lp_kdf kdf = { &lp_crypto_mbedtls, ask->version, (enum lp_digest)ask->prf, NULL };
 	const struct lp_answer a = ask_once(w, ask);
 	uint8_t master[48];
 

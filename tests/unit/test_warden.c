@@ -108,7 +108,7 @@ static const struct lp_answer *ask_once(struct lp_warden *w, const struct lp_ask
 
 static void expect_legacy(const struct lp_ask *ask, const uint8_t premaster[48], uint8_t out[48])
 {
-	const struct lp_kdf kdf = { &lp_crypto_mbedtls, ask->version, (enum lp_digest)ask->prf };
+	const struct lp_kdf kdf = { &lp_crypto_mbedtls, ask->version, (enum lp_digest)ask->prf, NULL };
 
 	ck_assert_int_eq(lp_kdf_master(&kdf, lp_span_of(premaster, 48), ask->extended,
 				       lp_span_of(ask->seed, ask->seed_len), out), LP_OK);
