@@ -460,6 +460,30 @@ if begin handshake-lost; then # the client's second flight is not in the capture
 	end -k keys/server.pem
 fi
 
+# A packet of a Certificate is missing although Extended Master Secret needs every byte: it is
+# made good by what the same peers said before (session 2), and only by that (session 1).
+if begin flights; then
+	ip link set lo mtu 600 gso_max_segs 1
+	for i in 1 2 3 4 5; do session openssl openssl 1.2 AES128-GCM-SHA256 on on yes 200 || exit 1; done
+	capture_stop
+	ip link set lo mtu 1500 gso_max_segs 65535
+	mv "$WORK/$NAME.pcap" "$WORK/whole.pcap"
+	mv "$WORK/expect.jsonl" "$WORK/all.jsonl"
+	opaque "a certificate that was never seen whole" '"TLS 1.2"' handshake-lost-ems
+	tail -n +2 "$WORK/all.jsonl" >> "$WORK/expect.jsonl"
+	port=${PORT[openssl.request]}
+	# of session N the M-th packet with data from the server (S) or the client (C)
+	flight_packet() {
+		tcpdump -nr "$WORK/whole.pcap" 2>/dev/null | awk -v port="$port" -v way="$1" -v session="$2" -v m="$3" '
+			{ split($3, a, "."); split($5, b, "."); sub(":", "", b[5]); s = a[5] == port; client = s ? b[5] : a[5] }
+			!(client in at) { at[client] = ++n }
+			at[client] == session && s == (way == "S") && !/length 0$/ && ++k == m { print NR }'
+	}
+	"$WORK/pcapcut" "$WORK/whole.pcap" "$WORK/$NAME.pcap" "$(flight_packet S 1 2)" "$(flight_packet S 3 2)" \
+		"$(flight_packet C 4 2)" "$(flight_packet S 5 2)" "$(flight_packet C 5 2)"
+	end -k keys/server.pem
+fi
+
 # ---- what an audit sees: two nginx that share a ticket key; one gets a new one, a day later
 # by the clock of the capture. No golden case of its own: tests/golden/audit.sh looks at it.
 keyed_nginx() { # name, port, ticket keys: starts or restarts it
@@ -501,7 +525,7 @@ if begin audit; then
 fi
 
 # libnids has no IPv6 and does not go on behind a hole.
-for c in http-keepalive gap-gcm gap-cbc gap-cbc-mac gap-tls10 gap-tls10-etm gap-rc4 gap-ssl3 handshake-lost; do
+for c in http-keepalive gap-gcm gap-cbc gap-cbc-mac gap-tls10 gap-tls10-etm gap-rc4 gap-ssl3 handshake-lost flights; do
 	: > "tests/golden/$c/native-only"
 done
 servers_stop

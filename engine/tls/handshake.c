@@ -525,6 +525,12 @@ int lp_handshake_turn(const struct lp_handshake *hs)
 	return hs->finished[second].seen ? LP_TURN_EITHER : (int)second;
 }
 
+bool lp_handshake_awaits_client(const struct lp_handshake *hs)
+{
+	return hs->torn[LP_C2S] && !hs->exchange_done && !hs->sealed[LP_C2S] &&
+	       hs->state >= ST_HELLO_DONE && hs->state <= ST_CLIENT_CERT;
+}
+
 bool lp_handshake_idle(const struct lp_handshake *hs)
 {
 	return hs->state == ST_IDLE;

@@ -524,5 +524,6 @@ void lp_tls_complete(struct lp_tls *tls)
 	tls->hs = NULL;
 	tls->next_proven = false;
 	tls->hole = false; /* it did no harm */
+	tls->no_more = false;
 	tls->completed++;
 }

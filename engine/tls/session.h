@@ -133,6 +133,10 @@ enum lp_tls_state lp_tls_state(const struct lp_tls *tls);
  * the first of them, -1 if there is none (a gap). */
 bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side, int next);
 
+/* What waits for bytes behind a hole of the other side has waited long enough. False:
+ * nothing did. */
+LP_MUST bool lp_tls_await_no_more(struct lp_tls *tls);
+
 /* True once keys are held (a longer idle timeout is due then). */
 bool lp_tls_has_keys(const struct lp_tls *tls);
 

@@ -113,6 +113,7 @@ struct lp_tls {
 	uint64_t sealed_at;            /* stream offset of the record that is being opened */
 	uint64_t pushed_end;           /* stream offset behind the fragment in messages[] … */
 	uint64_t record_end;           /* … and behind its record */
+	bool no_more;                  /* the client's bytes behind a hole are waited for no longer */
 	struct lp_refill *refill;      /* of the first handshake; NULL: nothing is written down */
 	bool iv_unsure[2];             /* the record before did not authenticate (TLS 1.0, EtM) */
 	uint64_t stream_end[2];        /* offset behind the last byte taken */

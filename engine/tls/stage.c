@@ -148,6 +148,8 @@ static void keep_caps(struct lp_stage *s, enum lp_side side)
 	 * to the mirror port late. */
 	if (!waiting(s) && s->holds.weight <= env->max_held_turn && env->held <= env->max_held)
 		return;
+	if (s->tls && lp_tls_await_no_more(s->tls))
+		return;
 	env->cap_held++;
 	if (!waiting(s))
 		give_up(s, side);
@@ -401,6 +403,8 @@ static bool finish(struct lp_stage *s)
 	if (!s->closing)
 		return false;
 	pump(s, &s->close_when);
+	if (s->tls && lp_tls_await_no_more(s->tls))
+		pump(s, &s->close_when);
 	while (s->state == LP_STAGE_PRELUDE) {
 		const struct lp_prelude_host host = prelude_host(s);
 

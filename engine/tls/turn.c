@@ -20,6 +20,23 @@ static bool blocked_idle(const struct lp_tls *tls, enum lp_dir dir)
 	return dir == LP_S2C && (tls->completed ? lp_buf_len(&tls->early) > 0 : tls->hs != NULL);
 }
 
+/* Behind a hole in the client's flight nobody's turn is known; but what the server said
+ * once it had that flight must not be taken for an answer before the rest of it is here:
+ * the question for the secret follows from it. */
+static bool awaits_client(const struct lp_tls *tls, enum lp_dir dir)
+{
+	return dir == LP_S2C && !tls->no_more && !tls->dead[LP_C2S] &&
+	       lp_handshake_awaits_client(tls->hs);
+}
+
+bool lp_tls_await_no_more(struct lp_tls *tls)
+{
+	bool awaited = tls->state == LP_TLS_RUNNING && tls->hs && awaits_client(tls, LP_S2C);
+
+	tls->no_more |= awaited;
+	return awaited;
+}
+
 bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side, int next)
 {
 	const struct lp_handshake *hs = tls->hs;
@@ -41,6 +58,8 @@ bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side, int next)
 	if (hs->sealed[dir] && !lp_protect_ready(&tls->next[dir]))
 		return true;
 	if (lp_tls_seek_parked(tls, dir))
+		return true;
+	if (awaits_client(tls, dir))
 		return true;
 	turn = lp_handshake_turn(hs);
 	if (turn == LP_TURN_EITHER || turn == (int)dir || tls->dead[dir])

@@ -59,7 +59,8 @@ all() { # what, directory, limpid's options
 		[ -e "$dir/$name.pcap" ] || continue
 		if [ "$(sent_by "$port")" = "${clear:-$(sha256sum <"$dir/$name.want")}" ]; then
 			pass "evasion: $name ($what)"
-		elif [ "$instead" = - ]; then
+		elif [ "$instead" = - ] || [ "$what:$name" = TLS:ttl-too-short ]; then
+			# (Of two copies that wait the record's MAC finds the right one.)
 			fail "evasion: $name ($what)"
 		else
 			again+=" $name:$instead"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # The same sessions, byte for byte, when the mirror port shows one side a quarter of a
-# second late, or packets of the two sides the wrong way round: each golden capture that
-# is a plain pcap. tests/golden/late.sh [NAME...] (LATE: the program of pcaplate.c)
+# second late, packets of the two sides the wrong way round, or the SYNs behind data: each
+# golden capture that is a plain pcap. tests/golden/late.sh [NAME...] (LATE: the program of pcaplate.c)
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 . tests/run/lib.sh
@@ -26,7 +26,9 @@ for d in tests/golden/*/; do
 	case $pcap in *.pcap) ;; *) continue ;; esac
 	timeout 60 "$LIMPID" -q -r "$pcap" $args -o "files:$tmp/plain" >/dev/null 2>&1
 	told "$tmp/plain" > "$tmp/plain.told"
-	for how in "client 250" "server 250" swap; do
+	for how in "client 250" "server 250" swap syn; do
+		# Later than the next session, a hole is filled from that.
+		case $c:$how in flights:*250) continue ;; esac
 		"$LATE" "$pcap" "$tmp/late.pcap" $how || { fail "late: $c, $how: no capture"; continue; }
 		timeout 60 "$LIMPID" -q -r "$tmp/late.pcap" $args -o "files:$tmp/late" >"$tmp/log" 2>&1
 		told "$tmp/late" > "$tmp/late.told"

@@ -136,7 +136,7 @@ for c in http story-tls12-noems ssl3 java; do
 	says "$c, ended too early" handshake-unfinished 'capture ended during the handshake after the server' $h $key
 done
 hurt http drop 8
-says "EMS, the client's flight lost" 'handshake-lost(-ems)?' 'bytes of the handshake from the client, at byte 126 behind its ClientHello' $h $key
+says "EMS, the client's flight lost" 'handshake-lost(-ems)?' 'bytes of the handshake from the client, at byte 126 \(behind its ClientHello\)' $h $key
 
 # What breaks the rules.
 broken() { # NAME CAPTURE PATTERN MESSAGE AT HEX

@@ -1,8 +1,9 @@
 /* A capture as a mirror port may deliver it: pcaplate IN OUT client|server MS, or
- * pcaplate IN OUT swap.
+ * pcaplate IN OUT swap|syn.
  *
  * Delays all packets of one side by so many milliseconds, or lets each packet with data
- * change places with the next one of the other side, as far as they lie within 20 ms.
+ * change places with the next one of the other side, as far as they lie within 20 ms, or
+ * has each SYN behind the third packet with data of its connection, if within 80 ms.
  * The side with the lower port is the server. Only files of this machine's byte order,
  * Ethernet and Linux cooked, without fragments and options of IPv6. */
 #include <stdint.h>
@@ -15,7 +16,7 @@ struct packet {
 	uint8_t *data;
 	uint64_t time;
 	size_t number;
-	int server, flow, payload;
+	int server, flow, payload, syn;
 };
 
 static int be16(const uint8_t *p)
@@ -40,6 +41,7 @@ static void look(struct packet *p, size_t link)
 	p->server = be16(tcp) < be16(tcp + 2);
 	p->flow = p->server ? be16(tcp + 2) : be16(tcp);
 	p->payload = size - (tcp[12] >> 4) * 4;
+	p->syn = tcp[13] >> 1 & 1;
 }
 
 static int by_time(const void *a, const void *b)
@@ -69,6 +71,27 @@ static void swap(struct packet *p, size_t n)
 	}
 }
 
+/* From the end, so that a SYN-ACK still stands behind its SYN. */
+static void syn_late(struct packet *p, size_t n)
+{
+	for (size_t i = n; i--;) {
+		struct packet syn = p[i];
+		size_t to = i;
+
+		for (size_t k = i + 1, data = 0; syn.syn && data < 3 && k < n; k++) {
+			if (p[k].time > syn.time + 80000 || (data && p[k].syn && p[k].flow == syn.flow))
+				break;
+			if (p[k].flow != syn.flow || !p[k].payload)
+				continue;
+			data++;
+			to = k;
+		}
+		syn.time = p[to].time;
+		memmove(p + i, p + i + 1, (to - i) * sizeof *p);
+		p[to] = syn;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static struct packet *p;
@@ -78,7 +101,7 @@ int main(int argc, char **argv)
 	FILE *in, *out;
 
 	if (argc < 4 || !(in = fopen(argv[1], "rb")) || !(out = fopen(argv[2], "wb"))) {
-		fprintf(stderr, "usage: pcaplate IN OUT client|server MS | pcaplate IN OUT swap\n");
+		fprintf(stderr, "usage: pcaplate IN OUT client|server MS | pcaplate IN OUT swap|syn\n");
 		return 1;
 	}
 	if (fread(head, sizeof head, 1, in) != 1 || fwrite(head, sizeof head, 1, out) != 1)
@@ -106,7 +129,9 @@ int main(int argc, char **argv)
 		if (argc == 5 && q->server == !strcmp(argv[3], "server"))
 			q->time += (uint64_t)atol(argv[4]) * 1000;
 	}
-	if (argc == 4)
+	if (argc == 4 && !strcmp(argv[3], "syn"))
+		syn_late(p, n);
+	else if (argc == 4)
 		swap(p, n);
 	else
 		qsort(p, n, sizeof *p, by_time);

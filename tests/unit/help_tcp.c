@@ -151,8 +151,31 @@ static void on_close(void *user, struct lp_stream *s, enum lp_why why, const str
 	st->closed = true;
 }
 
+static void on_other(void *user, struct lp_stream *s, enum lp_side side, const uint8_t *p,
+		     uint32_t n, uint64_t off)
+{
+	struct help_tcp *t = user;
+	struct help_tcp_stream *st = stream_of(t, s);
+	char text[40];
+
+	ck_assert_uint_gt(n, 0);
+	if (!t->others || t->quiet)
+		return;
+	end_data(st);
+	snprintf(text, sizeof text, "%c?%llu:", 'A' + side, (unsigned long long)off);
+	say(st, text);
+	for (uint32_t i = 0; i < n; i++) {
+		if (st->run && p[i] != st->run_byte)
+			end_run(st);
+		st->run_byte = p[i];
+		st->run++;
+	}
+	st->last = (int)side;
+	end_data(st);
+}
+
 static const struct lp_reasm_cb callbacks = {
-	.open = on_open, .data = on_data, .gap = on_gap, .close = on_close,
+	.open = on_open, .data = on_data, .gap = on_gap, .close = on_close, .other = on_other,
 };
 
 void help_tcp_start(struct help_tcp *t, const struct lp_reasm_ops *ops,

@@ -24,7 +24,8 @@
  * Text: for each stream, in order of opening, its events; runs of data of one side
  * are joined; streams are separated by " | ":
  *	A0:a100b50 A+10@150 A160:c4 FIN
- * is A's 150 bytes, a gap of 10 at offset 150, 4 bytes; closed as FIN. */
+ * is A's 150 bytes, a gap of 10 at offset 150, 4 bytes; closed as FIN. With `others`
+ * A?100:x50 is one of two copies that differ. */
 #ifndef HELP_TCP_H
 #define HELP_TCP_H
 
@@ -64,7 +65,7 @@ struct help_tcp {
 	struct help_tcp_stream *streams;
 	size_t opened, size;
 	struct lp_when last;
-	bool any, keep, inside, quiet;
+	bool any, keep, inside, quiet, others;
 	bool unscaled;       /* SYNs without the window scale option (it is 7 otherwise) */
 	enum lp_take open_answer;
 	char *text;

@@ -27,6 +27,7 @@ struct row {
 	uint32_t isn[2];
 	uint8_t family;
 	bool bsd;
+	bool others;            /* are told, by native alone */
 	bool checksums_off;
 	uint32_t max_flows;
 };
@@ -56,7 +57,7 @@ static void run_row(const struct row *row, const struct lp_reasm_ops *ops, bool 
 	size_t n = nids ? 2 : 3;
 	struct lp_reasm_config config;
 	struct help_tcp t = { .isn = { row->isn[0], row->isn[1] }, .family = row->family,
-			      .batch = batch };
+			      .batch = batch, .others = row->others };
 	struct lp_reasm_stats stats;
 	const char *text;
 
