@@ -172,9 +172,9 @@ void lp_native_deliver(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
 /* Where the first of what waits begins. */
 static uint32_t waits_at(const struct lp_half *h)
 {
-	const struct lp_ooo_node *n = h->ooo ? lp_ooo_first(h->ooo) : NULL;
+	const struct lp_leaf_entry *first = h->ooo ? lp_ooo_first(h->ooo) : NULL;
 
-	return n ? n->start : h->fin;
+	return first ? first->start : h->fin;
 }
 
 /* The peer has what is missing if it acknowledged up to what waits. Since when is
@@ -203,29 +203,26 @@ void lp_native_evidence(struct lp_reasm *r, struct lp_half *h)
 /* Hands on the first that waits. */
 static void give_first(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
 {
-	struct lp_ooo_node *n = lp_ooo_pop(&r->pool, f->half[side].ooo);
-	const struct lp_ooo_piece piece = {
-		.data = n->data, .carried_ns = n->carried_ns, .seq = n->seq,
-		.captured = n->captured, .wire = n->end - n->seq, .urgent = n->urgent,
-	};
+	struct lp_ooo_piece piece;
+	struct lp_ooo_node *n = lp_ooo_pop(&r->pool, f->half[side].ooo, &piece);
 
 	lp_native_deliver(r, f, side, &piece);
 	lp_ooo_release(n);
 }
 
 /* The first that waits, if it is its turn. */
-static const struct lp_ooo_node *in_turn(const struct lp_half *h)
+static const struct lp_leaf_entry *in_turn(const struct lp_half *h)
 {
-	const struct lp_ooo_node *n = h->ooo ? lp_ooo_first(h->ooo) : NULL;
+	const struct lp_leaf_entry *first = h->ooo ? lp_ooo_first(h->ooo) : NULL;
 
-	return n && !lp_seq_before(h->next, n->start) ? n : NULL;
+	return first && !lp_seq_before(h->next, first->start) ? first : NULL;
 }
 
 /* No SYN came: the connection begins for us where what waits does. Both sides go on in
  * the order in which they were captured. */
 static void settle(struct lp_reasm *r, struct lp_flow *f)
 {
-	const struct lp_ooo_node *a, *b;
+	const struct lp_leaf_entry *a, *b;
 
 	for (int side = 0; side < 2; side++)
 		if (f->early & 1U << side && f->half[side].ooo)
@@ -236,7 +233,7 @@ static void settle(struct lp_reasm *r, struct lp_flow *f)
 		b = in_turn(&f->half[LP_B2A]);
 		if (!a && !b)
 			break;
-		give_first(r, f, a && (!b || a->carried_ns <= b->carried_ns) ? LP_A2B : LP_B2A);
+		give_first(r, f, a && (!b || a->node->carried_ns <= b->node->carried_ns) ? LP_A2B : LP_B2A);
 	}
 	lp_native_drain(r, f, LP_A2B);
 	lp_native_drain(r, f, LP_B2A);

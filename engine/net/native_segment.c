@@ -198,7 +198,7 @@ static enum lp_err on_data(struct lp_reasm *r, struct lp_flow *f, enum lp_side s
 			deliver_now(r, f, side, piece);
 			return LP_OK;
 		}
-		if (!lp_native_make_room(r, f, side, lp_ooo_cost(piece->captured), &again)) {
+		if (!lp_native_make_room(r, f, side, lp_ooo_cost(h->ooo, piece->captured), &again)) {
 			r->stats.memcap++;
 			return LP_OK;
 		}

@@ -1,24 +1,26 @@
 #include "net/ooo.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-	TINY = 32,  /* bytes; a segment that is worth keeping with its neighbour */
-	RUN = 512,  /* bytes; how far such neighbours grow */
-	LEAST = 16, /* room of the first two */
+	TINY = 32,   /* bytes; a segment that is worth keeping with its neighbour */
+	RUN = 512,   /* bytes; how far such neighbours grow */
+	STEP = 16,   /* in which the C library hands out memory, … */
+	HEADER = 8,  /* … and what it keeps of it for itself */
 };
 
-/* The nodes after which something stands or would stand, level by level; NULL is
- * the head. */
-struct path {
-	struct lp_ooo_node *node[LP_OOO_LEVELS];
-};
-
-static struct lp_ooo_node **link_after(struct lp_ooo *q, struct lp_ooo_node *node, unsigned level)
+/* Room that is there anyway is used. */
+static size_t rounded(size_t size)
 {
-	return node ? &node->next[level] : &q->head[level];
+	return (size + HEADER + STEP - 1) / STEP * STEP - HEADER;
+}
+
+static size_t node_size(size_t room)
+{
+	return offsetof(struct lp_ooo_node, room) + room;
 }
 
 static void enlist(struct lp_ooo_pool *pool, struct lp_ooo *q)
@@ -58,10 +60,14 @@ struct lp_ooo *lp_ooo_new(struct lp_ooo_pool *pool, struct lp_flow *flow, enum l
 
 void lp_ooo_free(struct lp_ooo_pool *pool, struct lp_ooo *q)
 {
+	struct lp_ooo_piece piece;
+
 	if (!q)
 		return;
-	while (q->head[0])
-		lp_ooo_release(lp_ooo_pop(pool, q));
+	while (lp_ooo_first(q))
+		lp_ooo_release(lp_ooo_pop(pool, q, &piece));
+	pool->bytes -= q->waiting.bytes;
+	lp_leaves_clear(&q->waiting);
 	unlist(pool, q);
 	free(q);
 }
@@ -75,166 +81,135 @@ void lp_ooo_renew(struct lp_ooo_pool *pool, struct lp_ooo *q, uint32_t below, ui
 	enlist(pool, q);
 }
 
-uint64_t lp_ooo_cost(uint32_t n)
+uint64_t lp_ooo_cost(const struct lp_ooo *q, uint32_t n)
 {
-	return sizeof(struct lp_ooo_node) + LP_OOO_LEVELS * sizeof(struct lp_ooo_node *) + n +
-	       (n <= TINY ? RUN : 0);
+	static const struct lp_leaves none;
+
+	return node_size(n) + (n <= TINY ? RUN : 0) + lp_leaves_growth(q ? &q->waiting : &none);
 }
 
-/* One level more with a probability of 1/4 (Pugh 1990). */
-static unsigned random_height(struct lp_ooo_pool *pool)
-{
-	unsigned height = 1;
-	uint64_t x = pool->random | 1;
+/* ---- memory ---- */
 
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	pool->random = x;
-	for (x >>= 20; height < LP_OOO_LEVELS && (x & 3) == 0; x >>= 2)
-		height++;
-	return height;
+static void count(struct lp_ooo_pool *pool, struct lp_ooo *q, uint64_t more, uint64_t less)
+{
+	q->bytes += more - less;
+	pool->bytes += more - less;
+	if (pool->bytes > pool->peak)
+		pool->peak = pool->bytes;
 }
 
-/* Where the room for data begins. */
-static uint8_t *room_of(struct lp_ooo_node *n)
+static enum lp_err put(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at at,
+		       struct lp_leaf_entry entry)
 {
-	return (uint8_t *)n->next + n->height * sizeof(struct lp_ooo_node *);
+	uint64_t was = q->waiting.bytes;
+	enum lp_err err = lp_leaves_put(&q->waiting, at, entry);
+
+	count(pool, q, q->waiting.bytes + (err ? 0 : entry.node->size), was);
+	return err;
 }
 
-static struct lp_ooo_node *make_room(struct lp_ooo_pool *pool, size_t room)
+static struct lp_ooo_node *take(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at *at)
 {
-	unsigned height = random_height(pool);
-	size_t size = sizeof(struct lp_ooo_node) + height * sizeof(struct lp_ooo_node *) + room;
-	struct lp_ooo_node *n = malloc(size);
+	struct lp_ooo_node *n = lp_leaves_at(&q->waiting, *at)->node;
+	uint64_t was = q->waiting.bytes;
 
-	if (!n)
-		return NULL;
-	n->size = (uint32_t)size;
-	n->height = height;
+	*at = lp_leaves_cut(&q->waiting, *at);
+	count(pool, q, q->waiting.bytes, was + n->size);
 	return n;
 }
 
-static struct lp_ooo_node *make_node(struct lp_ooo_pool *pool, const struct lp_ooo_piece *piece)
+static struct lp_ooo_node *make_room(size_t room)
 {
-	struct lp_ooo_node *n = make_room(pool, piece->captured);
+	size_t size = node_size(room);
+	struct lp_ooo_node *n = malloc(size < sizeof *n ? sizeof *n : size);
 
+	if (n)
+		n->size = (uint32_t)size;
+	return n;
+}
+
+static bool is_tiny(const struct lp_ooo_piece *piece)
+{
+	return piece->captured <= TINY && piece->captured == piece->wire && !piece->urgent;
+}
+
+static struct lp_ooo_node *make_node(const struct lp_ooo_piece *piece)
+{
+	size_t room = piece->captured;
+	struct lp_ooo_node *n;
+
+	if (is_tiny(piece))
+		room = rounded(node_size(room)) - node_size(0);
+	n = make_room(room);
 	if (!n)
 		return NULL;
-	n->data = room_of(n);
+	n->at = (uint32_t)(room - piece->captured) / 2;
 	if (piece->captured)
-		memcpy(room_of(n), piece->data, piece->captured);
+		memcpy(n->room + n->at, piece->data, piece->captured);
 	n->carried_ns = piece->carried_ns;
 	n->seq = piece->seq;
-	n->end = piece->seq + piece->wire;
 	n->captured = piece->captured;
 	n->urgent = piece->urgent;
 	return n;
 }
 
-/* Puts into path the last nodes that end at or before seq. */
-static void seek(struct lp_ooo *q, uint32_t seq, struct path *path)
+/* ---- copies ---- */
+
+/* Whether n bytes at seq differ from those of the entry, where both have some. */
+static bool differs(const struct lp_leaf_entry *e, uint32_t seq, const uint8_t *p, uint32_t n)
 {
-	struct lp_ooo_node *at = NULL, *n;
-
-	if (q->tail[0] && !lp_seq_before(seq, q->tail[0]->end)) {
-		memcpy(path->node, q->tail, sizeof path->node);
-		return;
-	}
-	for (unsigned level = LP_OOO_LEVELS; level-- > q->height;)
-		path->node[level] = NULL;
-	for (unsigned level = q->height; level-- > 0;) {
-		while ((n = *link_after(q, at, level)) && !lp_seq_before(seq, n->end))
-			at = n;
-		path->node[level] = at;
-	}
-}
-
-static void step_over(struct path *path, struct lp_ooo_node *n)
-{
-	for (unsigned level = 0; level < n->height; level++)
-		path->node[level] = n;
-}
-
-/* Takes out n, which stands right after path. */
-static void cut_out(struct lp_ooo_pool *pool, struct lp_ooo *q, struct path *path,
-		    struct lp_ooo_node *n)
-{
-	for (unsigned level = 0; level < n->height; level++) {
-		*link_after(q, path->node[level], level) = n->next[level];
-		if (q->tail[level] == n)
-			q->tail[level] = path->node[level];
-	}
-	q->bytes -= n->size;
-	pool->bytes -= n->size;
-}
-
-static void put_in(struct lp_ooo_pool *pool, struct lp_ooo *q, struct path *path,
-		   struct lp_ooo_node *n)
-{
-	for (unsigned level = 0; level < n->height; level++) {
-		struct lp_ooo_node **link = link_after(q, path->node[level], level);
-
-		n->next[level] = *link;
-		*link = n;
-		if (!n->next[level])
-			q->tail[level] = n;
-	}
-	if (q->height < n->height)
-		q->height = (uint8_t)n->height;
-	q->bytes += n->size;
-	pool->bytes += n->size;
-	if (pool->bytes > pool->peak)
-		pool->peak = pool->bytes;
-}
-
-/* Whether n bytes at seq differ from those of the node, where both have some. */
-static bool differs(const struct lp_ooo_node *node, uint32_t seq, const uint8_t *p, uint32_t n)
-{
-	uint32_t from = lp_seq_before(seq, node->start) ? node->start : seq;
+	const struct lp_ooo_node *node = e->node;
+	uint32_t from = lp_seq_before(seq, e->start) ? e->start : seq;
 	uint32_t to = seq + n;
 	uint32_t have = node->seq + node->captured;
 
-	if (lp_seq_before(node->end, to))
-		to = node->end;
+	if (lp_seq_before(e->end, to))
+		to = e->end;
 	if (lp_seq_before(have, to))
 		to = have;
 	if (!lp_seq_before(from, to))
 		return false;
-	return memcmp(node->data + (from - node->seq), p + (from - seq), to - from) != 0;
+	return memcmp(node->room + node->at + (from - node->seq), p + (from - seq), to - from) != 0;
 }
 
 bool lp_ooo_conflicts(const struct lp_ooo *q, uint32_t seq, const uint8_t *p, uint32_t n)
 {
-	const struct lp_ooo_node *node;
+	struct lp_leaf_at at = lp_leaves_first(&q->waiting);
+	const struct lp_leaf_entry *e;
 
-	for (node = q->head[0]; node && lp_seq_before(node->start, seq + n); node = node->next[0])
-		if (differs(node, seq, p, n))
+	for (; (e = lp_leaves_at(&q->waiting, at)) && lp_seq_before(e->start, seq + n);
+	     at = lp_leaves_next(&q->waiting, at))
+		if (differs(e, seq, p, n))
 			return true;
 	return false;
+}
+
+static void tell(const struct lp_ooo_pool *pool, const struct lp_ooo *q,
+		 const struct lp_ooo_node *n)
+{
+	pool->other(pool->user, q->flow, (enum lp_side)q->side, n->seq, n->room + n->at, n->captured);
 }
 
 void lp_ooo_tell(const struct lp_ooo_pool *pool, const struct lp_ooo *q, uint32_t seq,
 		 const uint8_t *p, uint32_t n)
 {
-	const struct lp_ooo_node *node;
+	struct lp_leaf_at at = lp_leaves_first(&q->waiting);
+	const struct lp_leaf_entry *e;
 
-	for (node = q->head[0]; pool->other && node && lp_seq_before(node->start, seq + n);
-	     node = node->next[0])
-		if (differs(node, seq, p, n))
-			pool->other(pool->user, q->flow, (enum lp_side)q->side, node->seq,
-				    node->data, node->captured);
+	for (; pool->other && (e = lp_leaves_at(&q->waiting, at)) && lp_seq_before(e->start, seq + n);
+	     at = lp_leaves_next(&q->waiting, at))
+		if (differs(e, seq, p, n))
+			tell(pool, q, e->node);
 }
 
 /* The piece against what waits; both are told of if they differ. */
 static bool compare(const struct lp_ooo_pool *pool, const struct lp_ooo *q,
-		    const struct lp_ooo_node *n, const struct lp_ooo_piece *piece)
+		    const struct lp_leaf_entry *e, const struct lp_ooo_piece *piece)
 {
-	if (!differs(n, piece->seq, piece->data, piece->captured))
+	if (!differs(e, piece->seq, piece->data, piece->captured))
 		return false;
 	if (pool->other) {
-		pool->other(pool->user, q->flow, (enum lp_side)q->side, n->seq, n->data,
-			    n->captured);
+		tell(pool, q, e->node);
 		pool->other(pool->user, q->flow, (enum lp_side)q->side, piece->seq, piece->data,
 			    piece->captured);
 	}
@@ -244,183 +219,188 @@ static bool compare(const struct lp_ooo_pool *pool, const struct lp_ooo *q,
 /* Of two that begin at the same byte: whether the newcomer takes the other's place.
  * A copy of which more was captured always does. */
 static bool replaces(const struct lp_ooo_pool *pool, const struct lp_ooo_piece *piece,
-		     const struct lp_ooo_node *n)
+		     const struct lp_leaf_entry *e)
 {
 	uint32_t end = piece->seq + piece->wire;
 
-	if (n->seq != piece->seq)
+	if (e->node->seq != piece->seq)
 		return false;
-	if (lp_seq_before(n->end, end))
+	if (lp_seq_before(e->end, end))
 		return pool->overlap == LP_OVERLAP_LINUX;
-	return n->end == end && piece->captured > n->captured;
+	return e->end == end && piece->captured > e->node->captured;
 }
 
 /* ---- tiny segments ---- */
 
-static bool is_run(const struct lp_ooo_node *n)
+/* Whether n bytes that touch the entry can be kept with it. */
+static bool takes(const struct lp_leaf_entry *e, uint32_t n)
 {
-	return !n->urgent && n->captured == n->end - n->seq && n->captured < RUN;
+	const struct lp_ooo_node *node = e->node;
+
+	return !node->urgent && node->captured == e->end - node->seq && node->captured + n <= RUN;
 }
 
-/* A node like n with room for at least so many more, the bytes at the end of it (front: for what comes before
- * them) or at its beginning. */
-static struct lp_ooo_node *make_larger(struct lp_ooo_pool *pool, const struct lp_ooo_node *n,
-				       uint32_t more, bool front)
+/* Makes room for so many bytes more behind those that are there, or (front) before them. */
+static enum lp_err widen(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_entry *e,
+			 uint32_t more, bool front)
 {
-	size_t room = (n->captured + more) * 2u;
-	struct lp_ooo_node *larger;
-	uint8_t *data;
+	size_t room = rounded(node_size((e->node->captured + more) * 2U)) - node_size(0);
+	struct lp_ooo_node *n = e->node, *wider;
+	size_t used = n->at + n->captured;
 
-	if (room < LEAST)
-		room = LEAST;
+	if (front ? n->at >= more : n->size - node_size(used) >= more)
+		return LP_OK;
 	if (room > RUN)
 		room = RUN;
-	larger = make_room(pool, room);
-	if (!larger)
-		return NULL;
-	data = room_of(larger) + (front ? room - n->captured : 0);
-	memcpy(data, n->data, n->captured);
-	larger->carried_ns = n->carried_ns;
-	larger->data = data;
-	larger->seq = n->seq;
-	larger->start = n->start;
-	larger->end = n->end;
-	larger->captured = n->captured;
-	larger->urgent = 0;
-	return larger;
-}
-
-/* Puts the piece behind the node before it. */
-static enum lp_err append(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_ooo_node *n,
-			  const struct lp_ooo_piece *piece)
-{
-	uint32_t used = (uint32_t)(n->data - (const uint8_t *)n) + n->captured;
-	struct lp_ooo_node *larger;
-	struct path path;
-
-	if (n->size - used < piece->captured) {
-		larger = make_larger(pool, n, piece->captured, false);
-		if (!larger)
-			return LP_E_NOMEM;
-		seek(q, n->start, &path);
-		cut_out(pool, q, &path, n);
-		lp_ooo_release(n);
-		put_in(pool, q, &path, larger);
-		n = larger;
-	}
-	memcpy(room_of(n) + (n->data - room_of(n)) + n->captured, piece->data, piece->captured);
-	n->captured += piece->captured;
-	n->end += piece->captured;
+	wider = make_room(room);
+	if (!wider)
+		return LP_E_NOMEM;
+	wider->carried_ns = n->carried_ns;
+	wider->seq = n->seq;
+	wider->captured = n->captured;
+	wider->urgent = 0;
+	wider->at = front ? (uint32_t)room - n->captured : 0;
+	memcpy(wider->room + wider->at, n->room + n->at, n->captured);
+	count(pool, q, wider->size, n->size);
+	lp_ooo_release(n);
+	e->node = wider;
 	return LP_OK;
 }
 
-/* Puts the piece before the node that follows path. */
-static enum lp_err prepend(struct lp_ooo_pool *pool, struct lp_ooo *q, struct path *path,
-			   struct lp_ooo_node *n, const struct lp_ooo_piece *piece)
+static enum lp_err append(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_entry *e,
+			  const uint8_t *p, uint32_t n)
 {
-	struct lp_ooo_node *larger;
+	if (widen(pool, q, e, n, false))
+		return LP_E_NOMEM;
+	memcpy(e->node->room + e->node->at + e->node->captured, p, n);
+	e->node->captured += n;
+	e->end += n;
+	return LP_OK;
+}
 
-	if ((size_t)(n->data - room_of(n)) < piece->captured) {
-		larger = make_larger(pool, n, piece->captured, true);
-		if (!larger)
-			return LP_E_NOMEM;
-		cut_out(pool, q, path, n);
-		lp_ooo_release(n);
-		put_in(pool, q, path, larger);
-		n = larger;
-	}
-	n->data -= piece->captured;
-	memcpy(room_of(n) + (n->data - room_of(n)), piece->data, piece->captured);
+/* Puts the piece before the bytes of the entry there. */
+static enum lp_err prepend(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at at,
+			   const struct lp_ooo_piece *piece)
+{
+	struct lp_leaf_entry *e = lp_leaves_at(&q->waiting, at);
+	struct lp_ooo_node *n;
+
+	if (widen(pool, q, e, piece->captured, true))
+		return LP_E_NOMEM;
+	n = e->node;
+	n->at -= piece->captured;
+	memcpy(n->room + n->at, piece->data, piece->captured);
+	n->captured += piece->captured;
 	n->carried_ns = piece->carried_ns;
-	n->seq -= piece->captured;
-	n->start = n->seq;
-	n->captured += piece->captured;
+	n->seq = piece->seq;
+	lp_leaves_start(&q->waiting, at, piece->seq);
 	return LP_OK;
 }
 
-/* If the piece is tiny and touches a neighbour that can take it, *done. */
-static enum lp_err join(struct lp_ooo_pool *pool, struct lp_ooo *q, struct path *path,
+/* If the piece, which overlaps nothing and belongs before `at`, is tiny and touches a
+ * neighbour that can take it, *done. If it touches both, they become one. */
+static enum lp_err join(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at at,
 			const struct lp_ooo_piece *piece, bool *done)
 {
-	struct lp_ooo_node *before = path->node[0], *after = *link_after(q, before, 0);
-	uint32_t end = piece->seq + piece->wire;
+	struct lp_leaf_entry *before = lp_leaves_before(&q->waiting, at);
+	struct lp_leaf_entry *after = lp_leaves_at(&q->waiting, at);
+	uint32_t end = piece->seq + piece->wire, n = piece->captured;
+	struct lp_ooo_node *node;
 
 	*done = false;
 	/* What waits for a SYN is handed on in the order of its capture, so one by one. */
-	if (q->flow && q->flow->early & 1U << q->side)
+	if (!is_tiny(piece) || (q->flow && q->flow->early & 1U << q->side))
 		return LP_OK;
-	if (piece->captured > TINY || piece->captured != piece->wire || piece->urgent)
-		return LP_OK;
-	if (after && lp_seq_before(after->start, end))
-		return LP_OK;
-	if (before && before->end == piece->seq && is_run(before) &&
-	    before->captured + piece->captured <= RUN) {
+	if (after && (after->start != end || after->node->seq != end || !takes(after, n)))
+		after = NULL;
+	if (before && before->end == piece->seq && takes(before, n)) {
+		if (append(pool, q, before, piece->data, n))
+			return LP_E_NOMEM;
 		*done = true;
-		return append(pool, q, before, piece);
+		if (!after || !takes(before, after->node->captured))
+			return LP_OK;
+		node = after->node;
+		if (append(pool, q, before, node->room + node->at, node->captured))
+			return LP_E_NOMEM;
+		lp_ooo_release(take(pool, q, &at));
+		return LP_OK;
 	}
-	if (after && after->seq == end && after->start == end && is_run(after) &&
-	    after->captured + piece->captured <= RUN) {
-		*done = true;
-		return prepend(pool, q, path, after, piece);
+	if (!after)
+		return LP_OK;
+	*done = true;
+	return prepend(pool, q, at, piece);
+}
+
+/* ---- in and out ---- */
+
+/* What began after the piece gives way to it. */
+static void push_aside(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at *at,
+		       const struct lp_ooo_piece *piece, bool *conflict)
+{
+	uint32_t end = piece->seq + piece->wire;
+	struct lp_leaf_entry *e;
+
+	while ((e = lp_leaves_at(&q->waiting, *at)) && lp_seq_before(e->start, end)) {
+		*conflict |= compare(pool, q, e, piece);
+		if (lp_seq_before(end, e->end)) {
+			lp_leaves_start(&q->waiting, *at, end);
+			break;
+		}
+		lp_ooo_release(take(pool, q, at));
 	}
-	return LP_OK;
 }
 
 enum lp_err lp_ooo_insert(struct lp_ooo_pool *pool, struct lp_ooo *q,
 			  const struct lp_ooo_piece *piece, bool *added, bool *conflict)
 {
+	struct lp_leaf_at at = lp_leaves_seek(&q->waiting, piece->seq);
 	uint32_t start = piece->seq, end = piece->seq + piece->wire;
-	struct lp_ooo_node *n, *made;
+	struct lp_leaf_entry *e;
+	struct lp_ooo_node *made;
 	enum lp_err err;
-	struct path path;
 
 	*added = false;
-	seek(q, start, &path);
-	/* What began before it, or with it. */
-	while ((n = *link_after(q, path.node[0], 0)) && !lp_seq_before(piece->seq, n->seq)) {
-		*conflict |= compare(pool, q, n, piece);
-		if (replaces(pool, piece, n)) {
-			cut_out(pool, q, &path, n);
-			lp_ooo_release(n);
+	/* What began before it, or with it. (What owns nothing below end cannot have: all
+	 * from its own beginning on is owned by somebody.) */
+	while ((e = lp_leaves_at(&q->waiting, at)) && lp_seq_before(e->start, end) &&
+	       !lp_seq_before(piece->seq, e->node->seq)) {
+		*conflict |= compare(pool, q, e, piece);
+		if (replaces(pool, piece, e)) {
+			lp_ooo_release(take(pool, q, &at));
 			continue;
 		}
-		if (!lp_seq_before(n->end, end))
+		if (!lp_seq_before(e->end, end))
 			return LP_OK;
-		start = n->end;
-		step_over(&path, n);
+		start = e->end;
+		at = lp_leaves_next(&q->waiting, at);
 	}
-	if (start == piece->seq) {
-		err = join(pool, q, &path, piece, added);
+	if (start == piece->seq && (!e || !lp_seq_before(e->start, end))) {
+		err = join(pool, q, at, piece, added);
 		if (err || *added)
 			return err;
 	}
-	made = make_node(pool, piece);
+	made = make_node(piece);
 	if (!made)
 		return LP_E_NOMEM;
-	made->start = start;
-	/* What began after it. */
-	while ((n = *link_after(q, path.node[0], 0)) && lp_seq_before(n->start, end)) {
-		*conflict |= compare(pool, q, n, piece);
-		if (lp_seq_before(end, n->end)) {
-			n->start = end;
-			break;
-		}
-		cut_out(pool, q, &path, n);
-		lp_ooo_release(n);
-	}
-	put_in(pool, q, &path, made);
-	*added = true;
-	return LP_OK;
+	push_aside(pool, q, &at, piece, conflict);
+	err = put(pool, q, at, (struct lp_leaf_entry){ start, end, made });
+	if (err)
+		lp_ooo_release(made);
+	*added = !err;
+	return err;
 }
 
-struct lp_ooo_node *lp_ooo_pop(struct lp_ooo_pool *pool, struct lp_ooo *q)
+struct lp_ooo_node *lp_ooo_pop(struct lp_ooo_pool *pool, struct lp_ooo *q,
+			       struct lp_ooo_piece *piece)
 {
-	struct path first = { { NULL } };
-	struct lp_ooo_node *n = q->head[0];
+	const struct lp_leaf_entry *e = lp_ooo_first(q);
+	struct lp_leaf_at first = lp_leaves_first(&q->waiting);
+	const struct lp_ooo_node *n = e->node;
 
-	if (n)
-		cut_out(pool, q, &first, n);
-	return n;
+	*piece = (struct lp_ooo_piece){ .data = n->room + n->at, .carried_ns = n->carried_ns,
+		.seq = n->seq, .captured = n->captured, .wire = e->end - n->seq,
+		.urgent = n->urgent };
+	return take(pool, q, &first);
 }
 
 void lp_ooo_release(struct lp_ooo_node *node)

@@ -1,6 +1,6 @@
 /* ooo: segments that wait above a hole, for one direction.
- * Sorted by where they begin, in a skip list (so any order of arrival costs
- * n log n) with a hint for what comes at the end. Each waiting segment owns a range
+ * Sorted by where they begin (net/leaves.h), so that any order of arrival costs about
+ * the same. Each waiting segment owns a range
  * of sequence numbers that no other owns; who wins where copies overlap is settled
  * when a segment is put in:
  *  - what began earlier wins over what begins later;
@@ -16,24 +16,22 @@
 #define LP_NET_OOO_H
 
 #include "net/flow.h"
+#include "net/leaves.h"
 
-enum { LP_OOO_LEVELS = 8 };
-
+/* A segment; what it owns, and where that ends, stands in its entry of the leaves. The
+ * end counts bytes that the capture cut off, too. */
 struct lp_ooo_node {
 	uint64_t carried_ns;
-	const uint8_t *data;  /* captured bytes, from seq on */
 	uint32_t seq;         /* where the segment began */
-	uint32_t start, end;  /* what it owns; end counts bytes the capture cut off too */
-	uint32_t captured;
-	uint32_t urgent;      /* urgent byte: its place in data, +1; 0 = none */
+	uint32_t captured;    /* bytes, from seq on */
+	uint32_t urgent;      /* urgent byte: its place in them, +1; 0 = none */
 	uint32_t size;        /* allocated */
-	uint32_t height;
-	struct lp_ooo_node *next[]; /* height links, then the data */
+	uint32_t at;          /* where in the room they begin */
+	uint8_t room[];
 };
 
 struct lp_ooo {
-	struct lp_ooo_node *head[LP_OOO_LEVELS];
-	struct lp_ooo_node *tail[LP_OOO_LEVELS]; /* last node of each level */
+	struct lp_leaves waiting;
 	struct lp_ooo *older, *newer; /* all holes, by since */
 	struct lp_flow *flow;
 	uint64_t since_ns;    /* when next came up to this hole */
@@ -45,13 +43,11 @@ struct lp_ooo {
 	uint64_t bytes;
 	uint32_t below;       /* next, as of since_ns */
 	uint8_t side;         /* enum lp_side */
-	uint8_t height;       /* of the highest node there was */
 };
 
 struct lp_ooo_pool {
 	uint64_t bytes, peak;
 	struct lp_ooo *oldest, *newest;
-	uint64_t random;      /* heights of nodes; shape only, never order */
 	enum lp_overlap overlap;
 	/* Told of each of two copies of the same bytes that differ; NULL: nobody. */
 	void (*other)(void *user, struct lp_flow *flow, enum lp_side side, uint32_t seq,
@@ -78,8 +74,9 @@ void lp_ooo_free(struct lp_ooo_pool *pool, struct lp_ooo *q);
  * the end of the list of holes. */
 void lp_ooo_renew(struct lp_ooo_pool *pool, struct lp_ooo *q, uint32_t below, uint64_t now_ns);
 
-/* What a segment of n captured bytes takes from the pool, at most. */
-uint64_t lp_ooo_cost(uint32_t n);
+/* What a segment of n captured bytes takes from the pool, at most, if it waits in q (NULL:
+ * in a new one). */
+uint64_t lp_ooo_cost(const struct lp_ooo *q, uint32_t n);
 
 /* Copies what the piece adds; *added is false if it adds nothing. *conflict is set
  * (never cleared) when bytes differ from those that wait already. */
@@ -93,13 +90,16 @@ bool lp_ooo_conflicts(const struct lp_ooo *q, uint32_t seq, const uint8_t *p, ui
 void lp_ooo_tell(const struct lp_ooo_pool *pool, const struct lp_ooo *q, uint32_t seq,
 		 const uint8_t *p, uint32_t n);
 
-static inline const struct lp_ooo_node *lp_ooo_first(const struct lp_ooo *q)
+/* What waits first, NULL if nothing does. */
+static inline const struct lp_leaf_entry *lp_ooo_first(const struct lp_ooo *q)
 {
-	return q->head[0];
+	return lp_leaves_at(&q->waiting, lp_leaves_first(&q->waiting));
 }
 
-/* Takes the first node out; the caller frees it with lp_ooo_release(). */
-struct lp_ooo_node *lp_ooo_pop(struct lp_ooo_pool *pool, struct lp_ooo *q);
+/* Takes the first out (there is one); *piece is the whole segment, whose bytes lie in
+ * the node. The caller frees it with lp_ooo_release(). */
+struct lp_ooo_node *lp_ooo_pop(struct lp_ooo_pool *pool, struct lp_ooo *q,
+			       struct lp_ooo_piece *piece);
 void lp_ooo_release(struct lp_ooo_node *node);
 
 #endif

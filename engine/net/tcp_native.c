@@ -111,7 +111,6 @@ static enum lp_err native_init(struct lp_reasm **out, const struct lp_reasm_conf
 	r->pool.overlap = config->overlap;
 	r->pool.other = lp_native_other;
 	r->pool.user = r;
-	r->pool.random = config->seed.k0 ^ config->seed.k1;
 	if (lp_flow_table_init(&r->table, config->max_flows, &config->seed) ||
 	    lp_recent_init(&r->recent, &config->seed) ||
 	    lp_age_init(&r->age, &r->table, config)) {

@@ -1,0 +1,264 @@
+#include "net/leaves.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/flow.h"
+
+enum { ROOM_LEAST = 4, ROOM_MOST = 32, LEAVES_LEAST = 2 };
+
+static const uint64_t each = sizeof(struct lp_leaf *) + sizeof(uint32_t);
+
+static uint64_t leaf_size(uint32_t room)
+{
+	return sizeof(struct lp_leaf) + room * sizeof(struct lp_leaf_entry);
+}
+
+void lp_leaves_clear(struct lp_leaves *l)
+{
+	for (uint32_t k = 0; k < l->count; k++)
+		free(lp_leaves_leaf(l, k));
+	free(l->leaf);
+	free(l->from);
+	memset(l, 0, sizeof *l);
+}
+
+uint64_t lp_leaves_growth(const struct lp_leaves *l)
+{
+	uint64_t more = leaf_size(ROOM_MOST);
+	const struct lp_leaf *only;
+
+	if (!l->count)
+		return leaf_size(ROOM_LEAST) + (l->room ? 0 : LEAVES_LEAST * each);
+	only = lp_leaves_leaf(l, 0);
+	if (l->count == 1 && only->count < only->room)
+		return 0;
+	if (l->count == 1 && only->room < ROOM_MOST)
+		return leaf_size(only->room * 2U) - leaf_size(only->room);
+	return more + (l->count == l->room ? l->room * each : 0);
+}
+
+/* ---- places ---- */
+
+/* The leaf where seq is, if anywhere. */
+static uint32_t find_leaf(const struct lp_leaves *l, uint32_t seq)
+{
+	const uint32_t *from = l->from + l->skip;
+	uint32_t k = 0, n = l->count, half;
+
+	/* Nothing to guess for the processor. */
+	while (n > 1) {
+		half = n / 2;
+		k += lp_seq_before(seq, from[k + half]) ? 0 : half;
+		n -= half;
+	}
+	return k;
+}
+
+struct lp_leaf_at lp_leaves_seek(const struct lp_leaves *l, uint32_t seq)
+{
+	struct lp_leaf_at at = { 0, 0 };
+	const struct lp_leaf_entry *e;
+	const struct lp_leaf *leaf;
+	uint32_t n, half;
+
+	if (!l->count)
+		return at;
+	leaf = lp_leaves_leaf(l, l->count - 1);
+	if (!lp_seq_before(seq, leaf->e[leaf->first + leaf->count - 1].end))
+		return (struct lp_leaf_at){ l->count - 1, leaf->count };
+	at.leaf = find_leaf(l, seq);
+	leaf = lp_leaves_leaf(l, at.leaf);
+	e = leaf->e + leaf->first;
+	/* All of the leaf at once, rather than each line when the one before has come. */
+	for (n = 0; n < leaf->count; n += 4)
+		__builtin_prefetch(&e[n]);
+	for (n = leaf->count; n > 1; n -= half) {
+		half = n / 2;
+		at.i += lp_seq_before(seq, e[at.i + half - 1].end) ? 0 : half;
+	}
+	at.i += !lp_seq_before(seq, e[at.i].end);
+	return lp_leaves_settle(l, at);
+}
+
+/* ---- leaves in their order ---- */
+
+static enum lp_err more_leaves(struct lp_leaves *l)
+{
+	uint32_t room = l->room ? l->room * 2 : LEAVES_LEAST;
+	struct lp_leaf **leaf = realloc(l->leaf, room * sizeof *leaf);
+	uint32_t *from;
+
+	if (!leaf)
+		return LP_E_NOMEM;
+	l->leaf = leaf;
+	from = realloc(l->from, room * sizeof *from);
+	if (!from)
+		return LP_E_NOMEM;
+	l->from = from;
+	l->bytes += (room - l->room) * each;
+	l->room = room;
+	return LP_OK;
+}
+
+static void move_leaves(struct lp_leaves *l, uint32_t to, uint32_t k, uint32_t n)
+{
+	memmove(l->leaf + to, l->leaf + l->skip + k, n * sizeof *l->leaf);
+	memmove(l->from + to, l->from + l->skip + k, n * sizeof *l->from);
+}
+
+/* An empty leaf before the k-th. */
+static enum lp_err add_leaf(struct lp_leaves *l, uint32_t k, uint16_t room, uint32_t from,
+			    struct lp_leaf **out)
+{
+	struct lp_leaf *leaf;
+
+	if (l->count == l->room && more_leaves(l))
+		return LP_E_NOMEM;
+	leaf = malloc(leaf_size(room));
+	if (!leaf)
+		return LP_E_NOMEM;
+	leaf->first = 0;
+	leaf->count = 0;
+	leaf->room = room;
+	if (l->skip && !k) {
+		l->skip--;
+	} else {
+		if (l->skip + l->count == l->room) {
+			move_leaves(l, 0, 0, l->count);
+			l->skip = 0;
+		}
+		move_leaves(l, l->skip + k + 1, k, l->count - k);
+	}
+	l->leaf[l->skip + k] = leaf;
+	l->from[l->skip + k] = from;
+	l->count++;
+	l->bytes += leaf_size(room);
+	*out = leaf;
+	return LP_OK;
+}
+
+static void drop_leaf(struct lp_leaves *l, uint32_t k)
+{
+	l->bytes -= leaf_size(lp_leaves_leaf(l, k)->room);
+	free(lp_leaves_leaf(l, k));
+	if (!k)
+		l->skip++;
+	else
+		move_leaves(l, l->skip + k, k + 1, l->count - k - 1);
+	l->count--;
+	if (!l->count)
+		l->skip = 0;
+}
+
+/* A full leaf, the k-th, with twice the room. */
+static enum lp_err widen(struct lp_leaves *l, uint32_t k)
+{
+	struct lp_leaf *leaf = lp_leaves_leaf(l, k), *wider;
+	uint16_t room = (uint16_t)(leaf->room * 2);
+
+	wider = realloc(leaf, leaf_size(room));
+	if (!wider)
+		return LP_E_NOMEM;
+	l->leaf[l->skip + k] = wider;
+	l->bytes += leaf_size(room) - leaf_size(wider->room);
+	wider->room = room;
+	return LP_OK;
+}
+
+/* A leaf that is full: another takes half of it, or, where entries come in order from
+ * either end, nothing, so that these leaves are full ones. */
+static enum lp_err split(struct lp_leaves *l, struct lp_leaf_at *at, uint32_t start)
+{
+	struct lp_leaf *full = lp_leaves_leaf(l, at->leaf), *leaf;
+	uint16_t half = full->count / 2;
+	uint32_t k = at->leaf;
+	bool front = !k && !at->i;
+
+	if (add_leaf(l, front ? k : k + 1, ROOM_MOST, start, &leaf))
+		return LP_E_NOMEM;
+	if (front) {
+		leaf->first = leaf->room;
+		return LP_OK;
+	}
+	if (at->i == full->count && k + 2 == l->count) {
+		*at = (struct lp_leaf_at){ k + 1, 0 };
+		return LP_OK;
+	}
+	leaf->count = (uint16_t)(full->count - half);
+	memcpy(leaf->e, full->e + full->first + half, leaf->count * sizeof leaf->e[0]);
+	full->count = half;
+	l->from[l->skip + k + 1] = leaf->e[0].start;
+	if (at->i > half)
+		*at = (struct lp_leaf_at){ k + 1, at->i - half };
+	return LP_OK;
+}
+
+/* ---- entries ---- */
+
+static void put_into(struct lp_leaf *leaf, uint32_t i, struct lp_leaf_entry entry)
+{
+	struct lp_leaf_entry *e = leaf->e + leaf->first;
+	bool down = leaf->first && (i < leaf->count / 2U || leaf->first + leaf->count == leaf->room);
+
+	assert(leaf->count < leaf->room);
+	if (down) {
+		memmove(e - 1, e, i * sizeof *e);
+		leaf->first--;
+		e--;
+	} else {
+		memmove(e + i + 1, e + i, (leaf->count - i) * sizeof *e);
+	}
+	leaf->count++;
+	e[i] = entry;
+}
+
+enum lp_err lp_leaves_put(struct lp_leaves *l, struct lp_leaf_at at, struct lp_leaf_entry entry)
+{
+	struct lp_leaf *leaf;
+
+	if (!l->count && add_leaf(l, 0, ROOM_LEAST, entry.start, &leaf))
+		return LP_E_NOMEM;
+	leaf = lp_leaves_leaf(l, at.leaf);
+	if (leaf->count == leaf->room && leaf->room < ROOM_MOST) {
+		if (widen(l, at.leaf))
+			return LP_E_NOMEM;
+	} else if (leaf->count == leaf->room) {
+		if (split(l, &at, entry.start))
+			return LP_E_NOMEM;
+	}
+	put_into(lp_leaves_leaf(l, at.leaf), at.i, entry);
+	if (!at.i)
+		l->from[l->skip + at.leaf] = entry.start;
+	return LP_OK;
+}
+
+struct lp_leaf_at lp_leaves_cut(struct lp_leaves *l, struct lp_leaf_at at)
+{
+	struct lp_leaf *leaf = lp_leaves_leaf(l, at.leaf);
+	struct lp_leaf_entry *e = leaf->e + leaf->first;
+
+	leaf->count--;
+	if (!leaf->count) {
+		drop_leaf(l, at.leaf);
+		/* The one after it stands in its place; or it was the last. */
+		if (at.leaf && at.leaf == l->count)
+			at = (struct lp_leaf_at){ at.leaf - 1, lp_leaves_leaf(l, at.leaf - 1)->count };
+		return at;
+	}
+	if (!at.i) {
+		leaf->first++;
+		l->from[l->skip + at.leaf] = e[1].start;
+	} else {
+		memmove(e + at.i, e + at.i + 1, (leaf->count - at.i) * sizeof *e);
+	}
+	return lp_leaves_settle(l, at);
+}
+
+void lp_leaves_start(struct lp_leaves *l, struct lp_leaf_at at, uint32_t start)
+{
+	lp_leaves_at(l, at)->start = start;
+	if (!at.i)
+		l->from[l->skip + at.leaf] = start;
+}
