@@ -297,8 +297,11 @@ enum lp_reply lp_exchange_ask(struct lp_tracked *f, const struct lp_question *q,
 
 	if (reply == LP_REPLY_NEVER)
 		return reply;
-	if (q->extended && !hs->session_hash_size && !f->looked && f->worker->env.waiting)
-		return lp_wanted_later(f, q); /* what is missing may be in a handshake before */
+	if (q->extended && !hs->session_hash_size) {
+		f->questioned = true;
+		if (!f->looked && f->worker->env.waiting)
+			return lp_wanted_later(f, q); /* what is missing may be in one before */
+	}
 	f->looked = false;
 	if (q->extended && !hs->session_hash_size)
 		return lp_wanted_never(no, LP_REASON_HANDSHAKE_LOST_EMS,

@@ -13,7 +13,7 @@ enum { NONE = UINT32_MAX, BLOCK_BITS = 12, BLOCK = 1 << BLOCK_BITS };
 struct entry {
 	uint64_t name[2];      /* two keyed hashes of kind and name: 128 bits */
 	uint64_t number, tick, flow; /* place at which it was learned … */
-	uint64_t end_ns;       /* packet time */
+	uint64_t start_ns, end_ns; /* packet time: first seen, and its end */
 	uint64_t mono_ns;      /* since when it is here */
 	uint32_t index;        /* … and what belongs to it */
 	uint32_t chain;        /* in its hash slot, or of the free list */
@@ -276,10 +276,9 @@ static bool older(const struct entry *e, const struct entry *than)
 
 /* An entry that has ended where the secret is seen again, or begins where that one will
  * have ended: each has its own time, and who looks between them finds nothing. */
-static bool apart(const struct lp_sessions *s, const struct entry *e, const struct lp_when *when,
-		  uint64_t end)
+static bool apart(const struct entry *e, uint64_t start, uint64_t end)
 {
-	return when->released_ns >= e->end_ns || end + s->lifetime_ns <= e->end_ns;
+	return start >= e->end_ns || end <= e->start_ns;
 }
 
 /* Of all secrets that a name has: this very one, or NONE, and how many, and the one
@@ -296,7 +295,7 @@ static uint32_t look_over(struct lp_sessions *s, const uint64_t name[2],
 		if (!same(e, name))
 			continue;
 		if (lp_equal_ct(secret_at(s, i)->master, secret->master, LP_SESSIONS_SECRET) &&
-		    !apart(s, e, when, end))
+		    !apart(e, when->released_ns, end))
 			return i;
 		++*n;
 		if (*oldest == NONE || older(e, at(s, *oldest)))
@@ -305,15 +304,47 @@ static uint32_t look_over(struct lp_sessions *s, const uint64_t name[2],
 	return NONE;
 }
 
-/* Seen again: what counts is the first time, whoever tells us of it first. */
+/* Another entry of the same name and secret whose time meets that of i, or NONE. */
+static uint32_t twin(const struct lp_sessions *s, uint32_t i)
+{
+	const struct entry *e = at(s, i);
+
+	for (uint32_t j = first_of(s, e->name); j != NONE; j = at(s, j)->chain)
+		if (j != i && same(at(s, j), e->name) &&
+		    !apart(at(s, j), e->start_ns, e->end_ns) &&
+		    lp_equal_ct(secret_at(s, i)->master, secret_at(s, j)->master,
+				LP_SESSIONS_SECRET))
+			return j;
+	return NONE;
+}
+
+/* Seen again, before or behind: it was there from the first time on, and ends when the
+ * last would have. Whoever tells of them in whatever order, the outcome is the same; by
+ * the monotonic clock it lives no longer than what was here first. */
 static void seen_again(struct lp_sessions *s, uint32_t i, const struct lp_when *when, uint64_t end)
 {
 	struct entry *e = at(s, i);
+	uint32_t j;
 
-	if (before(e, when))
-		return;
-	set_place(e, when);
-	e->end_ns = end;
+	if (!before(e, when)) {
+		set_place(e, when);
+		e->start_ns = when->released_ns;
+	}
+	if (end > e->end_ns)
+		e->end_ns = end;
+	while ((j = twin(s, i)) != NONE) {
+		const struct entry *t = at(s, j);
+		const struct lp_when place = place_of(t);
+
+		if (older(t, e)) {
+			set_place(e, &place);
+			e->start_ns = t->start_ns;
+		}
+		if (t->end_ns > e->end_ns)
+			e->end_ns = t->end_ns;
+		drop(s, j);
+		s->stats.stored--;
+	}
 	heap_settle(s, s->n, e->heap, i);
 }
 
@@ -336,6 +367,7 @@ static enum lp_err insert(struct lp_sessions *s, const uint64_t name[2],
 	slot = slot_of(s, name);
 	*e = (struct entry){
 		.name = { name[0], name[1] },
+		.start_ns = when->released_ns,
 		.end_ns = end,
 		.mono_ns = lp_clock_mono(),
 		.chain = *slot - 1,

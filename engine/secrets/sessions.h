@@ -61,8 +61,9 @@ void lp_sessions_free(struct lp_sessions *s);
 uint64_t lp_sessions_lifetime(const struct lp_sessions *s);
 
 /* Keeps a copy of the secret for left_ns (0, or more than the lifetime: the lifetime). A
- * name that has this very secret keeps the earlier place and its end: a secret does not
- * live longer because it was seen again before that end. LP_E_NOMEM. */
+ * name that has this very secret keeps the earlier place, and ends when the later one
+ * does; if the earlier had ended before, they are two. Either way it lives no longer
+ * than its lifetime by the monotonic clock. LP_E_NOMEM. */
 LP_MUST enum lp_err lp_sessions_put(struct lp_sessions *s, enum lp_session_name kind, lp_span name,
 				    const struct lp_session_secret *secret,
 				    const struct lp_when *when, uint64_t left_ns);

@@ -143,11 +143,11 @@ START_TEST(the_order_is_that_of_places)
 	put(s, "a", 7, 2);
 	ck_assert_int_eq(find(s, "a", 3, 0), 7);
 	ck_assert_int_eq(find(s, "a", 9, 2), 7);
-	/* It ends as the earlier one does, and one that has ended is not seen at a place
-	 * after its end, erased or not. */
-	ck_assert_int_eq(find(s, "a", 2 + LIFE_NS / 1000 - 1, 2), 7);
-	ck_assert_int_eq(find(s, "a", 2 + LIFE_NS / 1000, 2), -1);
-	lp_sessions_expire(s, 2 * 1000 + LIFE_NS, 0);
+	/* One that has ended is not seen at a place after its end, erased or not. */
+	ck_assert_int_eq(find(s, "a", 3 + LIFE_NS / 1000 - 1, 2), 7);
+	ck_assert_int_eq(find(s, "a", 3 + LIFE_NS / 1000, 1), 7);
+	ck_assert_int_eq(find(s, "a", 3 + LIFE_NS / 1000, 2), -1);
+	lp_sessions_expire(s, 3 * 1000 + LIFE_NS, 0);
 	ck_assert_uint_eq(stats_of(s).expired, 1);
 	lp_sessions_free(s);
 }
@@ -166,8 +166,9 @@ START_TEST(learned_again_after_its_end)
 	ck_assert_int_eq(find(s, "a", 500, 0), 1);
 	ck_assert_int_eq(find(s, "a", 500, 1), -1);
 	ck_assert_int_eq(find(s, "a", 1500, 0), -1);
-	ck_assert_int_eq(find(s, "a", 2500, 0), 1);
-	ck_assert_int_eq(find(s, "a", 2500, 1), -1);
+	ck_assert_int_eq(find(s, "a", 3001, 0), 1);
+	ck_assert_int_eq(find(s, "a", 3001, 1), -1);
+	ck_assert_int_eq(find(s, "a", 3002, 0), -1);
 	lp_sessions_expire(s, 1500 * 1000, 0);
 	ck_assert_uint_eq(stats_of(s).expired, 1);
 	ck_assert_int_eq(find(s, "a", 2500, 0), 1);
@@ -205,6 +206,40 @@ START_TEST(places_within_a_packet)
 						  &bytes), at_five[i].sees);
 	}
 	lp_sessions_free(s);
+}
+END_TEST
+
+/* Six times, in every order: from the first to the fourth it never ended, and from the
+ * fifth to the sixth. */
+START_TEST(learned_again_in_any_order)
+{
+	static const uint64_t seen[] = { 1, 600, 1500, 1501, 4000, 4999 };
+	enum { TIMES = 6, ORDERS = 720 };
+
+	for (int order = 0; order < ORDERS; order++) {
+		struct lp_sessions *s = make(100, 0, LIFE_NS);
+		unsigned left = 63;
+
+		for (int i = TIMES, rest = order; i > 0; rest /= i--) {
+			int skip = rest % i, which = 0;
+
+			while (!(left & 1U << which) || skip--)
+				which++;
+			left &= ~(1U << which);
+			put(s, "a", 1, seen[which]);
+		}
+		ck_assert_int_eq(find(s, "a", 1, 0), -1);
+		for (uint64_t number = 2; number < 6100; number += 33)
+			ck_assert_int_eq(find(s, "a", number, 0),
+					 number < 2501 || (number > 4000 && number < 5999) ? 1 : -1);
+		ck_assert_uint_eq(stats_of(s).entries, 2);
+		ck_assert_uint_eq(stats_of(s).stored, 2);
+		lp_sessions_expire(s, 2501 * 1000, 0);
+		ck_assert_uint_eq(stats_of(s).expired, 1);
+		lp_sessions_expire(s, 5999 * 1000, 0);
+		ck_assert_uint_eq(stats_of(s).entries, 0);
+		lp_sessions_free(s);
+	}
 }
 END_TEST
 
@@ -579,6 +614,7 @@ Suite *suite_sessions(void)
 	tcase_add_test(t, the_order_is_that_of_places);
 	tcase_add_loop_test(t, learned_again_after_its_end, 0, 4);
 	tcase_add_test(t, places_within_a_packet);
+	tcase_add_test(t, learned_again_in_any_order);
 	tcase_add_test(t, the_cap_drops_the_least_used);
 	tcase_add_test(t, last_use_counts);
 	tcase_add_test(t, lifetimes_end_by_the_clock);
