@@ -120,6 +120,10 @@ struct lp_tracked {
 	uint64_t value_left_ns;
 	bool questioned;            /* its secret was looked up, or somebody was asked for it */
 	bool looked;                /* a look-up became final: what is not there will not come */
+	bool sure;                  /* … for this handshake, … */
+	bool early;                 /* … and before that a secret was tried, … */
+	uint64_t early_hash;        /* … which need not be tried again */
+	bool cached;                /* the secret that is tried is from the session cache */
 	enum lp_end end[2];         /* by side */
 	uint8_t client;             /* enum lp_side */
 	bool asked;

@@ -61,6 +61,32 @@ static bool resumed_secret(struct lp_tracked *f, const struct lp_handshake *hs,
 	return found;
 }
 
+/* The next secret that was not tried. What there is before the look-up is final is used at
+ * once, for it is the right one but for a name that has two; where it was not, all is
+ * counted anew, since a newer secret may have come in between. */
+static bool next_secret(struct lp_tracked *f, const struct lp_question *q, bool final)
+{
+	const struct lp_hash_seed *seed = &f->worker->engine->seed;
+	bool found;
+
+	if (!final) {
+		if (f->early || !resumed_secret(f, q->hs, q->when, 0, q->now))
+			return false;
+		f->early = true;
+		f->early_hash = lp_hash(seed, q->now, LP_MASTER_SIZE);
+		return true;
+	}
+	if (!f->sure)
+		f->others = 0;
+	f->sure = true;
+	found = resumed_secret(f, q->hs, q->when, f->others, q->now);
+	if (!found || !f->early || lp_hash(seed, q->now, LP_MASTER_SIZE) != f->early_hash)
+		return found;
+	f->early = false;
+	f->others++;
+	return resumed_secret(f, q->hs, q->when, f->others, q->now);
+}
+
 enum lp_reply lp_wanted_later(struct lp_tracked *f, const struct lp_question *q)
 {
 	struct lp_tracked **at = &f->worker->lookups;
@@ -77,12 +103,13 @@ static enum lp_reply look_up(struct lp_tracked *f, const struct lp_question *q,
 			     struct lp_no_secret *no)
 {
 	struct lp_worker *w = f->worker;
-	bool final = f->looked || f->missed || f->others || !w->env.waiting;
+	bool final = f->looked || f->missed || f->sure || !w->env.waiting;
 	enum lp_reply reply;
 
 	f->questioned = true;
 	f->looked = false;
-	if (resumed_secret(f, q->hs, q->when, f->others, q->now)) {
+	f->cached = next_secret(f, q, final);
+	if (f->cached) {
 		lp_tickets_forget(f);
 		return LP_REPLY_NOW;
 	}
@@ -289,6 +316,7 @@ enum lp_reply lp_wanted_ask(void *flow, const struct lp_question *q, struct lp_n
 		f->tried = LP_TRIED_NONE;
 		f->logged = 0;
 		f->others = 0;
+		f->sure = f->early = false;
 	}
 	/* The same candidate once more: the other derivation of its premaster secret. */
 	if (!first && q->attempt == f->attempt && f->tried != LP_TRIED_NONE)
@@ -297,6 +325,7 @@ enum lp_reply lp_wanted_ask(void *flow, const struct lp_question *q, struct lp_n
 	if (q->attempt && f->tried == LP_TRIED_OTHER)
 		f->others++;
 	f->attempt = q->attempt;
+	f->cached = false;
 	reply = from_log(f, q, f->logged);
 	if (reply != LP_REPLY_NEVER) {
 		f->tried = LP_TRIED_LOG;
@@ -314,6 +343,9 @@ void lp_wanted_proven(void *flow, const struct lp_handshake *hs, char *name, siz
 	struct lp_tracked *f = flow;
 	(void)hs;
 	lp_late_free(f);
+	if (f->cached)
+		lp_sessions_hit(f->worker->engine->sessions);
+	f->cached = false;
 	if (f->key_name && f->ticket != LP_TICKET_USED)
 		lp_exchange_proven(f);
 	if (f->key_name)

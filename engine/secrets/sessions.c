@@ -446,10 +446,16 @@ bool lp_sessions_find(struct lp_sessions *s, enum lp_session_name kind, lp_span 
 		*out = *secret_at(s, i);
 		unlink_entry(s, &s->used, i);
 		link_newest(s, &s->used, i);
-		s->stats.hits++;
 	}
 	pthread_mutex_unlock(&s->lock);
 	return i != NONE;
+}
+
+void lp_sessions_hit(struct lp_sessions *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->stats.hits++;
+	pthread_mutex_unlock(&s->lock);
 }
 
 void lp_sessions_missed(struct lp_sessions *s)

@@ -72,7 +72,9 @@ LP_MUST enum lp_err lp_sessions_put(struct lp_sessions *s, enum lp_session_name 
  * secret memory; false if there is none (any more), and *nth is less by those passed. */
 bool lp_sessions_find(struct lp_sessions *s, enum lp_session_name kind, lp_span name,
 		      const struct lp_when *when, unsigned *nth, struct lp_session_secret *out);
-/* A session whose secret nobody had: counts a miss. */
+/* A session that a secret from here has opened: counts a hit, since one that is found may be
+ * another's; and one whose secret nobody had: counts a miss. */
+void lp_sessions_hit(struct lp_sessions *s);
 void lp_sessions_missed(struct lp_sessions *s);
 
 /* Erases what has come to its end at packet time packet_ns, or has been here for its

@@ -228,6 +228,53 @@ START_TEST(the_same_however_long_the_silence)
 }
 END_TEST
 
+/* Two servers gave the same session ID; the secret of the one is known at once, that of the
+ * other is on its way when its session is resumed. The first session has no Extended Master
+ * Secret, so that its ID may be another. */
+START_TEST(a_session_id_with_two_secrets)
+{
+	static const char line[] =
+		"CLIENT_RANDOM 6b021aca9168cf4a43985d6782a714d50e9ba1d17ec0b8b544078055f5b90382 "
+		"8e3d3bafd36a5217df44d8220f192cc4557d3604381c3a0a"
+		"ec6ca235eef6f252d09034abc7689f9009f6de93f04fc2de\n";
+	static const char ours[] = "\x2f\x0a\x28\xe0\xba\x90\x31\xbe\x1a\x2c\x97\x54\x80\x3d\x69\x31"
+				   "\xfe\xd5\x8d\xe5\x67\x51\x1d\x3d\x42\x12\x3b\x03\x70\x08\xec\x08";
+	static const char theirs[] = "\xed\xae\xc9\x2d\x52\x05\x4d\x60\x70\x94\xa4\xfa\x89\x22\x3d\x68"
+				     "\x67\x87\x5e\x45\x10\xf1\x33\x5c\xc0\x60\x84\x7d\x98\x17\x2e\xb8";
+	struct options fast = with_key, slow;
+	size_t renamed = 0;
+	char log[256];
+	struct run r;
+
+	build_witness();
+	load("records.pcap");
+	for (size_t i = 0; i < wires; i++) {
+		char *at = memmem(wire[i].data, wire[i].caplen, ours, 32);
+
+		if (at) {
+			memcpy(at, theirs, 32);
+			renamed++;
+		}
+	}
+	ck_assert_uint_eq(renamed, 1);
+	load("resumed.pcap");
+	help_write(&dir, "keys.log", line, sizeof line - 1);
+	snprintf(log, sizeof log, "%s/keys.log", dir.path);
+	fast.pair[3][0] = "key-log";
+	fast.pair[3][1] = log;
+	fast.pair[4][0] = "checksums";
+	fast.pair[4][1] = "off";
+	slow = fast;
+	fast.pair[5][0] = at_once;
+	slow.pair[5][0] = "warden-delay";
+	slow.pair[5][1] = "200";
+	replay(&r, &fast, "fast", 1);
+	ck_assert(!help_run(&dir, "grep -q session-unknown fast/json"));
+	replay(&r, &slow, "slow", MOST);
+	ck_assert(help_run(&dir, "diff -r fast slow"));
+}
+END_TEST
+
 /* The caps are as low as they go: the worker asks for patience, nothing is lost. */
 START_TEST(a_full_holding_area_stops_the_reading)
 {
@@ -468,6 +515,7 @@ Suite *suite_engine(void)
 	tcase_add_checked_fixture(c, set_up, tear_down);
 	tcase_add_loop_test(c, the_same_whatever_the_timing, 0, CAPTURES);
 	tcase_add_loop_test(c, the_same_however_long_the_silence, 0, 2 * CAPTURES);
+	tcase_add_test(c, a_session_id_with_two_secrets);
 	tcase_add_test(c, a_full_holding_area_stops_the_reading);
 	tcase_add_loop_test(c, a_prelude_goes_to_who_wants_it, 0, 4);
 	tcase_add_test(c, a_key_that_is_not_there);

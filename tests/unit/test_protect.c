@@ -207,7 +207,7 @@ static void pair_init(struct pair *x, struct lp_ctx_cache *cache, const struct l
 	size_t mac = lp_digest_size(suite->mac), n, at = 0;
 	uint8_t block[512];
 
-	*x = (struct pair){ .params = { suite, crypto, crypto, version, 1, etm, truncated } };
+	*x = (struct pair){ .params = { suite, crypto, crypto, version, 1, etm, truncated, NULL } };
 	n = lp_protect_key_block_size(&x->params);
 	ck_assert_uint_eq(n, 2 * (mac + info->key + info->iv));
 	help_fill(block, n, 5);
