@@ -13,7 +13,8 @@
 #   make fuzz [T=NAME] [FUZZ_SECONDS=60]    make layers     make install     make clean
 #
 # Switches: BUILD=dir  CC=clang  CFLAGS=…  NIDS=0 (no libnids, which is GPL)
-#           MEMCACHED=0 (no --session-store)  OPENSSL=0 (no libcrypto)  SAN=1 (ASan+UBSan)  FUZZ=1 (libFuzzer, clang only)
+#           MEMCACHED=0 (no --session-store)  OPENSSL=0 (no libcrypto)  SAN=1 (ASan+UBSan)
+#           SAN=thread (TSan)  FUZZ=1 (libFuzzer, clang only)
 
 BUILD   ?= build
 DESTDIR ?=
@@ -31,12 +32,13 @@ comma := ,
 # The flag, if the compiler takes it.
 try = $(shell $(CC) -Werror $(1) -xc -c /dev/null -o /dev/null 2>/dev/null && echo $(1))
 
+SANITIZERS := $(if $(filter thread,$(SAN)),thread,address$(comma)undefined)
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla
 ifneq ($(SAN)$(FUZZ),00)
 OPT  := -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=undefined \
-	-fsanitize=address,undefined$(if $(filter 1,$(FUZZ)),$(comma)fuzzer-no-link)
+	-fsanitize=$(SANITIZERS)$(if $(filter 1,$(FUZZ)),$(comma)fuzzer-no-link)
 HARD :=
-SANLD := -fsanitize=address,undefined
+SANLD := -fsanitize=$(SANITIZERS)
 else
 OPT  := -O2 -g
 HARD := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 \

@@ -18,7 +18,7 @@ struct slot {
 enum { NONE = UINT32_MAX };
 
 struct lp_asks {
-	struct lp_warden *warden;
+	struct lp_line *line;
 	struct slot *slot;
 	uint32_t size, free;
 	uint32_t first, last; /* unsent, oldest first */
@@ -29,7 +29,7 @@ struct lp_asks {
 	lp_asks_answer *cb;   /* of the poll under way */
 };
 
-enum lp_err lp_asks_new(struct lp_asks **out, struct lp_warden *warden, bool live,
+enum lp_err lp_asks_new(struct lp_asks **out, struct lp_line *line, bool live,
 			uint64_t max_waiting)
 {
 	struct lp_asks *a = calloc(1, sizeof *a);
@@ -37,7 +37,7 @@ enum lp_err lp_asks_new(struct lp_asks **out, struct lp_warden *warden, bool liv
 	*out = a;
 	if (!a)
 		return LP_E_NOMEM;
-	a->warden = warden;
+	a->line = line;
 	a->live = live;
 	a->max_waiting = max_waiting;
 	a->free = NONE;
@@ -105,7 +105,7 @@ static enum lp_err send_more(struct lp_asks *a)
 {
 	while (a->first != NONE) {
 		struct slot *s = &a->slot[a->first];
-		enum lp_err err = s->asker ? lp_warden_ask(a->warden, s->ask) : LP_OK;
+		enum lp_err err = s->asker ? lp_line_ask(a->line, s->ask) : LP_OK;
 
 		if (err == LP_E_LIMIT)
 			return LP_OK;
@@ -162,7 +162,7 @@ enum lp_err lp_asks_put(struct lp_asks *a, struct lp_ask *ask, void *asker)
 	*s = (struct slot){ .asker = asker, .since = lp_clock_mono(), .next = NONE, .used = true };
 	a->pending++;
 	a->count++;
-	err = a->first == NONE ? lp_warden_ask(a->warden, ask) : LP_E_LIMIT;
+	err = a->first == NONE ? lp_line_ask(a->line, ask) : LP_E_LIMIT;
 	if (!err)
 		return LP_OK;
 	if (err == LP_E_LIMIT)
@@ -202,11 +202,11 @@ enum lp_err lp_asks_poll(struct lp_asks *a, int timeout_ms, lp_asks_answer *cb)
 	a->cb = cb;
 	/* Even then the warden may have something to say. */
 	if (!a->pending)
-		return lp_warden_poll(a->warden, 0, take, a);
+		return lp_line_poll(a->line, 0, take, a);
 	shed_old(a);
 	err = send_more(a);
 	if (!err)
-		err = lp_warden_poll(a->warden, timeout_ms, take, a);
+		err = lp_line_poll(a->line, timeout_ms, take, a);
 	if (!err)
 		err = send_more(a);
 	return err;

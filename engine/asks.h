@@ -16,7 +16,7 @@ struct lp_asks;
 /* answer NULL: shed, nobody will answer. */
 typedef void lp_asks_answer(void *asker, const struct lp_answer *answer);
 
-LP_MUST enum lp_err lp_asks_new(struct lp_asks **out, struct lp_warden *warden, bool live,
+LP_MUST enum lp_err lp_asks_new(struct lp_asks **out, struct lp_line *line, bool live,
 				uint64_t max_waiting);
 void lp_asks_free(struct lp_asks *a);
 

@@ -143,7 +143,7 @@ static enum lp_err start_warden(struct lp_engine *e, const struct lp_config *c, 
 /* Whoever waits for us waits for both processes. */
 static enum lp_err join_fds(struct lp_engine *e)
 {
-	const int fd[] = { lp_warden_fd(e->warden), lp_store_fd(e->store) };
+	const int fd[] = { lp_line_fd(lp_warden_line(e->warden, 0)), lp_store_fd(e->store) };
 
 	e->poll_fd = epoll_create1(EPOLL_CLOEXEC);
 	for (size_t i = 0; i < 2; i++) {
@@ -274,7 +274,7 @@ void lp_engine_free(struct lp_engine *e)
 
 int lp_engine_fd(const struct lp_engine *e)
 {
-	return e->poll_fd >= 0 ? e->poll_fd : lp_warden_fd(e->warden);
+	return e->poll_fd >= 0 ? e->poll_fd : lp_line_fd(lp_warden_line(e->warden, 0));
 }
 
 int lp_engine_timeout(const struct lp_engine *e)

@@ -569,7 +569,8 @@ struct lp_worker *lp_worker_new(struct lp_engine *e, char *why)
 	};
 	err = lp_order_new(&w->order, !e->live, lp_outputs_event, e->outputs);
 	if (!err)
-		err = lp_asks_new(&w->asks, e->warden, e->live, e->max_questions);
+		err = lp_asks_new(&w->asks, lp_warden_line(e->warden, 0), e->live,
+				  e->max_questions);
 	if (!err)
 		err = lp_reader_new(&w->reader, &e->decode_config, &reader_sink, w);
 	if (!err)

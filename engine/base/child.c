@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "base/child.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -20,25 +21,32 @@
 enum { CHILD_FD = 3 };
 
 /* Async-signal-safe from here to exec: we may be one of many threads. Descriptors
- * 0 and 1 become /dev/null, 2 stays, CHILD_FD is the socket, all else is closed by
- * exec. If exec fails, its errno goes to report. */
-_Noreturn static void become(const char *helper, char *arg, int sock, int report)
+ * 0 and 1 become /dev/null, 2 stays, CHILD_FD and up are the sockets, all else is closed
+ * by exec. If exec fails, its errno goes to report. */
+_Noreturn static void become(const char *helper, char *arg, int *sock, size_t n, int report)
 {
 	char name[] = "limpid", fd[] = "3";
 	char *argv[] = { name, arg, fd, NULL };
+	const int end = CHILD_FD + (int)n;
+	bool ok = true;
 	int null, why;
 
-	sock = fcntl(sock, F_DUPFD_CLOEXEC, 10);
-	report = fcntl(report, F_DUPFD_CLOEXEC, 10);
+	/* Out of the way first: one may lie where another is to be. */
+	for (size_t i = 0; ok && i < n; i++)
+		ok = (sock[i] = fcntl(sock[i], F_DUPFD_CLOEXEC, end)) >= 0;
+	report = fcntl(report, F_DUPFD_CLOEXEC, end);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (sock < 0 || null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 ||
-	    (fcntl(2, F_GETFD) < 0 && dup2(null, 2) < 0) || dup2(sock, CHILD_FD) < 0)
+	if (!ok || null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 ||
+	    (fcntl(2, F_GETFD) < 0 && dup2(null, 2) < 0))
 		goto out;
-	if (close_range(CHILD_FD + 1, ~0U, CLOSE_RANGE_CLOEXEC)) {
+	for (size_t i = 0; i < n; i++)
+		if (dup2(sock[i], CHILD_FD + (int)i) < 0)
+			goto out;
+	if (close_range((unsigned)end, ~0U, CLOSE_RANGE_CLOEXEC)) {
 		struct rlimit files = { 0, 0 };
 
 		(void)getrlimit(RLIMIT_NOFILE, &files);
-		for (int i = CHILD_FD + 1; (rlim_t)i < files.rlim_cur; i++)
+		for (int i = end; (rlim_t)i < files.rlim_cur; i++)
 			(void)fcntl(i, F_SETFD, FD_CLOEXEC);
 	}
 	execv(helper, argv);
@@ -48,49 +56,85 @@ out:
 	_exit(127);
 }
 
-/* Forks with all signals blocked, so that no handler of ours runs in the child, which
- * sets its own mask. */
-enum lp_err lp_child_start(struct lp_child *c, const char *helper, const char *arg,
-			   const char *what, char *why)
+static void close_all(int *fd, size_t n)
 {
-	int sock[2] = { -1, -1 }, report[2] = { -1, -1 };
+	for (size_t i = 0; i < n; i++) {
+		if (fd[i] >= 0)
+			close(fd[i]);
+		fd[i] = -1;
+	}
+}
+
+/* Ours and theirs. Returns an errno. */
+static int make_sockets(int *ours, int *theirs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		ours[i] = theirs[i] = -1;
+	for (size_t i = 0; i < n; i++) {
+		int pair[2];
+
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+			return errno;
+		ours[i] = pair[0];
+		theirs[i] = pair[1];
+	}
+	return 0;
+}
+
+/* Forks with all signals blocked, so that no handler of ours runs in the child, which
+ * sets its own mask. Returns an errno, that of exec too. */
+static int spawn(struct lp_child *c, const char *helper, const char *arg, int *theirs, size_t n)
+{
+	int report[2], code = 0;
 	char word[32];
-	int code = 0;
 	sigset_t all, before;
 
-	*c = LP_CHILD_NONE;
-	helper = helper ? helper : "/proc/self/exe";
 	snprintf(word, sizeof word, "%s", arg);
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sock) ||
-	    pipe2(report, O_CLOEXEC)) {
-		code = errno;
-		goto out;
-	}
+	if (pipe2(report, O_CLOEXEC))
+		return errno;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	c->pid = fork();
 	if (c->pid == 0)
-		become(helper, word, sock[1], report[1]);
+		become(helper, word, theirs, n, report[1]);
 	code = c->pid < 0 ? errno : 0;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	close(report[1]);
-	report[1] = -1;
 	if (!code)
 		while (read(report[0], &code, sizeof code) < 0 && errno == EINTR)
 			;
-	c->fd = sock[0];
-	sock[0] = -1;
-out:
-	for (int i = 0; i < 2; i++) {
-		if (sock[i] >= 0)
-			close(sock[i]);
-		if (report[i] >= 0)
-			close(report[i]);
-	}
+	close(report[0]);
+	return code;
+}
+
+enum lp_err lp_child_start_lines(struct lp_child *c, const char *helper, const char *arg,
+				 const char *what, char *why, int *fd, size_t n)
+{
+	int theirs[LP_CHILD_SOCKETS];
+	int code;
+
+	assert(n && n <= LP_CHILD_SOCKETS);
+	*c = LP_CHILD_NONE;
+	helper = helper ? helper : "/proc/self/exe";
+	code = make_sockets(fd, theirs, n);
 	if (!code)
+		code = spawn(c, helper, arg, theirs, n);
+	close_all(theirs, n);
+	if (!code) {
+		c->fd = fd[0];
 		return LP_OK;
+	}
+	close_all(fd, n);
 	snprintf(why, LP_CHILD_WHY, "cannot start %s %s: %s", what, helper, strerror(code));
 	return LP_E_IO;
+}
+
+enum lp_err lp_child_start(struct lp_child *c, const char *helper, const char *arg,
+			   const char *what, char *why)
+{
+	int fd;
+
+	return lp_child_start_lines(c, helper, arg, what, why, &fd, 1);
 }
 
 /* Waits up to ms for the child to end. True: it has, *status is how (-1 if somebody
@@ -186,9 +230,9 @@ bool lp_child_lock_all(void)
 	return true;
 }
 
-void lp_child_close_others(int fd)
+void lp_child_close_others(int fd, unsigned n)
 {
 	if (fd > 3)
 		(void)close_range(3, (unsigned)fd - 1, 0);
-	(void)close_range((unsigned)fd + 1, ~0U, 0);
+	(void)close_range((unsigned)fd + n, ~0U, 0);
 }

@@ -1,7 +1,8 @@
 /* lp_child: a process of limpid's own beside the engine: the warden, the session store.
  *
  * It is a fresh image (exec of limpid itself with an internal argument), started before
- * the first packet, and inherits one SOCK_SEQPACKET socket and stderr, nothing else.
+ * the first packet, and inherits stderr, one SOCK_SEQPACKET socket, or one for each thread
+ * that is to talk to it, and nothing else.
  *
  * Owner: its client, on whose side the struct lives; lp_child_stop(). The second half
  * is for the process itself. Faults: LP_E_IO with one line in why (LP_CHILD_WHY bytes;
@@ -13,7 +14,7 @@
 
 #include "base/cursor.h"
 
-enum { LP_CHILD_WHY = 512, LP_CHILD_STOP_MS = 1000 };
+enum { LP_CHILD_WHY = 512, LP_CHILD_STOP_MS = 1000, LP_CHILD_SOCKETS = 64 };
 
 struct lp_child {
 	int fd;     /* our end of the socket; -1: not started */
@@ -25,6 +26,11 @@ struct lp_child {
 /* Starts `helper arg 3`; helper NULL is this very program. what: "the key process". */
 LP_MUST enum lp_err lp_child_start(struct lp_child *c, const char *helper, const char *arg,
 				   const char *what, char *why);
+
+/* The same with n sockets, at most LP_CHILD_SOCKETS, there 3, 4, …; ours go to fd. The
+ * first is c->fd too; the others are the caller's to close, before lp_child_stop(). */
+LP_MUST enum lp_err lp_child_start_lines(struct lp_child *c, const char *helper, const char *arg,
+					 const char *what, char *why, int *fd, size_t n);
 
 /* How the process ended ("exit status 1"), for a line; waits a little for its end. */
 const char *lp_child_ending(struct lp_child *c, char *out, size_t size);
@@ -43,7 +49,7 @@ void lp_child_settle(const char *name);
 /* All memory of the process is kept out of swap. False if a limit is in the way. */
 LP_MUST bool lp_child_lock_all(void);
 
-/* Closes what some library may still hold open beside fd. */
-void lp_child_close_others(int fd);
+/* Closes what some library may still hold open beside fd and the n - 1 after it. */
+void lp_child_close_others(int fd, unsigned n);
 
 #endif

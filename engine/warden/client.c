@@ -1,61 +1,40 @@
-/* The engine's side of the warden. */
+/* The engine's side of the warden: its start, its keys, its end. */
 #define _GNU_SOURCE
+#include <assert.h>
 #include <errno.h>
-#include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
-#include "base/buf.h"
 #include "base/child.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "warden/keyring.h"
-#include "warden/message.h"
+#include "warden/line.h"
 #include "warden/ticketring.h"
 
 enum { WHY = LP_CHILD_WHY };
 
-/* What comes in while running; secret memory. */
-struct inbox {
-	uint8_t datagram[LP_MESSAGE_MAX];
-	struct lp_message message;
-};
-
 /* Keys as they were told. The table does not move when more come: others point into it. */
 struct table {
 	struct lp_warden_key *key;
-	size_t n, max;
-	size_t heard; /* of the list that is being told */
+	atomic_size_t n; /* those before it stay as they are, but for bits */
+	size_t max;
+	size_t heard;    /* of the list that is being told */
 };
 
 struct lp_warden {
 	struct lp_child child;
-	bool dead;
+	int reload_fd;          /* line 0's */
+	struct lp_line *line[LP_WARDEN_LINES];
+	unsigned lines;
 	struct table keys, tickets;
-	uint32_t skipped;
-	uint64_t reloads;
-	size_t pending;
-	struct lp_buf out; /* questions that the socket had no room for: length ‖ datagram */
-	uint8_t *bytes;    /* the question that is being written */
-	struct inbox *in;
+	_Atomic uint32_t skipped;
+	_Atomic uint64_t reloads;
+	atomic_bool ended;      /* and that was said */
 };
-
-enum { LENGTH = 3 };
-
-/* The one line about a warden that is gone or talks nonsense. */
-static enum lp_err die(struct lp_warden *w)
-{
-	char how[64];
-
-	if (!w->dead) {
-		w->dead = true;
-		(void)shutdown(w->child.fd, SHUT_RDWR);
-		lp_log("the key process has ended (%s)", lp_child_ending(&w->child, how, sizeof how));
-	}
-	return LP_E_IO;
-}
 
 static bool send_now(struct lp_warden *w, const uint8_t *p, size_t n)
 {
@@ -78,6 +57,7 @@ static enum lp_err configure(struct lp_warden *w, const struct lp_warden_config 
 		.follow = config->follow,
 		.ticket_life_s = config->ticket_life_s ? config->ticket_life_s
 						       : LP_WARDEN_TICKET_LIFE_S,
+		.lines = w->lines,
 		.threads = config->threads,
 		.delay_ms = config->delay_ms,
 		.crypto = lp_span_of(crypto, strlen(crypto)),
@@ -125,20 +105,26 @@ static enum lp_err configure(struct lp_warden *w, const struct lp_warden_config 
 
 static enum lp_err take_key(struct table *t, const struct lp_warden_key *key)
 {
+	const size_t n = atomic_load(&t->n);
+
 	if (key->id != t->heard || t->heard == t->max)
 		return LP_E_FORMAT;
-	if (!t->key)
-		t->key = calloc(t->max, sizeof *t->key);
-	if (!t->key)
-		return LP_E_NOMEM;
 	t->heard++;
 	/* One that is known may only hold more or less than before. */
-	if (key->id < t->n) {
-		t->key[key->id].bits = key->bits;
+	if (key->id < n) {
+		atomic_store(&t->key[key->id].bits, key->bits);
 		return LP_OK;
 	}
-	t->key[t->n++] = *key;
+	memcpy(&t->key[n], key, sizeof *key);
+	atomic_store(&t->n, n + 1);
 	return LP_OK;
+}
+
+static enum lp_err table_init(struct table *t, size_t max)
+{
+	t->key = calloc(max, sizeof *t->key);
+	t->max = max;
+	return t->key ? LP_OK : LP_E_NOMEM;
 }
 
 /* LP_OK: that was the last of them. LP_MORE. */
@@ -153,7 +139,7 @@ static enum lp_err take_keys(struct lp_warden *w, struct lp_message_keys *keys)
 		return err ? err : LP_MORE;
 	w->keys.heard = 0;
 	w->tickets.heard = 0;
-	w->skipped = keys->skipped;
+	atomic_store(&w->skipped, keys->skipped);
 	return LP_OK;
 }
 
@@ -218,146 +204,10 @@ static enum lp_err hear_keys(struct lp_warden *w, char *why)
 	return err;
 }
 
-enum lp_err lp_warden_start(struct lp_warden **out, const struct lp_warden_config *config,
-			    char *why)
-{
-	struct lp_warden *w = calloc(1, sizeof *w);
-	enum lp_err err = LP_E_NOMEM;
-
-	*out = NULL;
-	snprintf(why, WHY, "out of memory");
-	if (!w)
-		return LP_E_NOMEM;
-	w->child = LP_CHILD_NONE;
-	lp_buf_init(&w->out, (size_t)LP_WARDEN_QUEUE * (LP_MESSAGE_ASK_ROOM + LENGTH));
-	w->keys.max = LP_KEYRING_MAX;
-	w->tickets.max = LP_TICKETRING_FILES;
-	w->bytes = malloc(LENGTH + LP_MESSAGE_MAX);
-	w->in = lp_secret_alloc(sizeof *w->in);
-	if (!w->in || !w->bytes)
-		goto out;
-	err = lp_child_start(&w->child, config->helper, LP_WARDEN_ARG, "the key process", why);
-	if (!err)
-		err = configure(w, config, why);
-	if (!err)
-		err = hear_keys(w, why);
-out:
-	if (err) {
-		lp_warden_stop(w);
-		return err;
-	}
-	why[0] = '\0';
-	*out = w;
-	return LP_OK;
-}
-
-const struct lp_warden_key *lp_warden_keys(const struct lp_warden *w, size_t *n)
-{
-	*n = w->keys.n;
-	return w->keys.key;
-}
-
-const struct lp_warden_key *lp_warden_tickets(const struct lp_warden *w, size_t *n)
-{
-	*n = w->tickets.n;
-	return w->tickets.key;
-}
-
-uint64_t lp_warden_reloads(const struct lp_warden *w)
-{
-	return w->reloads;
-}
-
-uint32_t lp_warden_skipped(const struct lp_warden *w)
-{
-	return w->skipped;
-}
-
-size_t lp_warden_pending(const struct lp_warden *w)
-{
-	return w->pending;
-}
-
-int lp_warden_fd(const struct lp_warden *w)
-{
-	return w->child.fd;
-}
-
-int lp_warden_pid(const struct lp_warden *w)
-{
-	return w->child.pid;
-}
-
-/* LP_MORE: the socket is full. */
-static enum lp_err try_send(struct lp_warden *w, const uint8_t *p, size_t n)
-{
-	ssize_t sent;
-
-	do
-		sent = send(w->child.fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (sent < 0 && errno == EINTR);
-	if (sent == (ssize_t)n)
-		return LP_OK;
-	if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM))
-		return LP_MORE;
-	return die(w);
-}
-
-/* LP_MORE: some is left. */
-static enum lp_err flush(struct lp_warden *w)
-{
-	enum lp_err err = LP_OK;
-
-	while (!err && lp_buf_len(&w->out)) {
-		struct lp_cursor c = lp_cursor_span(lp_buf_span(&w->out));
-		lp_span datagram = lp_cursor_vec24(&c);
-
-		err = try_send(w, datagram.p, datagram.n);
-		if (!err)
-			lp_buf_consume(&w->out, datagram.n + LENGTH);
-	}
-	return err;
-}
-
-/* The datagram of n bytes that was written behind the room for its length. */
-static enum lp_err queue(struct lp_warden *w, size_t n)
-{
-	enum lp_err err = lp_buf_len(&w->out) ? LP_MORE : try_send(w, w->bytes + LENGTH, n);
-
-	for (size_t i = 0; i < LENGTH; i++)
-		w->bytes[i] = (uint8_t)(n >> (8 * (LENGTH - 1 - i)));
-	return err == LP_MORE ? lp_buf_append(&w->out, w->bytes, n + LENGTH) : err;
-}
-
-enum lp_err lp_warden_ask(struct lp_warden *w, const struct lp_ask *ask)
-{
-	size_t n;
-	enum lp_err err;
-
-	if (w->dead)
-		return LP_E_IO;
-	if (w->pending == LP_WARDEN_QUEUE)
-		return LP_E_LIMIT;
-	n = lp_message_write_ask(w->bytes + LENGTH, LP_MESSAGE_MAX, ask);
-	if (!n)
-		return LP_E_ARG;
-	err = queue(w, n);
-	if (!err)
-		w->pending++;
-	return err;
-}
-
-void lp_warden_reload(struct lp_warden *w)
-{
-	/* A warden that is gone shows at the next poll, and one that has its hands full
-	 * with questions looks at its files by itself. */
-	if (!w->dead)
-		(void)queue(w, lp_message_write_reload(w->bytes + LENGTH, LP_MESSAGE_MAX));
-}
-
 /* What the warden says unasked. */
-static enum lp_err overhear(struct lp_warden *w, struct lp_message *m)
+static enum lp_err overhear(void *user, struct lp_message *m)
 {
+	struct lp_warden *w = user;
 	enum lp_err err;
 
 	switch (m->type) {
@@ -366,81 +216,159 @@ static enum lp_err overhear(struct lp_warden *w, struct lp_message *m)
 		return LP_OK;
 	case LP_MESSAGE_KEYS:
 		err = take_keys(w, &m->keys);
-		w->reloads += err == LP_OK;
-		return err < 0 ? die(w) : LP_OK;
+		if (err == LP_OK)
+			atomic_fetch_add(&w->reloads, 1);
+		return err < 0 ? err : LP_OK;
 	default:
-		return die(w);
+		return LP_E_FORMAT;
 	}
 }
 
-/* One message, if there is one. LP_MORE: there is none. *heard counts answers. */
-static enum lp_err receive(struct lp_warden *w, lp_warden_answer *cb, void *user, size_t *heard)
+/* On the other lines it only answers. */
+static enum lp_err overhear_nothing(void *user, struct lp_message *m)
 {
-	struct inbox *in = w->in;
-	ssize_t n;
+	(void)user;
+	(void)m;
+	return LP_E_FORMAT;
+}
 
-	n = recv(w->child.fd, in->datagram, sizeof in->datagram, MSG_DONTWAIT | MSG_TRUNC);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return LP_MORE;
-	if (n <= 0 || (size_t)n > sizeof in->datagram ||
-	    lp_message_read(&in->message, lp_span_of(in->datagram, (size_t)n)))
-		return die(w);
-	if (in->message.type != LP_MESSAGE_ANSWER || !w->pending)
-		return overhear(w, &in->message);
-	lp_wipe(in->datagram, (size_t)n);
-	w->pending--;
-	++*heard;
-	cb(user, &in->message.answer);
-	lp_wipe(&in->message.answer, sizeof in->message.answer);
+/* The one line about a warden that is gone or talks nonsense, whichever worker sees it. */
+static void ended(void *user)
+{
+	struct lp_warden *w = user;
+	char how[64];
+
+	if (!atomic_exchange(&w->ended, true))
+		lp_log("the key process has ended (%s)", lp_child_ending(&w->child, how, sizeof how));
+}
+
+static enum lp_err open_lines(struct lp_warden *w, int *fd)
+{
+	enum lp_err err = LP_OK;
+
+	w->reload_fd = fd[0];
+	w->child.fd = -1;
+	for (unsigned i = 0; i < w->lines && !err; i++) {
+		const struct lp_line_config config = {
+			.fd = fd[i],
+			.room = LP_WARDEN_QUEUE / w->lines,
+			.datagram = i ? LP_MESSAGE_ANSWER_ROOM : LP_MESSAGE_MAX,
+			.overhear = i ? overhear_nothing : overhear,
+			.ended = ended,
+			.user = w,
+		};
+
+		err = lp_line_new(&w->line[i], &config);
+		fd[i] = -1;
+	}
+	return err;
+}
+
+/* Starts the process; fd are our ends. */
+static enum lp_err launch(struct lp_warden *w, const struct lp_warden_config *config, int *fd,
+			  char *why)
+{
+	enum lp_err err;
+
+	snprintf(why, WHY, "out of memory");
+	err = table_init(&w->keys, LP_KEYRING_MAX);
+	if (!err)
+		err = table_init(&w->tickets, LP_TICKETRING_FILES);
+	if (err)
+		return err;
+	err = lp_child_start_lines(&w->child, config->helper, LP_WARDEN_ARG, "the key process",
+				   why, fd, w->lines);
+	if (!err)
+		err = configure(w, config, why);
+	if (!err)
+		err = hear_keys(w, why);
+	if (err)
+		return err;
+	snprintf(why, WHY, "out of memory");
+	return open_lines(w, fd);
+}
+
+enum lp_err lp_warden_start(struct lp_warden **out, const struct lp_warden_config *config,
+			    char *why)
+{
+	struct lp_warden *w = calloc(1, sizeof *w);
+	int fd[LP_WARDEN_LINES];
+	enum lp_err err;
+
+	assert(config->lines <= LP_WARDEN_LINES);
+	*out = NULL;
+	snprintf(why, WHY, "out of memory");
+	if (!w)
+		return LP_E_NOMEM;
+	w->child = LP_CHILD_NONE;
+	w->lines = config->lines ? config->lines : 1;
+	for (unsigned i = 0; i < w->lines; i++)
+		fd[i] = -1;
+	err = launch(w, config, fd, why);
+	if (err) {
+		/* The first is the child's as long as it is no line's. */
+		for (unsigned i = w->child.fd >= 0; i < w->lines; i++)
+			if (fd[i] >= 0)
+				close(fd[i]);
+		lp_warden_stop(w);
+		return err;
+	}
+	why[0] = '\0';
+	*out = w;
 	return LP_OK;
 }
 
-enum lp_err lp_warden_poll(struct lp_warden *w, int timeout_ms, lp_warden_answer *cb, void *user)
+struct lp_line *lp_warden_line(struct lp_warden *w, unsigned i)
 {
-	const uint64_t start = lp_clock_mono();
-	size_t heard = 0;
-	enum lp_err err;
+	assert(i < w->lines);
+	return w->line[i];
+}
 
-	if (w->dead)
-		return LP_E_IO;
-	for (;;) {
-		struct pollfd p = { w->child.fd, POLLIN, 0 };
-		int left = timeout_ms;
+const struct lp_warden_key *lp_warden_keys(const struct lp_warden *w, size_t *n)
+{
+	*n = atomic_load(&w->keys.n);
+	return w->keys.key;
+}
 
-		err = flush(w);
-		if (err < 0)
-			return err;
-		if (err == LP_MORE)
-			p.events |= POLLOUT;
-		/* A callback that asks again must not keep us here for ever. */
-		do
-			err = receive(w, cb, user, &heard);
-		while (!err && heard < LP_WARDEN_QUEUE);
-		if (err < 0)
-			return err;
-		if (heard || !w->pending || !timeout_ms)
-			return LP_OK;
-		if (timeout_ms > 0) {
-			uint64_t gone = (lp_clock_mono() - start) / LP_NS_PER_MS;
+const struct lp_warden_key *lp_warden_tickets(const struct lp_warden *w, size_t *n)
+{
+	*n = atomic_load(&w->tickets.n);
+	return w->tickets.key;
+}
 
-			if (gone >= (uint64_t)timeout_ms)
-				return LP_OK;
-			left = timeout_ms - (int)gone;
-		}
-		if (poll(&p, 1, left) < 0) /* a signal: the caller may want to know */
-			return LP_OK;
-	}
+uint64_t lp_warden_reloads(const struct lp_warden *w)
+{
+	return atomic_load(&w->reloads);
+}
+
+uint32_t lp_warden_skipped(const struct lp_warden *w)
+{
+	return atomic_load(&w->skipped);
+}
+
+int lp_warden_pid(const struct lp_warden *w)
+{
+	return w->child.pid;
+}
+
+void lp_warden_reload(struct lp_warden *w)
+{
+	uint8_t datagram[LP_MESSAGE_LINE_ROOM];
+	size_t n = lp_message_write_reload(datagram, sizeof datagram);
+
+	/* A warden that is gone shows at the next poll, and one that has its hands full
+	 * with questions looks at its files by itself. */
+	(void)!send(w->reload_fd, datagram, n, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 void lp_warden_stop(struct lp_warden *w)
 {
 	if (!w)
 		return;
+	for (unsigned i = 0; i < w->lines; i++)
+		lp_line_free(w->line[i]);
 	lp_child_stop(&w->child, LP_CHILD_STOP_MS);
-	lp_secret_free(w->in, sizeof *w->in);
-	lp_buf_clear(&w->out);
 	free(w->keys.key);
 	free(w->tickets.key);
-	free(w->bytes);
 	free(w);
 }

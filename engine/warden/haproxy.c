@@ -133,7 +133,7 @@ int lp_haproxy_main(int fd)
 	lp_child_settle("limpid-haproxy");
 	if (!lp_child_lock_all())
 		errno = 0; /* the warden has said so */
-	lp_child_close_others(fd);
+	lp_child_close_others(fd, 1);
 	a = lp_secret_alloc(sizeof *a);
 	if (!a)
 		return 1;

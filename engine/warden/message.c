@@ -102,6 +102,7 @@ static enum lp_err read_options(struct lp_message_options *o, struct lp_cursor *
 	uint16_t protocol = lp_cursor_u16(c);
 	uint8_t strict = lp_cursor_u8(c), follow;
 
+	o->lines = lp_cursor_u32(c);
 	o->threads = lp_cursor_u32(c);
 	o->delay_ms = lp_cursor_u32(c);
 	o->crypto = lp_cursor_vec16(c);
@@ -110,7 +111,8 @@ static enum lp_err read_options(struct lp_message_options *o, struct lp_cursor *
 	o->ticket_life_s = lp_cursor_u32(c);
 	o->strict_key_modes = strict != 0;
 	o->follow = follow != 0;
-	if (protocol != LP_MESSAGE_PROTOCOL || strict > 1 || follow > 1 || o->crypto.n > LP_MESSAGE_NAME_MAX ||
+	if (protocol != LP_MESSAGE_PROTOCOL || strict > 1 || follow > 1 || !o->lines ||
+	    o->lines > LP_WARDEN_LINES || o->crypto.n > LP_MESSAGE_NAME_MAX ||
 	    !is_line(o->crypto) || !is_path(o->passphrase_file))
 		return LP_E_FORMAT;
 	return LP_OK;
@@ -276,6 +278,7 @@ size_t lp_message_write_options(uint8_t *out, size_t room, const struct lp_messa
 
 	put_be(&to, LP_MESSAGE_PROTOCOL, 2);
 	put_be(&to, o->strict_key_modes, 1);
+	put_be(&to, o->lines, 4);
 	put_be(&to, o->threads, 4);
 	put_be(&to, o->delay_ms, 4);
 	put_vec16(&to, o->crypto.p, o->crypto.n, LP_MESSAGE_NAME_MAX);

@@ -5,6 +5,9 @@
  * so is malformed, and either end stops talking: there is no second guess in a
  * protocol whose two ends are one program.
  *
+ * There is a socket for each worker of the engine. The first carries all of the
+ * following, the others ASK and ANSWER only.
+ *
  *   engine → warden   OPTIONS once, PATH for each -k, PSKS for each --psk, TICKETS for each -t,
  *                     GO; then ASK and RELOAD, any number
  *   warden → engine   LOG any number, then FAULT (and the end) or KEYS, as many
@@ -20,7 +23,7 @@
 #include "warden/warden.h"
 
 enum {
-	LP_MESSAGE_PROTOCOL = 3,      /* both ends must have the same */
+	LP_MESSAGE_PROTOCOL = 4,      /* both ends must have the same */
 	LP_MESSAGE_MAX = 70 * 1024,   /* no datagram is longer */
 	LP_MESSAGE_PATHS_MAX = 1024,  /* paths in a configuration */
 	LP_MESSAGE_PATH_MAX = 4095,   /* PATH_MAX without its NUL */
@@ -50,6 +53,7 @@ struct lp_message_options {
 	bool strict_key_modes;
 	bool follow;
 	uint32_t ticket_life_s;
+	uint32_t lines;            /* 1 … LP_WARDEN_LINES; their sockets have adjacent numbers */
 	uint32_t threads;
 	uint32_t delay_ms;
 	lp_span crypto;            /* without NUL */

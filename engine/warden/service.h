@@ -6,8 +6,11 @@
  * LP_WARDEN_QUEUE; beyond it the answer is BUSY. Two equal inputs in flight cost
  * one RSA operation.
  *
+ * Questions come from several lines (one for each worker of the engine), each of which
+ * may have its share of the queue; the answer goes to the line of the question.
+ *
  * Owner: the warden's main thread, which alone calls these functions. The keyring
- * and the crypto set outlive it; keys may come and go while it runs. Answers are written to fd. */
+ * and the crypto set outlive it; keys may come and go while it runs. */
 #ifndef LP_WARDEN_SERVICE_H
 #define LP_WARDEN_SERVICE_H
 
@@ -20,7 +23,8 @@ enum {
 };
 
 struct lp_service_config {
-	int fd;
+	const int *fd;  /* the lines' sockets */
+	unsigned lines;
 	struct lp_keyring *ring;       /* entered for each question */
 	struct lp_ticketring *tickets; /* or NULL; made for lp_service_threads() threads */
 	const struct lp_crypto_set *crypto;
@@ -35,9 +39,9 @@ unsigned lp_service_threads(unsigned wanted);
 
 LP_MUST enum lp_err lp_service_new(struct lp_service **out, const struct lp_service_config *config);
 
-/* Takes a question. The answer, be it BUSY, goes to fd; a socket that is gone
+/* Takes a question of a line. The answer, be it BUSY, goes there; a socket that is gone
  * shows at the next read, not here. */
-void lp_service_ask(struct lp_service *s, const struct lp_ask *ask);
+void lp_service_ask(struct lp_service *s, unsigned line, const struct lp_ask *ask);
 
 /* lp_keyring's wiping: drops what the threads have made of the key. who: the service. */
 void lp_service_forget(void *who, uint32_t key);

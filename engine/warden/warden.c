@@ -1,6 +1,7 @@
 /* The warden's process: hardens itself, hears its configuration, reads keys, answers.
  *
- * It ends when the socket does, that is with the engine. Signals that a terminal or
+ * It has a socket for each worker of the engine, the lines, numbered from fd on. It ends
+ * when the first one does, that is with the engine. Signals that a terminal or
  * a service manager sends to all of us are not for it: the engine still needs its
  * answers while it closes. */
 #define _GNU_SOURCE
@@ -22,8 +23,12 @@
 #include "warden/reload.h"
 #include "warden/service.h"
 
+enum { TURN = 64 };
+
 struct warden {
-	int fd;
+	int fd;                                  /* of the first line */
+	struct pollfd line[LP_WARDEN_LINES];     /* fd -1: it has ended */
+	unsigned lines;
 	pid_t parent;
 	struct lp_crypto_set crypto;
 	struct lp_keyring ring;
@@ -58,25 +63,40 @@ static int fault(struct warden *w, enum lp_err err, const char *line)
 	return 1;
 }
 
-/* LP_EOF: the engine is gone. */
-static enum lp_err hear(struct warden *w)
+/* Waits until there is something on a line. LP_EOF: the engine is gone. */
+static enum lp_err listen_up(struct warden *w)
 {
-	struct pollfd p = { w->fd, POLLIN, 0 };
 	sigset_t none;
-	ssize_t n;
 
 	sigemptyset(&none);
-	while ((n = recv(w->fd, w->datagram, sizeof w->datagram, MSG_TRUNC | MSG_DONTWAIT)) < 0) {
-		if (errno != EAGAIN && errno != EINTR)
-			return LP_EOF;
-		if (ppoll(&p, 1, NULL, &none) < 0 && getppid() != w->parent)
-			return LP_EOF;
-	}
-	if (n == 0)
+	return ppoll(w->line, w->lines, NULL, &none) < 0 && getppid() != w->parent ? LP_EOF
+										   : LP_OK;
+}
+
+/* A message of a line. LP_MORE: there is none. LP_EOF: the line has ended. */
+static enum lp_err receive(struct warden *w, unsigned line)
+{
+	ssize_t n = recv(w->line[line].fd, w->datagram, sizeof w->datagram,
+			 MSG_TRUNC | MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return LP_MORE;
+	if (n <= 0)
 		return LP_EOF;
 	if ((size_t)n > sizeof w->datagram)
 		return LP_E_FORMAT;
 	return lp_message_read(&w->message, lp_span_of(w->datagram, (size_t)n));
+}
+
+/* The next message of the first line, which is the only one that configures. */
+static enum lp_err hear(struct warden *w)
+{
+	enum lp_err err;
+
+	while ((err = receive(w, 0)) == LP_MORE)
+		if (listen_up(w))
+			return LP_EOF;
+	return err;
 }
 
 static void copy_text(char *out, lp_span text)
@@ -91,6 +111,20 @@ static bool is_path(enum lp_message_type type)
 	return type == LP_MESSAGE_PATH || type == LP_MESSAGE_PSKS || type == LP_MESSAGE_TICKETS;
 }
 
+/* The other lines. False: they are not what we were told. */
+static bool take_lines(struct warden *w)
+{
+	for (unsigned i = 1; i < w->options.lines; i++) {
+		int fd = w->fd + (int)i, type = 0;
+		socklen_t n = sizeof type;
+
+		if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) || type != SOCK_SEQPACKET)
+			return false;
+		w->line[i] = (struct pollfd){ fd, POLLIN, 0 };
+	}
+	return true;
+}
+
 /* OPTIONS, any number of paths, GO; nothing else and in that order. */
 static enum lp_err hear_configuration(struct warden *w)
 {
@@ -99,6 +133,8 @@ static enum lp_err hear_configuration(struct warden *w)
 	if (err || w->message.type != LP_MESSAGE_OPTIONS)
 		return err ? err : LP_E_ORDER;
 	w->options = w->message.options;
+	if (!take_lines(w))
+		return LP_E_FORMAT;
 	copy_text(w->crypto_name, w->options.crypto);
 	copy_text(w->passphrase_file, w->options.passphrase_file);
 	while (!(err = hear(w)) && is_path(w->message.type)) {
@@ -149,10 +185,43 @@ static enum lp_err load_keys(struct warden *w, char why[LP_KEYRING_LINE])
 	return err;
 }
 
+/* What a line has to say. An allow-list: LP_E_ORDER is for what nobody here sends. */
+static enum lp_err heed(struct warden *w, unsigned line, struct lp_service *service)
+{
+	enum lp_err err = LP_OK;
+
+	/* A busy line does not keep us from the others. */
+	for (unsigned n = 0; n < TURN && !(err = receive(w, line)); n++) {
+		if (w->message.type == LP_MESSAGE_ASK)
+			lp_service_ask(service, line, &w->message.ask);
+		else if (w->message.type == LP_MESSAGE_RELOAD && line == 0)
+			lp_reload_now(w->reload);
+		else
+			return LP_E_ORDER;
+	}
+	if (err == LP_EOF && line) { /* that worker has ended */
+		w->line[line].fd = -1;
+		return LP_OK;
+	}
+	return err == LP_MORE ? LP_OK : err;
+}
+
+static enum lp_err heed_all(struct warden *w, struct lp_service *service)
+{
+	enum lp_err err = listen_up(w);
+
+	for (unsigned i = 0; !err && i < w->lines; i++)
+		if (w->line[i].revents)
+			err = heed(w, i, service);
+	return err;
+}
+
 static int serve(struct warden *w)
 {
+	int fd[LP_WARDEN_LINES];
 	const struct lp_service_config config = {
-		.fd = w->fd,
+		.fd = fd,
+		.lines = w->options.lines,
 		.ring = &w->ring,
 		.tickets = lp_reload_tickets(w->reload),
 		.crypto = &w->crypto,
@@ -162,6 +231,9 @@ static int serve(struct warden *w)
 	struct lp_service *service;
 	enum lp_err err;
 
+	w->lines = config.lines;
+	for (unsigned i = 0; i < w->lines; i++)
+		fd[i] = w->line[i].fd;
 	err = lp_service_new(&service, &config);
 	if (err)
 		return fault(w, err, "the key process cannot start its threads");
@@ -170,22 +242,15 @@ static int serve(struct warden *w)
 	err = lp_reload_tell(w->reload);
 	if (!err && lp_reload_start(w->reload))
 		warn(w, "files with keys are not followed: no thread can be started for that");
-	while (!err && !(err = hear(w))) {
-		if (w->message.type == LP_MESSAGE_ASK)
-			lp_service_ask(service, &w->message.ask);
-		else if (w->message.type == LP_MESSAGE_RELOAD)
-			lp_reload_now(w->reload);
-		else
-			break;
-	}
+	while (!err)
+		err = heed_all(w, service);
 	/* Or a thread could wait for ever for somebody to read its answer. */
-	(void)shutdown(w->fd, SHUT_RDWR);
+	for (unsigned i = 0; i < w->lines; i++)
+		(void)shutdown(fd[i], SHUT_RDWR);
 	lp_reload_stop(w->reload);
 	lp_service_free(service);
 	if (err == LP_EOF)
 		return 0;
-	/* An allow-list: whoever sends anything else is not our engine, or not
-	 * any more. */
 	lp_log("key process: a message that nobody here sends; ending");
 	return 1;
 }
@@ -212,7 +277,7 @@ static int run(struct warden *w)
 	if (err)
 		return fault(w, err, line);
 	/* What was read is closed; what follows the files stays open. */
-	lp_child_close_others(w->fd);
+	lp_child_close_others(w->fd, w->options.lines);
 	err = lp_reload_hold(w->reload);
 	if (err)
 		return fault(w, err, lp_reload_why(w->reload));
@@ -237,6 +302,8 @@ int lp_warden_main(int fd)
 		return 1;
 	}
 	w->fd = fd;
+	w->line[0] = (struct pollfd){ fd, POLLIN, 0 };
+	w->lines = 1;
 	w->parent = getppid();
 	w->locked = locked;
 	status = run(w);

@@ -6,14 +6,20 @@
  * padding was bad": for a broken premaster secret it goes on with a
  * deterministic substitute, as RFC 5246 section 7.4.7.1 has servers do.
  *
- * Owner: lp_engine. Asynchronous: lp_warden_ask() never blocks, answers come
- * through lp_warden_poll(). Thread-safe for one asker at a time. */
+ * Beside stderr it inherits a socket for each worker of the engine, the lines, and nothing
+ * else. Each worker asks on its own line and gets its answers there; line 0 also carries
+ * what the warden says of its keys.
+ *
+ * Owner: lp_engine. Asynchronous: lp_line_ask() never blocks, answers come
+ * through lp_line_poll(). A line is for one thread at a time; what takes an lp_warden may
+ * be called by any thread, but start and stop. */
 #ifndef LP_WARDEN_WARDEN_H
 #define LP_WARDEN_WARDEN_H
 
 #include "base/secret.h"
 
 enum { LP_WARDEN_NAME = 256, LP_WARDEN_INPUT = 1024, LP_WARDEN_SEED = 64, LP_WARDEN_QUEUE = 1024 };
+enum { LP_WARDEN_LINES = 64 };
 enum { LP_WARDEN_TICKET = 65535, LP_WARDEN_TICKET_LIFE_S = 86400 };
 
 /* lp_warden_key.kind of a file of ticket keys: bits is how many it holds, and ids are
@@ -24,7 +30,7 @@ enum { LP_WARDEN_TICKETS = 64 };
 struct lp_warden_key {
 	uint32_t id;
 	uint32_t kind;             /* enum lp_key_kind of crypto/keyfile.h, or the above */
-	uint32_t bits;             /* length of the modulus, or of the curve's field; PSK: 0 */
+	_Atomic uint32_t bits;     /* length of the modulus, or of the curve's field; PSK: 0 */
 	uint8_t spki_sha256[32];   /* PSK: SHA-256 of the identity */
 	char name[LP_WARDEN_NAME]; /* file name as given or found, escaped */
 };
@@ -70,6 +76,7 @@ struct lp_answer {
 };
 
 struct lp_warden_config {
+	unsigned lines;                /* 0: one */
 	const char *helper;            /* program to exec; NULL = /proc/self/exe */
 	const char *const *key_paths;  /* files and directories, as given with -k */
 	size_t key_paths_n;
@@ -87,6 +94,7 @@ struct lp_warden_config {
 };
 
 struct lp_warden;
+struct lp_line;
 
 /* The argument by which limpid's main knows that it is to be the warden, and what
  * it then calls with the inherited socket. Returns an exit status. */
@@ -100,8 +108,8 @@ int lp_warden_main(int fd);
 LP_MUST enum lp_err lp_warden_start(struct lp_warden **out, const struct lp_warden_config *config,
 				    char *why);
 
-/* The keys, in a stable order; valid until stop. While files are followed more may come:
- * *n grows, with the number of reloads. */
+/* The keys, in a stable order; valid until stop. While files are followed more may come,
+ * through line 0: *n grows, with the number of reloads. */
 const struct lp_warden_key *lp_warden_keys(const struct lp_warden *w, size_t *n);
 
 /* The files of ticket keys, by id; as above. */
@@ -116,16 +124,22 @@ void lp_warden_reload(struct lp_warden *w);
 /* Files in key directories that were no keys. */
 uint32_t lp_warden_skipped(const struct lp_warden *w);
 
-/* Queues a question. LP_E_LIMIT when LP_WARDEN_QUEUE are unanswered, LP_E_ARG when
+/* Line i; it lives until stop. */
+struct lp_line *lp_warden_line(struct lp_warden *w, unsigned i);
+
+/* Queues a question. LP_E_LIMIT when lp_line_room() are unanswered, LP_E_ARG when
  * its fields do not fit together (version, prf, length of the seed), LP_E_IO if
  * the warden is gone. */
-LP_MUST enum lp_err lp_warden_ask(struct lp_warden *w, const struct lp_ask *ask);
+LP_MUST enum lp_err lp_line_ask(struct lp_line *l, const struct lp_ask *ask);
+
+/* How many questions a line may have unanswered: its share of LP_WARDEN_QUEUE. */
+size_t lp_line_room(const struct lp_line *l);
 
 /* Questions without an answer. */
-size_t lp_warden_pending(const struct lp_warden *w);
+size_t lp_line_pending(const struct lp_line *l);
 
 /* Readable when answers are there. */
-int lp_warden_fd(const struct lp_warden *w);
+int lp_line_fd(const struct lp_line *l);
 
 /* Sends what is queued and hands out the answers that have come; waits at most
  * timeout_ms for the first (0: not at all, -1: for ever). The callback may ask
@@ -133,8 +147,8 @@ int lp_warden_fd(const struct lp_warden *w);
  * LP_E_IO if the warden is gone (a fault of the machine; one line has gone to
  * stderr). */
 typedef void lp_warden_answer(void *user, const struct lp_answer *answer);
-LP_MUST enum lp_err lp_warden_poll(struct lp_warden *w, int timeout_ms, lp_warden_answer *cb,
-				   void *user);
+LP_MUST enum lp_err lp_line_poll(struct lp_line *l, int timeout_ms, lp_warden_answer *cb,
+				 void *user);
 
 /* Process id, for tests and messages. */
 int lp_warden_pid(const struct lp_warden *w);

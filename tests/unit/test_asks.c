@@ -46,7 +46,7 @@ START_TEST(the_oldest_are_shed)
 	snprintf(path, sizeof path, "%s/k.pem", d.path);
 	help_public_open(&pk, &d, "p.pem");
 	ck_assert_int_eq(lp_warden_start(&warden, &config, why), LP_OK);
-	ck_assert_int_eq(lp_asks_new(&a, warden, live, CAP), LP_OK);
+	ck_assert_int_eq(lp_asks_new(&a, lp_warden_line(warden, 0), live, CAP), LP_OK);
 	help_ask(&ask, &pk, 0, 0, HELP_WELL, premaster);
 	for (unsigned i = 0; i < ALL; i++) {
 		number[i] = i;

@@ -193,9 +193,9 @@ static struct lp_answer ask_once(struct lp_warden *w, const struct lp_ask *ask)
 {
 	struct lp_answer a = { .code = LP_ANSWER_BUSY };
 
-	ck_assert_int_eq(lp_warden_ask(w, ask), LP_OK);
-	while (lp_warden_pending(w))
-		ck_assert_int_eq(lp_warden_poll(w, 20000, keep, &a), LP_OK);
+	ck_assert_int_eq(lp_line_ask(lp_warden_line(w, 0), ask), LP_OK);
+	while (lp_line_pending(lp_warden_line(w, 0)))
+		ck_assert_int_eq(lp_line_poll(lp_warden_line(w, 0), 20000, keep, &a), LP_OK);
 	return a;
 }
 

@@ -93,14 +93,14 @@ static void reset_answers(void)
 
 static void hear_all(struct lp_warden *w)
 {
-	while (lp_warden_pending(w))
-		ck_assert_int_eq(lp_warden_poll(w, 20000, note, &answers), LP_OK);
+	while (lp_line_pending(lp_warden_line(w, 0)))
+		ck_assert_int_eq(lp_line_poll(lp_warden_line(w, 0), 20000, note, &answers), LP_OK);
 }
 
 static const struct lp_answer *ask_once(struct lp_warden *w, const struct lp_ask *ask)
 {
 	reset_answers();
-	ck_assert_int_eq(lp_warden_ask(w, ask), LP_OK);
+	ck_assert_int_eq(lp_line_ask(lp_warden_line(w, 0), ask), LP_OK);
 	hear_all(w);
 	ck_assert_uint_eq(answers.n, 1);
 	return &answers.by_id[ask->id];
@@ -199,7 +199,7 @@ START_TEST(equal_inputs_cost_one_operation)
 		ask.extended = i & 1;
 		ask.seed_len = i & 1 ? 32 : 64;
 		ask.seed[0] = (uint8_t)i;
-		ck_assert_int_eq(lp_warden_ask(w, &ask), LP_OK);
+		ck_assert_int_eq(lp_line_ask(lp_warden_line(w, 0), &ask), LP_OK);
 	}
 	hear_all(w);
 	ck_assert_msg(lp_clock_mono() - start < 100 * one, "400 equal questions took as long as %u",
@@ -232,12 +232,12 @@ START_TEST(thousands_in_flight)
 	for (size_t i = 0; i < N; i++) {
 		help_ask(&ask, &pub1, 0, i, HELP_WELL, premaster);
 		expect_legacy(&ask, premaster, want[i]);
-		while (lp_warden_pending(w) == LP_WARDEN_QUEUE) {
-			ck_assert_int_eq(lp_warden_ask(w, &ask), LP_E_LIMIT);
+		while (lp_line_pending(lp_warden_line(w, 0)) == LP_WARDEN_QUEUE) {
+			ck_assert_int_eq(lp_line_ask(lp_warden_line(w, 0), &ask), LP_E_LIMIT);
 			limits++;
-			ck_assert_int_eq(lp_warden_poll(w, 20000, note, &answers), LP_OK);
+			ck_assert_int_eq(lp_line_poll(lp_warden_line(w, 0), 20000, note, &answers), LP_OK);
 		}
-		ck_assert_int_eq(lp_warden_ask(w, &ask), LP_OK);
+		ck_assert_int_eq(lp_line_ask(lp_warden_line(w, 0), &ask), LP_OK);
 	}
 	ck_assert_uint_gt(limits, 0);
 	hear_all(w);
@@ -273,10 +273,10 @@ START_TEST(answers_out_of_order)
 		reset_answers();
 		help_ask(&ask, &pub4, slow, 2 * round, HELP_WELL, premaster);
 		expect_legacy(&ask, premaster, want[0]);
-		ck_assert_int_eq(lp_warden_ask(w, &ask), LP_OK);
+		ck_assert_int_eq(lp_line_ask(lp_warden_line(w, 0), &ask), LP_OK);
 		help_ask(&ask, &pub1, quick, 2 * round + 1, HELP_WELL, premaster);
 		expect_legacy(&ask, premaster, want[1]);
-		ck_assert_int_eq(lp_warden_ask(w, &ask), LP_OK);
+		ck_assert_int_eq(lp_line_ask(lp_warden_line(w, 0), &ask), LP_OK);
 		hear_all(w);
 		ck_assert_mem_eq(answers.by_id[2 * round].secret, want[0], 48);
 		ck_assert_mem_eq(answers.by_id[2 * round + 1].secret, want[1], 48);
@@ -340,7 +340,7 @@ START_TEST(malformed_inputs_tell_nothing)
 			reset_answers();
 			for (int i = 0; i < CLASSES * EACH; i++) {
 				ask_damaged(&ask, key, (uint64_t)i, i % CLASSES);
-				ck_assert_int_eq(lp_warden_ask(w, &ask), LP_OK);
+				ck_assert_int_eq(lp_line_ask(lp_warden_line(w, 0), &ask), LP_OK);
 			}
 			hear_all(w);
 			ck_assert_uint_eq(answers.done, CLASSES * EACH);
@@ -384,11 +384,11 @@ START_TEST(what_is_not_answered)
 		ck_assert_int_eq(ask_once(w, &ask)->code, LP_ANSWER_NO_KEY);
 	}
 	ask.op = (enum lp_warden_op)0;
-	ck_assert_int_eq(lp_warden_ask(w, &ask), LP_E_ARG);
+	ck_assert_int_eq(lp_line_ask(lp_warden_line(w, 0), &ask), LP_E_ARG);
 	ask.op = LP_ASK_RSA;
 	ask.seed_len = 63;
-	ck_assert_int_eq(lp_warden_ask(w, &ask), LP_E_ARG);
-	ck_assert_uint_eq(lp_warden_pending(w), 0);
+	ck_assert_int_eq(lp_line_ask(lp_warden_line(w, 0), &ask), LP_E_ARG);
+	ck_assert_uint_eq(lp_line_pending(lp_warden_line(w, 0)), 0);
 	ask.seed_len = 64; /* and it still lives */
 	ck_assert_int_eq(ask_once(w, &ask)->code, LP_ANSWER_DONE);
 	lp_warden_stop(w);
@@ -413,7 +413,7 @@ START_TEST(no_keys_at_all)
 	(void)lp_warden_keys(w, &n);
 	ck_assert_uint_eq(n, 0);
 	ck_assert_int_eq(ask_once(w, &ask)->code, LP_ANSWER_NO_KEY);
-	ck_assert_int_eq(lp_warden_poll(w, -1, note, &answers), LP_OK); /* nothing to wait for */
+	ck_assert_int_eq(lp_line_poll(lp_warden_line(w, 0), -1, note, &answers), LP_OK); /* nothing to wait for */
 	lp_warden_stop(w);
 }
 END_TEST
@@ -423,15 +423,15 @@ START_TEST(poll_waits_as_told)
 	struct lp_warden_config config = { .delay_ms = 300, .threads = 1 };
 	struct lp_warden *w = start(&config);
 	struct lp_ask ask = { .op = LP_ASK_DH };
-	struct pollfd p = { lp_warden_fd(w), POLLIN, 0 };
+	struct pollfd p = { lp_line_fd(lp_warden_line(w, 0)), POLLIN, 0 };
 	uint64_t begin = lp_clock_mono();
 
 	reset_answers();
 	for (ask.id = 0; ask.id < 50; ask.id++)
-		ck_assert_int_eq(lp_warden_ask(w, &ask), LP_OK);
-	ck_assert_int_eq(lp_warden_poll(w, 0, note, &answers), LP_OK);
+		ck_assert_int_eq(lp_line_ask(lp_warden_line(w, 0), &ask), LP_OK);
+	ck_assert_int_eq(lp_line_poll(lp_warden_line(w, 0), 0, note, &answers), LP_OK);
 	ck_assert_uint_eq(answers.n, 0);
-	ck_assert_int_eq(lp_warden_poll(w, 50, note, &answers), LP_OK);
+	ck_assert_int_eq(lp_line_poll(lp_warden_line(w, 0), 50, note, &answers), LP_OK);
 	ck_assert_uint_ge(lp_clock_mono() - begin, 50 * LP_NS_PER_MS);
 	ck_assert_uint_eq(answers.n, 0);
 	ck_assert_int_eq(poll(&p, 1, 20000), 1);
@@ -442,7 +442,7 @@ START_TEST(poll_waits_as_told)
 	ck_assert_uint_lt(lp_clock_mono() - begin, 5000 * LP_NS_PER_MS);
 	/* A stop does not wait for what is held back. */
 	ask.id = 60;
-	ck_assert_int_eq(lp_warden_ask(w, &ask), LP_OK);
+	ck_assert_int_eq(lp_line_ask(lp_warden_line(w, 0), &ask), LP_OK);
 	lp_warden_stop(w);
 }
 END_TEST
@@ -450,7 +450,7 @@ END_TEST
 /* A warden whose protocol the test speaks itself. */
 static int raw_warden(pid_t *pid, const char *const *paths, size_t n)
 {
-	const struct lp_message_options options = { .threads = 1,
+	const struct lp_message_options options = { .lines = 1, .threads = 1,
 						    .crypto = lp_span_of("mbedtls", 7) };
 	static uint8_t bytes[LP_MESSAGE_MAX];
 	int sock[2];

@@ -67,17 +67,19 @@ static bool readable_by(const char *test, pid_t pid, const char *what)
 	return fd >= 0;
 }
 
-/* What the warden holds open: 0, 1, 2 and its socket, though we hold more. */
-START_TEST(inherits_one_socket)
+/* What the warden holds open: 0, 1, 2 and its lines, though we hold more. */
+START_TEST(inherits_its_sockets)
 {
 	int extra = open("/dev/null", O_RDONLY); /* not close-on-exec */
-	struct lp_warden *w = !have_openssl ? NULL : help_warden(&dir, "two.pem", "auto", 1);
-	char path[64], link[330], target[128];
+	const struct lp_warden_config config = { .lines = _i ? 12 : 1 };
+	const int end = _i ? 15 : 4;
+	struct lp_warden *w;
+	char path[64], link[330], target[128], why[512];
 	const struct dirent *e;
 	unsigned seen = 0;
 	DIR *d;
 
-	NEED_KEYS();
+	ck_assert_msg(lp_warden_start(&w, &config, why) == LP_OK, "%s", why);
 	ck_assert_int_ge(extra, 3);
 	if (readable(lp_warden_pid(w), "fd")) {
 		snprintf(path, sizeof path, "/proc/%d/fd", lp_warden_pid(w));
@@ -92,15 +94,15 @@ START_TEST(inherits_one_socket)
 			n = readlink(link, target, sizeof target - 1);
 			ck_assert_int_gt(n, 0);
 			target[n] = '\0';
-			ck_assert_int_lt(atoi(e->d_name), 4);
+			ck_assert_int_lt(atoi(e->d_name), end);
 			seen |= 1u << atoi(e->d_name);
 			if (atoi(e->d_name) < 2)
 				ck_assert_str_eq(target, "/dev/null");
-			if (atoi(e->d_name) == 3)
+			if (atoi(e->d_name) >= 3)
 				ck_assert_int_eq(strncmp(target, "socket:", 7), 0);
 		}
 		closedir(d);
-		ck_assert_uint_eq(seen, 15);
+		ck_assert_uint_eq(seen, (1u << end) - 1);
 	}
 	lp_warden_stop(w);
 	close(extra);
@@ -238,10 +240,10 @@ START_TEST(key_is_not_in_this_process)
 	w = help_warden(&dir, "two.pem", providers[_i], 2);
 	for (uint64_t i = 0; i < 200; i++) {
 		help_ask(&ask, &pub, 0, i, HELP_WELL, premaster);
-		ck_assert_int_eq(lp_warden_ask(w, &ask), LP_OK);
+		ck_assert_int_eq(lp_line_ask(lp_warden_line(w, 0), &ask), LP_OK);
 	}
-	while (lp_warden_pending(w))
-		ck_assert_int_eq(lp_warden_poll(w, 20000, count, &done), LP_OK);
+	while (lp_line_pending(lp_warden_line(w, 0)))
+		ck_assert_int_eq(lp_line_poll(lp_warden_line(w, 0), 20000, count, &done), LP_OK);
 	ck_assert_uint_eq(done, 200);
 	ck_assert_uint_eq(scan(getpid(), &patterns, &bytes), 0);
 	ck_assert_uint_gt(bytes, 1 << 20);
@@ -305,9 +307,9 @@ START_TEST(ticket_key_is_not_in_this_process)
 	ck_assert_msg(lp_warden_start(&w, &config, why) == LP_OK, "%s", why);
 	ask.ticket = lp_span_of(ticket, help_read(&dir, "t", ticket, sizeof ticket));
 	for (ask.id = 0; ask.id < 200; ask.id++)
-		ck_assert_int_eq(lp_warden_ask(w, &ask), LP_OK);
-	while (lp_warden_pending(w))
-		ck_assert_int_eq(lp_warden_poll(w, 20000, check_ticket, &done), LP_OK);
+		ck_assert_int_eq(lp_line_ask(lp_warden_line(w, 0), &ask), LP_OK);
+	while (lp_line_pending(lp_warden_line(w, 0)))
+		ck_assert_int_eq(lp_line_poll(lp_warden_line(w, 0), 20000, check_ticket, &done), LP_OK);
 	ck_assert_uint_eq(done, 200);
 	ck_assert_uint_eq(scan(getpid(), &patterns, &bytes), 0);
 	if (readable(lp_warden_pid(w), "mem"))
@@ -339,9 +341,9 @@ START_TEST(psk_is_not_in_this_process)
 	memset(text, 0, sizeof text);
 	snprintf(path, sizeof path, "%s/psks", dir.path);
 	ck_assert_msg(lp_warden_start(&w, &config, why) == LP_OK, "%s", why);
-	ck_assert_int_eq(lp_warden_ask(w, &ask), LP_OK);
-	while (lp_warden_pending(w))
-		ck_assert_int_eq(lp_warden_poll(w, 20000, count, &done), LP_OK);
+	ck_assert_int_eq(lp_line_ask(lp_warden_line(w, 0), &ask), LP_OK);
+	while (lp_line_pending(lp_warden_line(w, 0)))
+		ck_assert_int_eq(lp_line_poll(lp_warden_line(w, 0), 20000, count, &done), LP_OK);
 	ck_assert_uint_eq(done, 1);
 	ck_assert_uint_eq(scan(getpid(), &patterns, &bytes), 0);
 	if (readable(lp_warden_pid(w), "mem")) {
@@ -362,7 +364,7 @@ Suite *suite_warden_canary(void)
 
 	tcase_add_unchecked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
-	tcase_add_test(t, inherits_one_socket);
+	tcase_add_loop_test(t, inherits_its_sockets, 0, 2);
 	tcase_add_test(t, psk_is_not_in_this_process);
 	tcase_add_loop_test(t, key_is_not_in_this_process, 0, sizeof providers / sizeof *providers);
 	tcase_add_loop_test(t, ticket_key_is_not_in_this_process, 0,

@@ -41,17 +41,17 @@ START_TEST(killed_warden)
 	struct lp_ask ask = { .op = LP_ASK_DH };
 	pid_t pid = lp_warden_pid(w);
 
-	ck_assert_int_eq(lp_warden_ask(w, &ask), LP_OK);
+	ck_assert_int_eq(lp_line_ask(lp_warden_line(w, 0), &ask), LP_OK);
 	/* What a terminal or a service manager sends to all is not for the warden. */
 	ck_assert_int_eq(kill(pid, SIGINT), 0);
 	ck_assert_int_eq(kill(pid, SIGTERM), 0);
 	ck_assert_int_eq(kill(pid, SIGHUP), 0);
 	ck_assert_int_eq(kill(pid, SIGUSR1), 0);
-	ck_assert_int_eq(lp_warden_poll(w, 200, ignore, NULL), LP_OK);
+	ck_assert_int_eq(lp_line_poll(lp_warden_line(w, 0), 200, ignore, NULL), LP_OK);
 	ck_assert_int_eq(kill(pid, SIGKILL), 0);
-	ck_assert_int_eq(lp_warden_poll(w, -1, ignore, NULL), LP_E_IO);
-	ck_assert_int_eq(lp_warden_poll(w, -1, ignore, NULL), LP_E_IO);
-	ck_assert_int_eq(lp_warden_ask(w, &ask), LP_E_IO);
+	ck_assert_int_eq(lp_line_poll(lp_warden_line(w, 0), -1, ignore, NULL), LP_E_IO);
+	ck_assert_int_eq(lp_line_poll(lp_warden_line(w, 0), -1, ignore, NULL), LP_E_IO);
+	ck_assert_int_eq(lp_line_ask(lp_warden_line(w, 0), &ask), LP_E_IO);
 	ck_assert(gone(pid));
 	lp_warden_stop(w);
 	lp_warden_stop(NULL);

@@ -74,7 +74,7 @@ START_TEST(rooms_are_large_enough)
 	struct lp_ask ask = an_ask();
 	const struct lp_answer answer = { .id = 1, .code = LP_ANSWER_DONE, .secret_len = 64 };
 	char path[LP_MESSAGE_PATH_MAX + 2], line[LP_MESSAGE_TEXT_MAX + 100];
-	struct lp_message_options o = { .strict_key_modes = true, .threads = 1, .delay_ms = 2 };
+	struct lp_message_options o = { .strict_key_modes = true, .lines = LP_WARDEN_LINES, .threads = 1, .delay_ms = 2 };
 	uint8_t bytes[LP_MESSAGE_OPTIONS_ROOM];
 	struct lp_message m;
 

@@ -95,10 +95,10 @@ static void ask_many(const struct made *m, size_t n, struct lp_answer *out)
 					    .time_s = 1700000000,
 					    .ticket = { m[i].ticket, m[i].n } };
 
-		ck_assert_int_eq(lp_warden_ask(warden, &ask), LP_OK);
+		ck_assert_int_eq(lp_line_ask(lp_warden_line(warden, 0), &ask), LP_OK);
 	}
-	while (lp_warden_pending(warden))
-		ck_assert_int_eq(lp_warden_poll(warden, 20000, note, out), LP_OK);
+	while (lp_line_pending(lp_warden_line(warden, 0)))
+		ck_assert_int_eq(lp_line_poll(lp_warden_line(warden, 0), 20000, note, out), LP_OK);
 }
 
 static bool opens(uint32_t seed, size_t key_n)
@@ -163,15 +163,15 @@ START_TEST(questions_with_rules)
 
 	put_key("k", 1, 48);
 	ck_assert_int_eq(start("k", (struct lp_warden_config){ .crypto = "auto" }), LP_OK);
-	ck_assert_int_eq(lp_warden_ask(warden, &ask), LP_E_ARG);
+	ck_assert_int_eq(lp_line_ask(lp_warden_line(warden, 0), &ask), LP_E_ARG);
 	ask.ticket = lp_span_of(ticket, LP_WARDEN_TICKET + 1);
-	ck_assert_int_eq(lp_warden_ask(warden, &ask), LP_E_ARG);
+	ck_assert_int_eq(lp_line_ask(lp_warden_line(warden, 0), &ask), LP_E_ARG);
 	ask.ticket.n = 100;
 	ask.seed_len = 64;
-	ck_assert_int_eq(lp_warden_ask(warden, &ask), LP_E_ARG);
+	ck_assert_int_eq(lp_line_ask(lp_warden_line(warden, 0), &ask), LP_E_ARG);
 	ask.seed_len = 0;
 	ask.op = LP_ASK_DH;
-	ck_assert_int_eq(lp_warden_ask(warden, &ask), LP_E_ARG);
+	ck_assert_int_eq(lp_line_ask(lp_warden_line(warden, 0), &ask), LP_E_ARG);
 }
 END_TEST
 
@@ -219,7 +219,7 @@ static unsigned told(uint64_t reloads)
 	while (lp_warden_reloads(warden) <= reloads) {
 		ck_assert_uint_lt(lp_clock_mono() - begin, 20 * LP_NS_PER_S);
 		usleep(10000);
-		ck_assert_int_eq(lp_warden_poll(warden, 0, ignore, NULL), LP_OK);
+		ck_assert_int_eq(lp_line_poll(lp_warden_line(warden, 0), 0, ignore, NULL), LP_OK);
 	}
 	return (unsigned)((lp_clock_mono() - begin) / LP_NS_PER_MS);
 }
@@ -245,7 +245,7 @@ START_TEST(files_change)
 	help_write(&dir, "d/b", "broken", 6);
 	lp_warden_reload(warden);
 	usleep(300000);
-	ck_assert_int_eq(lp_warden_poll(warden, 0, ignore, NULL), LP_OK);
+	ck_assert_int_eq(lp_line_poll(lp_warden_line(warden, 0), 0, ignore, NULL), LP_OK);
 	ck_assert(opens(2, 80));
 	seen = lp_warden_reloads(warden);
 	begin = lp_clock_mono();
@@ -297,9 +297,9 @@ static enum lp_answer_code ask_rsa(mbedtls_pk_context *pk, uint32_t key)
 	struct lp_ask ask;
 
 	help_ask(&ask, pk, key, 0, HELP_WELL, premaster);
-	ck_assert_int_eq(lp_warden_ask(warden, &ask), LP_OK);
-	while (lp_warden_pending(warden))
-		ck_assert_int_eq(lp_warden_poll(warden, 20000, note, &a), LP_OK);
+	ck_assert_int_eq(lp_line_ask(lp_warden_line(warden, 0), &ask), LP_OK);
+	while (lp_line_pending(lp_warden_line(warden, 0)))
+		ck_assert_int_eq(lp_line_poll(lp_warden_line(warden, 0), 20000, note, &a), LP_OK);
 	return a.code;
 }
 
@@ -408,7 +408,7 @@ START_TEST(haproxy_socket)
 	ck_assert(opens(1, 80)); /* for a while */
 	show(0);
 	usleep(800000);
-	ck_assert_int_eq(lp_warden_poll(warden, 0, ignore, NULL), LP_OK);
+	ck_assert_int_eq(lp_line_poll(lp_warden_line(warden, 0), 0, ignore, NULL), LP_OK);
 	ck_assert(opens(2, 80));
 	lp_warden_stop(warden);
 	/* A replay asks once. */
