@@ -11,8 +11,9 @@
 #include "base/clock.h"
 #include "engine_parts.h"
 #include "flowid.h"
+#include "tls/record.h"
 
-enum { BOTH_MS = 10 };
+enum { BOTH_MS = 10, SPARES = 1024 };
 
 static void put(struct lp_tracked *f, struct lp_event *event, const struct lp_when *when, bool room)
 {
@@ -567,6 +568,7 @@ struct lp_worker *lp_worker_new(struct lp_engine *e, char *why)
 		.cleartext = e->cleartext,
 		.keep_prelude = !e->cleartext && lp_outputs_wants(e->outputs) & LP_WANT_PRELUDE,
 	};
+	lp_spares_init(&w->env.spares, LP_RECORD_MAX, SPARES);
 	err = lp_order_new(&w->order, !e->live, lp_outputs_event, e->outputs);
 	if (!err)
 		err = lp_asks_new(&w->asks, lp_warden_line(e->warden, 0), e->live,
@@ -607,6 +609,7 @@ void lp_worker_free(struct lp_worker *w)
 	lp_order_free(w->order);
 	lp_asks_free(w->asks);
 	lp_ctx_cache_clear(&w->contexts);
+	lp_spares_clear(&w->env.spares);
 	if (w->engine->worker == w)
 		w->engine->worker = NULL;
 	free(w);

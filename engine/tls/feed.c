@@ -157,9 +157,12 @@ static void check_sum(const struct lp_tls *tls, enum lp_dir dir)
 	(void)sum;
 }
 
-static void begin_records(struct lp_records *records, enum lp_dir dir, uint64_t off)
+static void begin_records(struct lp_tls *tls, enum lp_dir dir, uint64_t off)
 {
+	struct lp_records *records = &tls->records[dir];
+
 	lp_records_init(records, off);
+	records->spares = &tls->env->spares;
 	if (dir == LP_C2S)
 		lp_records_allow_v2(records);
 }
@@ -242,7 +245,7 @@ size_t lp_tls_feed(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size
 	tls->when = *when;
 	tls->stream_end[dir] = off + n;
 	if (!tls->fed[dir])
-		begin_records(&tls->records[dir], dir, off);
+		begin_records(tls, dir, off);
 	if (on)
 		lp_tls_refill_bytes(tls, dir, p, n, off);
 	left = take(tls, side, dir, p, n);

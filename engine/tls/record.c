@@ -5,19 +5,30 @@
 
 enum { FIRST_TYPE = LP_CONTENT_CCS, LAST_TYPE = LP_CONTENT_HEARTBEAT, LAST_MINOR = 4 };
 
-/* What one record, header included, can be at most: the cap of the buffer. */
-enum { RECORD_MAX = LP_RECORD_HEADER + LP_RECORD_FRAGMENT_MAX };
-
 void lp_records_init(struct lp_records *r, uint64_t offset)
 {
 	*r = (struct lp_records){ .offset = offset, .fault = LP_OK };
-	lp_buf_init(&r->held, RECORD_MAX);
+	lp_buf_init(&r->held, LP_RECORD_MAX);
+}
+
+/* Gives the buffer back, to whom it belongs. */
+static void drop(struct lp_records *r)
+{
+	if (r->lent) {
+		lp_spares_give(r->spares, r->held.mem);
+		r->held.mem = NULL;
+		r->lent = false;
+	}
+	lp_buf_clear(&r->held);
 }
 
 void lp_records_clear(struct lp_records *r)
 {
-	lp_buf_clear(&r->held);
+	struct lp_spares *spares = r->spares;
+
+	drop(r);
 	lp_records_init(r, r->offset);
+	r->spares = spares;
 }
 
 int lp_records_type(const struct lp_records *r)
@@ -101,7 +112,7 @@ static enum lp_err check_header(struct lp_records *r, lp_span h, size_t *whole)
 		return LP_OK;
 	lp_cursor_skip(&c, 1);
 	*whole = LP_RECORD_HEADER + (size_t)lp_cursor_u16(&c);
-	if (*whole > RECORD_MAX)
+	if (*whole > LP_RECORD_MAX)
 		return fail(r, LP_E_FORMAT, "record longer than 2^14 + 2048 bytes");
 	return LP_OK;
 }
@@ -116,6 +127,11 @@ static enum lp_err gather(struct lp_records *r, size_t want)
 		n = r->in.n;
 	if (!n)
 		return LP_OK;
+	if (!r->held.mem && r->spares) {
+		r->held.mem = lp_spares_take(r->spares);
+		r->lent = r->held.mem != NULL;
+		r->held.size = r->lent ? LP_RECORD_MAX : 0;
+	}
 	err = lp_buf_append(&r->held, r->in.p, n);
 	if (err)
 		return fail(r, err, lp_err_text(err));
@@ -179,7 +195,7 @@ enum lp_err lp_records_next(struct lp_records *r, struct lp_record *out)
 	if (r->fault)
 		return r->fault;
 	if (r->handed) {
-		lp_buf_clear(&r->held);
+		drop(r);
 		r->handed = false;
 	}
 	if (lp_buf_len(&r->held))

@@ -15,6 +15,7 @@
 #define LP_TLS_RECORD_H
 
 #include "base/buf.h"
+#include "base/spares.h"
 
 enum {
 	LP_RECORD_HEADER = 5,
@@ -47,9 +48,12 @@ struct lp_records {
 	enum lp_err fault;
 	bool handed;         /* the record in held has been handed out */
 	bool v2;             /* the next record may be a hello of SSL 2.0 */
+	bool lent;           /* held's memory is one of spares */
+	struct lp_spares *spares; /* NULL, or set after init: blocks of LP_RECORD_MAX, outliving
+	                           * this; without one, held grows with what comes */
 };
 
-enum { LP_V2_HEADER = 2 };
+enum { LP_V2_HEADER = 2, LP_RECORD_MAX = LP_RECORD_HEADER + LP_RECORD_FRAGMENT_MAX };
 
 /* offset: where in the stream the next pushed byte stands. */
 void lp_records_init(struct lp_records *r, uint64_t offset);

@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/secret.h"
+#include "base/spares.h"
 #include "base/stream.h"
 #include "crypto/crypto.h"
 #include "tls/snapshot.h"
@@ -101,6 +102,7 @@ struct lp_tls_env {
 	uint64_t over;              /* sessions above their cap that wait for the warden: a
 	                             * replay stops reading while there are any */
 	uint64_t sessions, waiting; /* begun; waiting for the warden now */
+	struct lp_spares spares;    /* for incomplete records, of LP_RECORD_MAX; may be empty */
 };
 
 enum lp_tls_state {

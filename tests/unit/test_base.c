@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "base/spares.h"
 
 START_TEST(cursor_reads_and_sticks)
 {
@@ -156,6 +157,34 @@ START_TEST(every_error_has_a_text)
 }
 END_TEST
 
+START_TEST(spares)
+{
+	struct lp_spares s;
+	void *block[3];
+
+	lp_spares_init(&s, 100, 3);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 3; i++) {
+			block[i] = lp_spares_take(&s);
+			ck_assert_ptr_nonnull(block[i]);
+			memset(block[i], i, 100);
+		}
+		ck_assert_ptr_null(lp_spares_take(&s));
+		ck_assert_uint_eq(s.refused, (uint64_t)round + 1);
+		lp_spares_give(&s, block[1]);
+		ck_assert_ptr_eq(lp_spares_take(&s), block[1]);
+		ck_assert_int_eq(((uint8_t *)block[0])[99], 0);
+		ck_assert_int_eq(((uint8_t *)block[2])[0], 2);
+		for (int i = 0; i < 3; i++)
+			lp_spares_give(&s, block[i]);
+	}
+	lp_spares_clear(&s);
+	lp_spares_init(&s, 100, 0);
+	ck_assert_ptr_null(lp_spares_take(&s));
+	lp_spares_clear(&s);
+}
+END_TEST
+
 Suite *suite_base(void)
 {
 	Suite *s = suite_create("base");
@@ -166,6 +195,7 @@ Suite *suite_base(void)
 	tcase_add_test(t, cursor_either_byte_order);
 	tcase_add_test(t, buf_keeps_its_maximum);
 	tcase_add_test(t, secret_is_wiped_and_reused);
+	tcase_add_test(t, spares);
 	tcase_add_test(t, hash_is_siphash);
 	tcase_add_test(t, text_is_escaped);
 	tcase_add_test(t, text_hex_there_and_back);

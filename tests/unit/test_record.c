@@ -10,7 +10,7 @@ enum { STREAM_MAX = 100000 };
 
 /* What a run gave, as one line of text for each record: any two runs over the same
  * bytes must give the same text. */
-static char *run(const uint8_t *p, size_t n, size_t piece, size_t cut)
+static char *run_with(struct lp_spares *spares, const uint8_t *p, size_t n, size_t piece, size_t cut)
 {
 	struct lp_records r;
 	struct lp_record rec;
@@ -19,6 +19,7 @@ static char *run(const uint8_t *p, size_t n, size_t piece, size_t cut)
 	size_t from = 0, len;
 
 	lp_records_init(&r, 1000);
+	r.spares = spares;
 	lp_records_allow_v2(&r);
 	while (from < n && err == LP_MORE) {
 		len = cut ? (from ? n - cut : cut) : piece;
@@ -46,6 +47,25 @@ static char *run(const uint8_t *p, size_t n, size_t piece, size_t cut)
 		      err == LP_MORE ? lp_records_held(&r) : 0,
 		      (unsigned long long)lp_records_offset(&r));
 	lp_records_clear(&r);
+	return log;
+}
+
+/* The same whatever memory incomplete records are held in: their own, one that is lent, or
+ * their own since none is left to lend. */
+static char *run(const uint8_t *p, size_t n, size_t piece, size_t cut)
+{
+	char *log = run_with(NULL, p, n, piece, cut);
+
+	for (unsigned max = 0; max < 2; max++) {
+		struct lp_spares spares;
+		char *again;
+
+		lp_spares_init(&spares, LP_RECORD_MAX, max);
+		again = run_with(&spares, p, n, piece, cut);
+		ck_assert_str_eq(log, again);
+		free(again);
+		lp_spares_clear(&spares); /* all are back */
+	}
 	return log;
 }
 
