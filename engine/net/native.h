@@ -142,9 +142,9 @@ void lp_native_evict(struct lp_reasm *r);
 void lp_native_end_all(struct lp_reasm *r);
 
 /* A direction's name in lp_recent. */
-static inline uint32_t lp_native_stream(const struct lp_flow *f, enum lp_side side)
+static inline uint64_t lp_native_stream(const struct lp_flow *f, enum lp_side side)
 {
-	return f->self * 2 + (uint32_t)side;
+	return (uint64_t)f->tag << 32 | (f->self * 2 + (uint32_t)side);
 }
 
 static inline uint32_t lp_native_second(const struct lp_reasm *r)

@@ -63,23 +63,31 @@ static uint32_t hash(const struct lp_hash_seed *seed, const uint8_t *p, uint32_t
 	return (uint32_t)(h ^ h >> 32);
 }
 
-static size_t place(uint32_t stream, uint32_t seq)
+static size_t place(uint32_t upper, uint32_t seq)
 {
-	return (size_t)((((uint64_t)stream << 32 | seq) * 0x9e3779b97f4a7c15ULL) >> 48);
+	return (size_t)((((uint64_t)upper << 32 | seq) * 0x9e3779b97f4a7c15ULL) >> 48);
 }
 
-void lp_recent_put(struct lp_recent *r, uint32_t stream, uint32_t seq, const uint8_t *p, uint32_t n)
+/* Or each segment would wait for memory, with all that is written behind it. */
+void lp_recent_prefetch(const struct lp_recent *r, uint32_t upper, uint32_t seq)
 {
-	r->entries[place(stream, seq)] = (struct lp_recent_entry){ stream, seq, n, hash(&r->seed, p, n) };
+	__builtin_prefetch(&r->entries[place(upper, seq)], 1);
 }
 
-bool lp_recent_differs(const struct lp_recent *r, uint32_t stream, uint32_t seq, const uint8_t *p,
+void lp_recent_put(struct lp_recent *r, uint64_t stream, uint32_t seq, const uint8_t *p, uint32_t n)
+{
+	r->entries[place((uint32_t)(stream >> 32), seq)] =
+		(struct lp_recent_entry){ (uint32_t)stream, seq, n, hash(&r->seed, p, n) };
+}
+
+bool lp_recent_differs(const struct lp_recent *r, uint64_t stream, uint32_t seq, const uint8_t *p,
 		       uint32_t n)
 {
 	while (n) {
-		const struct lp_recent_entry *e = &r->entries[place(stream, seq)];
+		const struct lp_recent_entry *e =
+			&r->entries[place((uint32_t)(stream >> 32), seq)];
 
-		if (!e->n || e->n > n || e->stream != stream || e->seq != seq)
+		if (!e->n || e->n > n || e->stream != (uint32_t)stream || e->seq != seq)
 			return false;
 		if (e->hash != hash(&r->seed, p, e->n))
 			return true;

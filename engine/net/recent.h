@@ -9,7 +9,7 @@
 #include "base/hash.h"
 
 struct lp_recent_entry {
-	uint32_t stream; /* number of the flow, times two, plus the side */
+	uint32_t stream; /* the lower half of its name */
 	uint32_t seq;
 	uint32_t n;      /* 0: nothing here */
 	uint32_t hash;
@@ -23,11 +23,16 @@ struct lp_recent {
 LP_MUST enum lp_err lp_recent_init(struct lp_recent *r, const struct lp_hash_seed *seed);
 void lp_recent_clear(struct lp_recent *r);
 
+/* Names of streams differ in their lower half; the upper one spreads them. */
+
+/* Something at seq of a stream with that upper half will be handed on or compared soon. */
+void lp_recent_prefetch(const struct lp_recent *r, uint32_t upper, uint32_t seq);
+
 /* n bytes at seq of this stream are handed on. */
-void lp_recent_put(struct lp_recent *r, uint32_t stream, uint32_t seq, const uint8_t *p, uint32_t n);
+void lp_recent_put(struct lp_recent *r, uint64_t stream, uint32_t seq, const uint8_t *p, uint32_t n);
 
 /* Whether n bytes at seq, all of which were handed on before, are known to be others now. */
-bool lp_recent_differs(const struct lp_recent *r, uint32_t stream, uint32_t seq, const uint8_t *p,
+bool lp_recent_differs(const struct lp_recent *r, uint64_t stream, uint32_t seq, const uint8_t *p,
 		       uint32_t n);
 
 #endif

@@ -41,6 +41,7 @@ static enum lp_err native_segments(struct lp_reasm *r, const struct lp_segment *
 		for (size_t i = 0; i < some; i++) {
 			lp_flow_name(&r->table, &s[i], &name[i]);
 			lp_flow_prefetch_slot(&r->table, &name[i]);
+			lp_recent_prefetch(&r->recent, name[i].tag, s[i].seq);
 		}
 		for (size_t i = 0; i < some && i < AHEAD; i++)
 			lp_flow_prefetch(&r->table, &name[i]);

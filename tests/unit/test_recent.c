@@ -57,17 +57,19 @@ START_TEST(several_in_one)
 }
 END_TEST
 
+#define NAME(i) ((uint64_t)(i) << 32 | (i))
+
 START_TEST(old_ones_are_forgotten)
 {
 	uint32_t known = 0;
 
 	for (uint32_t i = 0; i < 1000000; i++)
-		lp_recent_put(&r, i, 1, (const uint8_t *)"a", 1);
+		lp_recent_put(&r, NAME(i), 1, (const uint8_t *)"a", 1);
 	for (uint32_t i = 0; i < 1000000; i++)
-		known += lp_recent_differs(&r, i, 1, (const uint8_t *)"b", 1);
+		known += lp_recent_differs(&r, NAME(i), 1, (const uint8_t *)"b", 1);
 	ck_assert_uint_gt(known, 30000);
 	ck_assert_uint_le(known, 65536);
-	ck_assert(lp_recent_differs(&r, 999999, 1, (const uint8_t *)"b", 1));
+	ck_assert(lp_recent_differs(&r, NAME(999999), 1, (const uint8_t *)"b", 1));
 }
 END_TEST
 
