@@ -39,6 +39,7 @@ static const struct option options[] = {
 	{ "passphrase-file", TEXT, AT(passphrase_file), 0, 0, NULL },
 	{ "filter", TEXT, AT(filter), 0, 0, NULL },
 	{ "checksums", TEXT, AT(checksums), 0, 0, "auto|on|off" },
+	{ "verify", TEXT, AT(verify), 0, 0, "all|first" },
 	{ "overlap", TEXT, AT(overlap), 0, 0, "linux|bsd" },
 #ifdef LP_WITH_NIDS
 	{ "tcp", TEXT, AT(tcp), 0, 0, "native|nids" },

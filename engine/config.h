@@ -32,7 +32,7 @@ struct lp_config {
 	char *interface;
 	char *passphrase_file;
 	char *filter;             /* BPF expression */
-	char *checksums, *overlap, *tcp, *crypto;
+	char *checksums, *verify, *overlap, *tcp, *crypto;
 	char *helper;             /* program that becomes the warden; NULL = ourselves */
 	char *user;               /* -Z: user to become when live */
 	struct lp_ports vxlan_port; /* beside the usual ones */

@@ -62,6 +62,10 @@ static void read_limits(struct lp_engine *e, const struct lp_config *c)
 	if (is(c->tcp, "nids"))
 		e->reasm_ops = &lp_tcp_nids;
 #endif
+	/* What may have been damaged on its way, or replaced unseen, is checked in full:
+	 * libnids does not tell of copies that differ. */
+	e->verify_first = is(c->verify, "first") && r->checksums != LP_CHECKSUMS_OFF &&
+			  e->reasm_ops == &lp_tcp_native;
 	e->max_held_session = c->max_held_session;
 	e->max_held_turn = c->max_held_turn;
 	e->max_held = c->max_held;

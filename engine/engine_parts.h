@@ -45,6 +45,7 @@ struct lp_engine {
 	uint64_t key_wait_ns;        /* that a session waits for a line of a key log; 0: not */
 	bool live;
 	bool cleartext;
+	bool verify_first;           /* --verify first, and nothing speaks against it */
 	bool finished;
 	bool tickets_given;          /* -t: ticket keys are there or may come */
 	bool follow;                 /* keys may come while we run */

@@ -55,6 +55,8 @@ static const char usage[] =
 	"  --merge       read the files side by side, by time\n"
 	"  --ignore-domain    one flow whatever its VLANs and tunnels are\n"
 	"  --cleartext   streams that are not TLS go to the outputs too\n"
+	"  --verify all|first   check the MAC of every record (all), or of the first ones of\n"
+	"                each direction only, which is faster and less safe\n"
 	"  --checksums auto|on|off    --overlap linux|bsd    --tcp native|nids\n"
 	"  --crypto auto|mbedtls|openssl    --strict-key-modes    --no-promiscuous\n"
 	"  --key-wait SECONDS   how long a session waits for a line of a key log that\n"
@@ -84,6 +86,7 @@ static const struct option long_options[] = {
 	{ "ignore-domain", no_argument, NULL, OPT_CONFIG },
 	{ "cleartext", no_argument, NULL, OPT_CONFIG },
 	{ "strict-key-modes", no_argument, NULL, OPT_CONFIG },
+	{ "verify", required_argument, NULL, OPT_CONFIG },
 	{ "checksums", required_argument, NULL, OPT_CONFIG },
 	{ "overlap", required_argument, NULL, OPT_CONFIG },
 	{ "tcp", required_argument, NULL, OPT_CONFIG },

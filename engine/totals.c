@@ -198,6 +198,7 @@ size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MA
 	add(&l, "held.peak", w->env.held_peak);
 	add(&l, "held.cap", w->env.cap_held);
 	add(&l, "handshake.cap", w->env.cap_message);
+	add(&l, "record.mac_unchecked", w->env.unchecked);
 	add(&l, "prelude.cap", w->env.cap_kept);
 	add(&l, "cipher.contexts", w->contexts.made);
 	add(&l, "cipher.evicted", w->contexts.evicted);

@@ -257,6 +257,18 @@ static void set_evidence(struct lp_tracked *f, const struct lp_stream *s)
 	f->stage.evidence.ender = s->ender;
 }
 
+/* Known from this place on, whenever the bytes at it are looked at. */
+static void set_conflict(struct lp_tracked *f, const struct lp_stream *s,
+			 const struct lp_when *when)
+{
+	struct lp_evidence *e = &f->stage.evidence;
+
+	if (!s->conflict || e->conflict)
+		return;
+	e->conflict = true;
+	e->conflict_at = *when;
+}
+
 static struct lp_tracked *flow_new(struct lp_worker *w, struct lp_stream *s)
 {
 	struct lp_tracked *f = calloc(1, sizeof *f);
@@ -374,6 +386,7 @@ static enum lp_take on_stream_data(void *user, struct lp_stream *s, enum lp_side
 				    when);
 	f = s->user;
 	set_evidence(f, s);
+	set_conflict(f, s, when);
 	lp_stage_data(&f->stage, side, p, n, off, when);
 	set_idle(f);
 	if (w->env.cleartext || timeless(f))
@@ -398,6 +411,7 @@ static void on_stream_gap(void *user, struct lp_stream *s, enum lp_side side, ui
 	if (s->kind != TRACKED)
 		return;
 	set_evidence(f, s);
+	set_conflict(f, s, when);
 	lp_stage_gap(&f->stage, side, off, n, when);
 }
 
@@ -560,6 +574,7 @@ struct lp_worker *lp_worker_new(struct lp_engine *e, char *why)
 		.contexts = &w->contexts,
 		.cb = &tls_cb,
 		.live = e->live,
+		.verify_first = e->verify_first,
 		.max_held_session = e->max_held_session,
 		.max_held_turn = e->max_held_turn,
 		.max_held = e->max_held,

@@ -186,6 +186,7 @@ static json_t *limpid_part(const struct lp_session_info *tls,
 		set_text(o, "advice", result->advice, &bad);
 	lp_session_json_set(o, "notes", texts_value(result->notes), &bad);
 	set_text(o, "secret", tls->secret, &bad);
+	set_text(o, "verified", result->verified, &bad);
 	lp_session_json_set(o, "end", end_part(result->end), &bad);
 	set_number(o, "client_bytes", total[LP_C2S].clear, &bad);
 	set_number(o, "server_bytes", total[LP_S2C].clear, &bad);

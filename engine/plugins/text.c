@@ -263,6 +263,9 @@ static int print_result(struct text *t, const struct lp_session_result *result)
 	    print_both(t, NULL, clear, result->verdict != LP_OPAQUE) ||
 	    print_both(t, "lost", lost, 0))
 		return -1;
+	if (result->verified &&
+	    (lp_sink_print(&t->sink, " verified") || print_word(t, result->verified)))
+		return -1;
 	for (size_t i = 0; result->notes && result->notes[i]; i++)
 		if (lp_sink_print(&t->sink, i ? "," : " note:") ||
 		    print_word(t, result->notes[i]))

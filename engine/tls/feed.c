@@ -312,6 +312,7 @@ void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
 	enum lp_dir dir = lp_tls_dir(tls, side);
 
 	tls->when = *when;
+	tls->strict = true;
 	tls->fed[dir] += n;
 	tls->stream_end[dir] = off + n;
 	lp_tls_account(tls, dir, LP_IN_LOST, n);

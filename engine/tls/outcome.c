@@ -243,6 +243,7 @@ void lp_tls_end(struct lp_tls *tls, const enum lp_end end[2])
 		.total = { tls->total[0], tls->total[1] },
 	};
 	r->pub.reason = lp_reason_text(tls->reason)->code;
+	r->pub.verified = tls->unchecked ? "first" : NULL;
 	r->pub.advice = lp_reason_text(tls->reason)->advice;
 	snprintf(r->detail, sizeof r->detail, "%s", tls->detail);
 	fill_notes(tls, r);

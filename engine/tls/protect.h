@@ -114,6 +114,16 @@ LP_MUST enum lp_err lp_protect_open(struct lp_protect *p, uint16_t epoch, uint64
 				    const struct lp_sealed *record, uint8_t *out, size_t size,
 				    size_t *n, const char **why);
 
+/* The same for the next record (p->epoch, p->seq), but its MAC is not looked at: what comes
+ * out is what somebody sent, perhaps not the peer. Lengths and padding are checked, and
+ * the tag of an AEAD, since its cipher does that anyway. */
+LP_MUST enum lp_err lp_protect_open_unchecked(struct lp_protect *p, const struct lp_sealed *record,
+					      uint8_t *out, size_t size, size_t *n,
+					      const char **why);
+
+/* Whether the records carry a MAC beside the cipher, so that it may be left unchecked. */
+bool lp_protect_has_mac(const struct lp_protect *p);
+
 /* Some ciphers remember: TLS 1.0 CBC takes each record's IV from the record before it
  * (RFC 2246 section 6.2.3.2), a stream cipher stands where the last record ended.
  * After a record that was seen but not opened, or before a trial behind a hole, this

@@ -8,6 +8,13 @@
  * Keys are proven when a protected record authenticates; no byte leaves before
  * that, and each that leaves was in a record whose MAC or tag verified.
  *
+ * With env->verify_first that holds for the first LP_VERIFY_FIRST records of each direction
+ * under each key, and for every record from the place on where the session shows a hole,
+ * bytes that came twice and differed, or a record that does not open: what was handed on
+ * before that place stays handed on, and the verdict says so ("verified"). Always checked
+ * are AEAD tags, what is no application data, what is compressed, and a record that was
+ * found behind a hole.
+ *
  * Owner: its stage. Single-threaded. A fault of the wire turns the session opaque
  * with its first reason; a fault of the machine is left in env->fault. */
 #ifndef LP_TLS_SESSION_H
@@ -87,6 +94,8 @@ struct lp_tls_env {
 	const struct lp_tls_cb *cb;
 	enum lp_err fault;          /* first fault of the machine; sticky */
 	bool live;
+	bool verify_first;          /* --verify first */
+	uint64_t unchecked;         /* records whose MAC was not looked at */
 	uint64_t max_held_session;  /* bytes that may wait for a key */
 	uint64_t max_held_turn;     /* … for the other direction */
 	uint64_t max_held;
@@ -105,6 +114,8 @@ struct lp_tls_env {
 	struct lp_spares spares;    /* for incomplete records, of LP_RECORD_MAX; may be empty */
 };
 
+enum { LP_VERIFY_FIRST = 16 };
+
 enum lp_tls_state {
 	LP_TLS_RUNNING,
 	LP_TLS_WAITING, /* for an answer: feed nothing */
@@ -118,6 +129,8 @@ struct lp_evidence {
 	uint8_t syn;   /* its SYN was, so the connection is there from its start */
 	uint8_t cut;   /* the snap length cut its bytes off */
 	uint8_t ender; /* the side that closed or reset the connection first, +1; 0: unknown */
+	bool conflict; /* copies of bytes came that differ … */
+	struct lp_when conflict_at; /* … and this is the first place from which that is known */
 	bool evicted;  /* the table of connections was full */
 };
 

@@ -115,6 +115,8 @@ struct lp_tls {
 	uint64_t record_end;           /* … and behind its record */
 	bool no_more;                  /* the client's bytes behind a hole are waited for no longer */
 	struct lp_refill *refill;      /* of the first handshake; NULL: nothing is written down */
+	bool strict;                   /* every MAC is checked from here on */
+	bool unchecked;                /* a record came out without */
 	bool iv_unsure[2];             /* the record before did not authenticate (TLS 1.0, EtM) */
 	uint64_t stream_end[2];        /* offset behind the last byte taken */
 	uint64_t dead_bytes[2];        /* stream bytes since the direction died */

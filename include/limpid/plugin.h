@@ -193,6 +193,9 @@ struct lp_session_result {
 	const char *const *notes;    /* NULL-terminated: "truncated", …; may be NULL */
 	enum lp_end end[2];          /* by enum lp_dir */
 	struct lp_dir_totals total[2];
+	/* NULL: of each record that was opened the MAC or tag was checked. "first": of some only
+	 * the padding (--verify first). Newer than ABI 1: test size, and take NULL. */
+	const char *verified;
 };
 
 /* A hole: stream_bytes of the wire, from the end of the last opened record to the

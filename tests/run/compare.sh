@@ -10,7 +10,7 @@ got_sessions() { # dir
 		def sum(f): if f then $sums[0][f | split("/") | last] // "missing" else null end;
 		select(.event_type != "flow") |
 		{version: .tls.version, suite: .limpid.suite, ems: .limpid.ems, etm: .limpid.etm, client_cert: .limpid.client_cert,
-		 resumed: .limpid.resumed, renegotiations: .limpid.renegotiations, end: .limpid.end, secret: .limpid.secret, verdict: .limpid.verdict, reason: .limpid.reason, notes: (.limpid.notes // []),
+		 resumed: .limpid.resumed, renegotiations: .limpid.renegotiations, end: .limpid.end, secret: .limpid.secret, verdict: .limpid.verdict, reason: .limpid.reason, notes: (.limpid.notes // []), verified: .limpid.verified,
 		 client_prelude: (.client_prelude // .limpid.client_prelude), server_prelude: (.server_prelude // .limpid.server_prelude),
 		 client_bytes: .limpid.client_bytes, server_bytes: .limpid.server_bytes,
 		 client_sha256: sum(.client_file // .limpid.client_file), server_sha256: sum(.server_file // .limpid.server_file)}' "$1/index.jsonl"

@@ -476,6 +476,7 @@ void help_begin(struct help_told *t, const struct help_play *play)
 		.contexts = &t->contexts,
 		.cb = &callbacks,
 		.live = play->live,
+		.verify_first = play->verify_first,
 		.max_held_session = play->max_held_session ? play->max_held_session : UINT64_MAX,
 		.max_held_turn = play->max_held_session ? play->max_held_session : UINT64_MAX,
 		.max_held = play->max_held ? play->max_held : UINT64_MAX,

@@ -78,6 +78,7 @@ struct help_play {
 	bool flip;              /* answers with the other derivation */
 	bool none;              /* the warden answers with nothing */
 	bool live;
+	bool verify_first;
 	uint64_t max_held_session, max_held; /* 0: no cap to speak of */
 	bool keep;              /* clear bytes are told only when a session follows */
 	uint64_t max_kept;

@@ -416,6 +416,64 @@ START_TEST(records_tampered_with)
 }
 END_TEST
 
+/* A record with another type has a wrong MAC, and nothing else is wrong with it. */
+static void macs_unchecked(const struct lp_crypto *crypto, const struct lp_suite *suite,
+			   uint16_t version, bool etm)
+{
+	const bool cbc = lp_cipher_info(suite->cipher)->kind == LP_KIND_CBC;
+	const bool aead = lp_cipher_info(suite->cipher)->kind == LP_KIND_AEAD;
+	struct lp_sealed rec = { LP_CONTENT_ALERT, version, { fragment, 0 } };
+	struct lp_ctx_cache cache;
+	struct pair x;
+	struct lp_protect *p = &x.reader[0];
+	const char *why;
+	size_t n;
+
+	lp_ctx_cache_init(&cache, 4);
+	pair_init(&x, &cache, crypto, suite, version, etm, false);
+	help_fill(content, 21, 3);
+	for (int round = 0; round < 2; round++) {
+		rec.fragment.n = seal(x.sender[0], LP_CONTENT_DATA, content, 21, fragment);
+		if (!rec.fragment.n)
+			goto out; /* no library seals it */
+		ck_assert(lp_protect_has_mac(p) == !aead);
+		ck_assert_int_eq(lp_protect_open(p, 1, p->seq, &rec, out, sizeof out, &n, &why),
+				 LP_E_AUTH);
+		ck_assert_int_eq(lp_protect_open_unchecked(p, &rec, out, sizeof out, &n, &why),
+				 aead ? LP_E_AUTH : LP_OK);
+		if (aead)
+			goto out;
+		ck_assert_uint_eq(n, 21);
+		ck_assert_mem_eq(out, content, 21);
+		ck_assert_uint_eq(p->seq, (uint64_t)(2 * round + 1));
+		/* The next is checked, and well. */
+		rec.fragment.n = seal(x.sender[0], LP_CONTENT_DATA, content, 21, fragment);
+		opens(p, version, fragment, rec.fragment.n, content, 21);
+	}
+	rec.fragment.n = seal(x.sender[0], LP_CONTENT_ALERT, content, 21, fragment);
+	if (cbc && version > 0x300) {
+		/* The length of the padding differs in a bit. */
+		fragment[rec.fragment.n - (etm ? p->mac_len : 0) -
+			 lp_cipher_info(suite->cipher)->block - 1] ^= 1;
+		ck_assert_int_eq(lp_protect_open_unchecked(p, &rec, out, sizeof out, &n, &why),
+				 LP_E_AUTH);
+		ck_assert_str_eq(why, "padding");
+		ck_assert_uint_eq(p->seq, 4);
+	}
+	rec.fragment.n = 7;
+	ck_assert_int_eq(lp_protect_open_unchecked(p, &rec, out, sizeof out, &n, &why), LP_E_AUTH);
+	ck_assert_str_eq(why, "length");
+out:
+	pair_clear(&x);
+	lp_ctx_cache_clear(&cache);
+}
+
+START_TEST(a_mac_that_is_not_looked_at)
+{
+	ck_assert_int_gt(each_suite(macs_unchecked, false), 30);
+}
+END_TEST
+
 /* RFC 2246 section 6.3.1: the write keys are stretched, and the IVs are no secret. */
 START_TEST(export_keys_are_stretched)
 {
@@ -761,6 +819,7 @@ Suite *suite_protect(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, records_of_every_suite);
 	tcase_add_test(t, records_tampered_with);
+	tcase_add_test(t, a_mac_that_is_not_looked_at);
 	tcase_add_test(t, export_keys_are_stretched);
 	tcase_add_test(t, padding_in_detail);
 	tcase_add_test(t, truncated_hmac);

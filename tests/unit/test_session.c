@@ -593,6 +593,142 @@ START_TEST(a_byte_that_differs)
 }
 END_TEST
 
+/* ---- --verify first ---- */
+
+enum { LATE = 22 }; /* a record behind those that are always checked */
+
+/* Stream offset of record nth of those that hold application data. */
+static uint64_t find_record(const struct help_flow *f, int side, unsigned nth)
+{
+	const uint8_t *p = f->bytes[side];
+	uint64_t at = 0;
+
+	for (;; at += 5 + (uint64_t)(p[at + 3] << 8 | p[at + 4])) {
+		ck_assert_uint_lt(at + 5, f->len[side]);
+		if (p[at] == 23 && !nth--)
+			return at;
+	}
+}
+
+/* The first flow of small-records.pcap: AES-CBC with encrypt-then-MAC, and the server sends
+ * many records. A byte of the IV of a late one differs, and so does a byte of what it holds. */
+static struct help_flow *changed(void)
+{
+	struct help_flow *f;
+
+	help_trace_read(&trace, "small-records.pcap");
+	f = trace.flow[0];
+	f->bytes[1][find_record(f, 1, LATE) + 5] ^= 0x20;
+	return f;
+}
+
+static void whole_story(struct help_flow *f, struct help_told *t)
+{
+	const struct help_play play = { .crypto = &crypto, .key = { server } };
+	const uint64_t at = find_record(f, 1, LATE) + 5;
+
+	f->bytes[1][at] ^= 0x20;
+	help_play(t, f, &play);
+	f->bytes[1][at] ^= 0x20;
+	ck_assert_str_eq(t->session[0].result->pub.reason, "complete");
+	ck_assert_ptr_null(t->session[0].result->pub.verified);
+}
+
+START_TEST(a_late_change_leaves_unseen)
+{
+	struct help_play play = { .crypto = &crypto, .key = { server }, .verify_first = true };
+	struct help_flow *f = changed();
+	const struct lp_session_result *r;
+	struct help_told whole, t;
+	lp_span a, b;
+	size_t differ = 0;
+
+	play.answers = _i & 1 ? HELP_AT_CLOSE : HELP_AT_ONCE;
+	play.piece = _i & 2 ? 1 : 0;
+	whole_story(f, &whole);
+	help_play(&t, f, &play);
+	r = &t.session[0].result->pub;
+	ck_assert_str_eq(r->reason, "complete");
+	ck_assert_str_eq(r->verified, "first");
+	/* The first of all was the Finished. */
+	ck_assert_uint_eq(t.env.unchecked, r->total[LP_S2C].records - (LP_VERIFY_FIRST - 1));
+	a = lp_buf_span(&whole.session[0].clear[LP_S2C]);
+	b = lp_buf_span(&t.session[0].clear[LP_S2C]);
+	ck_assert_uint_eq(a.n, b.n);
+	for (size_t i = 0; i < a.n; i++)
+		differ += a.p[i] != b.p[i];
+	ck_assert_uint_eq(differ, 1);
+	help_told_clear(&t);
+	help_told_clear(&whole);
+}
+END_TEST
+
+static void stays_closed(const struct help_told *whole, const struct help_told *t)
+{
+	check_part(&whole->session[0], &t->session[0]);
+	ck_assert_uint_eq(t->session[0].result->pub.total[LP_S2C].records_closed, 1);
+}
+
+/* A hole before it, in its direction (after some that went unchecked, or before them) or in
+ * the other. */
+START_TEST(behind_a_hole_all_is_checked)
+{
+	static const struct {
+		enum lp_side side;
+		unsigned record;
+		const char *verified;
+	} at[] = { { LP_B2A, LATE - 3, "first" }, { LP_B2A, 3, NULL }, { LP_A2B, 0, NULL } };
+	struct help_play play = { .crypto = &crypto, .key = { server }, .verify_first = true };
+	struct help_flow *f = changed();
+	struct help_told whole, t;
+
+	play.answers = _i & 1 ? HELP_AT_CLOSE : HELP_AT_ONCE;
+	play.holes = 1;
+	play.hole[0] = (struct help_hole){ at[_i / 2].side,
+					   find_record(f, at[_i / 2].side, at[_i / 2].record), 40 };
+	whole_story(f, &whole);
+	help_play(&t, f, &play);
+	stays_closed(&whole, &t);
+	ck_assert_pstr_eq(t.session[0].result->pub.verified, at[_i / 2].verified);
+	help_told_clear(&t);
+	help_told_clear(&whole);
+}
+END_TEST
+
+/* Bytes that came twice and differed, known from the record on, or behind it: whenever the
+ * answer comes. */
+START_TEST(after_a_conflict_all_is_checked)
+{
+	struct help_play play = { .crypto = &crypto, .key = { server }, .verify_first = true };
+	struct help_flow *f = changed();
+	const uint64_t at = find_record(f, 1, LATE + (_i & 2 ? 1 : 0));
+	struct help_told whole, t;
+
+	play.answers = _i & 1 ? HELP_AT_CLOSE : HELP_AT_ONCE;
+	whole_story(f, &whole);
+	help_begin(&t, &play);
+	for (size_t i = 0; i < f->n; i++) {
+		const struct help_call *c = &f->call[i];
+		struct lp_evidence *e = &t.stage.evidence;
+
+		if (!e->conflict && c->side == LP_B2A && c->off >= at) {
+			e->conflict = true;
+			e->conflict_at = c->when;
+		}
+		help_data(&t, c->side, f->bytes[c->side] + c->off, c->n, c->off, &c->when);
+	}
+	ck_assert(t.stage.evidence.conflict);
+	help_close(&t, f->end, true, &f->close_when);
+	if (_i & 2)
+		ck_assert_str_eq(t.session[0].result->pub.reason, "complete");
+	else
+		stays_closed(&whole, &t);
+	ck_assert_str_eq(t.session[0].result->pub.verified, "first");
+	help_told_clear(&t);
+	help_told_clear(&whole);
+}
+END_TEST
+
 Suite *suite_session(void);
 Suite *suite_session(void)
 {
@@ -622,6 +758,9 @@ Suite *suite_session(void)
 	tcase_add_loop_test(keys, a_hole_in_the_certificate, 0, 6);
 	tcase_add_loop_test(keys, a_hole_in_the_certificate_verify, 0, STORIES);
 	tcase_add_loop_test(keys, a_byte_that_differs, 0, STORIES);
+	tcase_add_loop_test(keys, a_late_change_leaves_unseen, 0, 4);
+	tcase_add_loop_test(keys, behind_a_hole_all_is_checked, 0, 6);
+	tcase_add_loop_test(keys, after_a_conflict_all_is_checked, 0, 4);
 	suite_add_tcase(s, all);
 	suite_add_tcase(s, keys);
 	return s;
