@@ -112,10 +112,17 @@ static enum lp_err add_keys(struct lp_engine *e)
 
 enum lp_err lp_engine_reloaded(struct lp_engine *e)
 {
-	if (lp_warden_reloads(e->warden) == e->reloads)
+	const uint64_t reloads = lp_warden_reloads(e->warden);
+	enum lp_err err;
+
+	if (reloads == atomic_load(&e->reloads))
 		return LP_OK;
-	e->reloads = lp_warden_reloads(e->warden);
-	return add_keys(e);
+	/* Whoever sees that they were taken in may look for them. */
+	pthread_mutex_lock(&e->reload_lock);
+	err = add_keys(e);
+	atomic_store(&e->reloads, reloads);
+	pthread_mutex_unlock(&e->reload_lock);
+	return err;
 }
 
 static enum lp_err start_warden(struct lp_engine *e, const struct lp_config *c, char *why)
@@ -220,6 +227,7 @@ struct lp_engine *lp_engine_new(const struct lp_config *c, char *why)
 	if (!e)
 		return NULL;
 	e->poll_fd = -1;
+	pthread_mutex_init(&e->reload_lock, NULL);
 	err = lp_hash_seed_new(&e->seed);
 	if (err)
 		snprintf(why, LP_WHY, "the system has no random bytes to give");
@@ -231,7 +239,7 @@ struct lp_engine *lp_engine_new(const struct lp_config *c, char *why)
 	}
 	if (!err) {
 		read_limits(e, c);
-		err = lp_candidates_new(&e->candidates, &e->seed);
+		err = lp_candidates_new(&e->candidates, &e->seed, !e->live);
 	}
 	if (!err) {
 		const struct lp_sessions_config sc = { e->seed, c->max_sessions,
@@ -273,6 +281,7 @@ void lp_engine_free(struct lp_engine *e)
 	lp_sessions_free(e->sessions);
 	lp_flights_free(e->flights);
 	lp_keylogs_free(e->keylogs);
+	pthread_mutex_destroy(&e->reload_lock);
 	free(e);
 }
 

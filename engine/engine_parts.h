@@ -7,6 +7,9 @@
 
 #include <limpid/limpid.h>
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "asks.h"
 #include "config.h"
 #include "crypto/crypto.h"
@@ -49,7 +52,8 @@ struct lp_engine {
 	bool finished;
 	bool tickets_given;          /* -t: ticket keys are there or may come */
 	bool follow;                 /* keys may come while we run */
-	uint64_t reloads;            /* of the warden that were taken in */
+	pthread_mutex_t reload_lock; /* whoever takes keys in */
+	_Atomic uint64_t reloads;    /* of the warden that were taken in */
 	size_t keys;                 /* … and keys that are candidates */
 	char why[LP_WHY];
 };
@@ -105,6 +109,7 @@ struct lp_tracked {
 	struct lp_when end_when;
 	struct lp_late *late;       /* NULL: no secret was missing */
 	uint32_t key;               /* of the last question: lp_candidate.id */
+	uint32_t favourite;         /* of its server when first asked, if favoured */
 	const char *key_kind;       /* where the last secret was from: "rsa-key", "key-log", … */
 	const char *key_name;       /* … the key's file, or NULL */
 	struct lp_tracked *next_lookup;
@@ -128,6 +133,7 @@ struct lp_tracked {
 	enum lp_end end[2];         /* by side */
 	uint8_t client;             /* enum lp_side */
 	bool asked;
+	bool favoured;
 };
 
 struct lp_worker {

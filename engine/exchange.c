@@ -109,20 +109,24 @@ void lp_exchange_refused(const struct lp_tracked *f, struct lp_no_secret *no)
 
 /* ---- questions ---- */
 
-static const struct lp_candidate *candidate(struct lp_tracked *f, const struct lp_question *q,
-					    enum lp_key_kind kind, unsigned attempt)
+static bool candidate(struct lp_tracked *f, const struct lp_question *q, enum lp_key_kind kind,
+		      unsigned attempt, struct lp_candidate *out)
 {
+	struct lp_candidates *c = f->worker->engine->candidates;
 	const struct lp_peer_cert *cert = q->hs->facts.server_cert;
 	uint8_t name[SERVER_NAME];
 
-	return lp_candidates_find(f->worker->engine->candidates, kind,
-				  cert && cert->has_key ? cert->spki_sha256 : NULL,
-				  q->hs->exchange.n, server_of(f, name), attempt);
+	/* One for all attempts, or another session's proof would make us skip a key. */
+	if (!f->favoured)
+		f->favourite = lp_candidates_favourite(c, server_of(f, name));
+	f->favoured = true;
+	return lp_candidates_find(c, kind, cert && cert->has_key ? cert->spki_sha256 : NULL,
+				  q->hs->exchange.n, f->favourite, attempt, out);
 }
 
 /* The pre-shared keys of one identity, one after the other. */
-static const struct lp_candidate *psk_of(struct lp_tracked *f, const struct lp_handshake *hs,
-					 unsigned nth)
+static bool psk_of(struct lp_tracked *f, const struct lp_handshake *hs, unsigned nth,
+		   struct lp_candidate *out)
 {
 	struct lp_engine *e = f->worker->engine;
 	const lp_span identity = lp_span_of(hs->psk_identity.p, hs->psk_identity.n);
@@ -130,9 +134,9 @@ static const struct lp_candidate *psk_of(struct lp_tracked *f, const struct lp_h
 
 	if (lp_digest_once(e->crypto.base, LP_SHA256, &identity, 1, hash)) {
 		f->worker->env.fault = LP_E_NOMEM;
-		return NULL;
+		return false;
 	}
-	return lp_candidates_psk(e->candidates, hash, nth);
+	return lp_candidates_psk(e->candidates, hash, nth, out);
 }
 
 static void fill(struct lp_ask *ask, const struct lp_question *q)
@@ -183,37 +187,37 @@ static enum lp_reply ask_key(struct lp_tracked *f, const struct lp_question *q,
 			     enum lp_key_kind kind, struct lp_no_secret *no)
 {
 	const struct lp_handshake *hs = q->hs;
-	const struct lp_candidate *key, *psk = NULL;
+	struct lp_candidate key, psk = { .id = 0 };
+	const bool with_psk = hs->suite->kx == LP_KX_RSA_PSK;
 	unsigned nth_key = f->others, psks = 0;
 	struct lp_ask ask;
 
 	if (!hs->exchange.p || hs->exchange.n > LP_WARDEN_INPUT)
 		return lost(no);
-	if (hs->suite->kx == LP_KX_RSA_PSK) {
+	if (with_psk) {
 		/* Each PSK of that identity, with the key that the certificate names, or (it was
 		 * lost) with each that it may be. */
-		while (psk_of(f, hs, psks))
+		while (psk_of(f, hs, psks, &psk))
 			psks++;
 		if (!psks)
 			return no_psk(f->worker->engine, hs, no);
-		psk = psk_of(f, hs, nth_key % psks);
+		(void)psk_of(f, hs, nth_key % psks, &psk);
 		nth_key /= psks;
 	}
-	key = candidate(f, q, kind, nth_key);
-	if (!key)
+	if (!candidate(f, q, kind, nth_key, &key))
 		return no_key(f->worker->engine, hs, no);
-	if (key->kind != kind)
+	if (key.kind != kind)
 		return lp_wanted_never(no, LP_REASON_MALFORMED,
 				       "the server chose %s with a certificate that has no %s key",
 				       hs->suite->name, kind == LP_KEY_RSA ? "RSA" : "EC");
 	fill(&ask, q);
-	ask.op = psk ? LP_ASK_RSA_PSK : kind == LP_KEY_RSA ? LP_ASK_RSA : LP_ASK_ECDH;
-	ask.key = key->id;
-	ask.psk = psk ? psk->id : 0;
+	ask.op = with_psk ? LP_ASK_RSA_PSK : kind == LP_KEY_RSA ? LP_ASK_RSA : LP_ASK_ECDH;
+	ask.key = key.id;
+	ask.psk = psk.id;
 	ask.input_len = (uint16_t)hs->exchange.n;
 	memcpy(ask.input, hs->exchange.p, hs->exchange.n);
-	return put(f, q, &ask, kind == LP_KEY_EC ? ec_key : psk ? "rsa-key with psk" : "rsa-key",
-		   key);
+	return put(f, q, &ask, kind == LP_KEY_EC ? ec_key : with_psk ? "rsa-key with psk"
+							    : "rsa-key", &key);
 }
 
 /* The fixed key of a client's certificate is in no ClientKeyExchange. */
@@ -230,31 +234,48 @@ static enum lp_reply ask_ecdh(struct lp_tracked *f, const struct lp_question *q,
 	return ask_key(f, q, LP_KEY_EC, no);
 }
 
-/* PSK alone; with an ephemeral secret only if a key log has that as PMS_CLIENT_RANDOM
+/* What a key log has as PMS_CLIENT_RANDOM, as the question's input. */
+static bool take_premaster(struct lp_engine *e, const struct lp_handshake *hs, struct lp_ask *ask)
+{
+	struct lp_keylog_secret secret;
+	bool taken = false;
+
+	if (!lp_wanted_premaster(e, hs, &secret))
+		return false;
+	if (secret.n <= sizeof ask->input) {
+		memcpy(ask->input, secret.bytes, secret.n);
+		ask->input_len = (uint16_t)secret.n;
+		taken = true;
+	}
+	lp_wipe(secret.bytes, secret.n);
+	return taken;
+}
+
+/* PSK alone; with an ephemeral secret only if a key log has that
  * (which was tried as the whole premaster secret before). */
 static enum lp_reply ask_psk(struct lp_tracked *f, const struct lp_question *q, bool dh,
 			     struct lp_no_secret *no)
 {
+	struct lp_engine *e = f->worker->engine;
 	const struct lp_handshake *hs = q->hs;
-	const struct lp_candidate *psk;
-	struct lp_keylog_secret secret = { .bytes = { NULL, 0 } };
+	struct lp_candidate psk;
+	enum lp_reply reply;
 	struct lp_ask ask;
 
-	if (dh && (!lp_wanted_premaster(f->worker->engine, hs, &secret) ||
-		   secret.bytes.n > LP_WARDEN_INPUT))
-		return ephemeral(hs, no);
-	if (!hs->exchange_done)
-		return lost(no);
-	psk = psk_of(f, hs, f->others);
-	if (!psk)
-		return no_psk(f->worker->engine, hs, no);
 	fill(&ask, q);
 	ask.op = LP_ASK_PSK;
-	ask.psk = psk->id;
-	ask.input_len = (uint16_t)secret.bytes.n;
-	if (secret.bytes.n)
-		memcpy(ask.input, secret.bytes.p, secret.bytes.n);
-	return put(f, q, &ask, dh ? "key-log with psk" : "psk", psk);
+	if (dh && !take_premaster(e, hs, &ask)) {
+		reply = ephemeral(hs, no);
+	} else if (!hs->exchange_done) {
+		reply = lost(no);
+	} else if (!psk_of(f, hs, f->others, &psk)) {
+		reply = no_psk(e, hs, no);
+	} else {
+		ask.psk = psk.id;
+		reply = put(f, q, &ask, dh ? "key-log with psk" : "psk", &psk);
+	}
+	lp_wipe(&ask, sizeof ask);
+	return reply;
 }
 
 /* What cannot be had whoever is asked. LP_REPLY_LATER: nothing of the kind. */

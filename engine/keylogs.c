@@ -1,5 +1,8 @@
+#define _GNU_SOURCE
 #include "keylogs.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,13 +26,14 @@ struct file {
 
 struct lp_keylogs {
 	struct lp_keylog *log;
-	struct file *file;
 	size_t n;
+	bool follow;
+	bool strict_modes;
+	atomic_bool blocks;
+	pthread_mutex_t lock;      /* for what follows */
+	struct file *file;
 	uint8_t *piece;            /* PIECE, secret memory */
 	uint64_t polled_ns;
-	bool follow;
-	bool blocks;
-	bool strict_modes;
 };
 
 /* What a key file is warned of, too: whoever reads it reads the traffic. */
@@ -123,6 +127,7 @@ enum lp_err lp_keylogs_new(struct lp_keylogs **out, const struct lp_config *c,
 	snprintf(why, LP_WHY, "out of memory");
 	if (!k)
 		return err;
+	pthread_mutex_init(&k->lock, NULL);
 	k->follow = follow;
 	k->strict_modes = c->strict_key_modes;
 	k->piece = lp_secret_alloc(PIECE);
@@ -150,18 +155,20 @@ void lp_keylogs_free(struct lp_keylogs *k)
 	}
 	lp_keylog_free(k->log);
 	lp_secret_free(k->piece, PIECE);
+	pthread_mutex_destroy(&k->lock);
 	free(k->file);
 	free(k);
 }
 
-enum lp_err lp_keylogs_poll(struct lp_keylogs *k, bool now)
+/* With the lock held. */
+static enum lp_err poll_files(struct lp_keylogs *k, bool now)
 {
 	uint64_t ns = lp_clock_mono();
 	bool due = ns - k->polled_ns >= LP_KEYLOGS_POLL_MS * LP_NS_PER_MS;
 	enum lp_err err = LP_OK;
 	char why[LP_WHY];
 
-	if (!k->follow || !k->n || (!now && !due))
+	if (!now && !due)
 		return LP_OK;
 	for (size_t i = 0; i < k->n && !err; i++) {
 		struct file *f = &k->file[i];
@@ -184,6 +191,21 @@ enum lp_err lp_keylogs_poll(struct lp_keylogs *k, bool now)
 		if (ns > EXPIRE_S * LP_NS_PER_S)
 			lp_keylog_expire(k->log, ns - EXPIRE_S * LP_NS_PER_S);
 	}
+	return err;
+}
+
+enum lp_err lp_keylogs_poll(struct lp_keylogs *k, bool now)
+{
+	enum lp_err err;
+
+	if (!k->follow || !k->n)
+		return LP_OK;
+	if (now)
+		pthread_mutex_lock(&k->lock);
+	else if (pthread_mutex_trylock(&k->lock))
+		return LP_OK;
+	err = poll_files(k, now);
+	pthread_mutex_unlock(&k->lock);
 	return err;
 }
 

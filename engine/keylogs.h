@@ -2,7 +2,8 @@
  * into one lp_keylog. A replay reads the files whole before the first packet; live
  * (or from a pipe) their growth is followed.
  *
- * Owner: lp_engine. One thread. */
+ * Owner: lp_engine. Any thread may poll and look, one at a time polls: whoever comes
+ * meanwhile waits only if it asks for now. */
 #ifndef LP_KEYLOGS_H
 #define LP_KEYLOGS_H
 

@@ -72,9 +72,12 @@ void lp_late_free(struct lp_tracked *f)
 static bool came(struct lp_late *l)
 {
 	struct lp_keylog_secret secret;
-	bool premaster;
+	bool premaster, found;
 
-	return lp_wanted_logged(l->flow->worker->engine, &l->ids, true, 0, &secret, &premaster);
+	found = lp_wanted_logged(l->flow->worker->engine, &l->ids, true, 0, &secret, &premaster);
+	if (found)
+		lp_wipe(secret.bytes, secret.n);
+	return found;
 }
 
 /* The line of a session that the note of a verdict speaks of. */
@@ -91,7 +94,7 @@ static bool is_over(const struct lp_late *l, uint64_t now_ns)
 
 void lp_late_poll(struct lp_worker *w, bool all)
 {
-	uint64_t secrets = lp_keylog_stats(lp_keylogs_store(w->engine->keylogs))->secrets;
+	uint64_t secrets = lp_keylog_stats(lp_keylogs_store(w->engine->keylogs)).secrets;
 	bool more = secrets != w->late_seen || w->engine->reloads != w->late_reloads;
 	uint64_t now = w->late ? lp_clock_mono() : 0;
 	struct lp_late *last = w->late_last, *next;

@@ -110,7 +110,7 @@ static bool cap_reached(const struct lp_worker *w)
 	return decode.drop[LP_DROP_FRAGMENT_LIMIT] || s.evicted || s.cap_side || s.cap_total ||
 	       s.memcap || w->env.cap_held || w->env.cap_message || sessions.evicted || w->env.cap_kept ||
 	       flights.evicted ||
-	       lp_keylog_stats(lp_keylogs_store(w->engine->keylogs))->evicted;
+	       lp_keylog_stats(lp_keylogs_store(w->engine->keylogs)).evicted;
 }
 
 static void add_store(struct list *l, const struct lp_store *store)
@@ -155,7 +155,7 @@ size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MA
 {
 	struct list l = { out, 0 };
 	const struct lp_worker *w = e->worker;
-	const struct lp_keylog_stats *log;
+	struct lp_keylog_stats log;
 	struct lp_decode_stats decode;
 	struct lp_sessions_stats sessions;
 	uint64_t dropped;
@@ -190,11 +190,11 @@ size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MA
 	add(&l, "warden.asked", lp_asks_count(w->asks));
 	add(&l, "warden.shed", lp_asks_shed(w->asks));
 	log = lp_keylog_stats(lp_keylogs_store(e->keylogs));
-	add(&l, "key_log.secrets", log->secrets);
-	add(&l, "key_log.repeated", log->repeated);
-	add(&l, "key_log.other", log->other);
-	add(&l, "key_log.malformed", log->malformed);
-	add(&l, "key_log.evicted", log->evicted);
+	add(&l, "key_log.secrets", log.secrets);
+	add(&l, "key_log.repeated", log.repeated);
+	add(&l, "key_log.other", log.other);
+	add(&l, "key_log.malformed", log.malformed);
+	add(&l, "key_log.evicted", log.evicted);
 	add(&l, "held.peak", w->env.held_peak);
 	add(&l, "held.cap", w->env.cap_held);
 	add(&l, "handshake.cap", w->env.cap_message);

@@ -235,6 +235,7 @@ static enum lp_reply logged(struct lp_tracked *f, const struct lp_question *q, u
 	bool premasters = hs->facts.resumed <= 0 && (!q->extended || hs->session_hash_size);
 	struct lp_keylog_secret secret;
 	struct lp_logged_ids ids;
+	lp_span seed = lp_span_of(hs->session_hash, hs->session_hash_size);
 	uint8_t randoms[64];
 	bool premaster;
 
@@ -244,16 +245,18 @@ static enum lp_reply logged(struct lp_tracked *f, const struct lp_question *q, u
 	f->key_kind = secret.source == LP_KEYLOG_BLOCK ? "key-log (DSB)" : "key-log";
 	f->key_name = NULL;
 	if (!premaster) {
-		memcpy(q->now, secret.bytes.p, LP_MASTER_SIZE);
+		memcpy(q->now, secret.bytes, LP_MASTER_SIZE);
+		lp_wipe(secret.bytes, secret.n);
 		return LP_REPLY_NOW;
 	}
 	memcpy(randoms, hs->client_random, 32);
 	memcpy(randoms + 32, hs->server_random, 32);
+	if (!q->extended)
+		seed = lp_span_of(randoms, sizeof randoms);
 	/* What cannot be derived is no secret: the zeros that stand there prove nothing. */
-	if (lp_kdf_master(&kdf, secret.bytes, q->extended,
-			  q->extended ? lp_span_of(hs->session_hash, hs->session_hash_size)
-				      : lp_span_of(randoms, sizeof randoms), q->now))
+	if (lp_kdf_master(&kdf, lp_span_of(secret.bytes, secret.n), q->extended, seed, q->now))
 		lp_wipe(q->now, LP_MASTER_SIZE);
+	lp_wipe(secret.bytes, secret.n);
 	return LP_REPLY_DERIVED;
 }
 
@@ -317,6 +320,7 @@ enum lp_reply lp_wanted_ask(void *flow, const struct lp_question *q, struct lp_n
 		f->logged = 0;
 		f->others = 0;
 		f->sure = f->early = false;
+		f->favoured = false;
 	}
 	/* The same candidate once more: the other derivation of its premaster secret. */
 	if (!first && q->attempt == f->attempt && f->tried != LP_TRIED_NONE)

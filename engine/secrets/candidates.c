@@ -1,5 +1,7 @@
+#define _GNU_SOURCE
 #include "secrets/candidates.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +9,8 @@ enum { SERVERS = 4096 }; /* what the table of last proven keys remembers; newest
 
 struct lp_candidates {
 	struct lp_hash_seed seed;
+	bool replay;
+	pthread_rwlock_t lock; /* guards what follows */
 	struct lp_candidate *key;
 	size_t n;
 	struct {
@@ -15,12 +19,15 @@ struct lp_candidates {
 	} proven[SERVERS];
 };
 
-enum lp_err lp_candidates_new(struct lp_candidates **out, const struct lp_hash_seed *seed)
+enum lp_err lp_candidates_new(struct lp_candidates **out, const struct lp_hash_seed *seed,
+			      bool replay)
 {
 	*out = calloc(1, sizeof **out);
 	if (!*out)
 		return LP_E_NOMEM;
 	(*out)->seed = *seed;
+	(*out)->replay = replay;
+	pthread_rwlock_init(&(*out)->lock, NULL);
 	return LP_OK;
 }
 
@@ -28,29 +35,71 @@ void lp_candidates_free(struct lp_candidates *c)
 {
 	if (!c)
 		return;
+	pthread_rwlock_destroy(&c->lock);
 	free(c->key);
 	free(c);
 }
 
 enum lp_err lp_candidates_add(struct lp_candidates *c, const struct lp_candidate *key)
 {
-	struct lp_candidate *more = realloc(c->key, (c->n + 1) * sizeof *more);
+	struct lp_candidate *more;
 
-	if (!more)
-		return LP_E_NOMEM;
-	c->key = more;
-	c->key[c->n++] = *key;
-	return LP_OK;
+	pthread_rwlock_wrlock(&c->lock);
+	more = realloc(c->key, (c->n + 1) * sizeof *more);
+	if (more) {
+		c->key = more;
+		c->key[c->n++] = *key;
+	}
+	pthread_rwlock_unlock(&c->lock);
+	return more ? LP_OK : LP_E_NOMEM;
 }
 
-size_t lp_candidates_count(const struct lp_candidates *c, bool psk)
+size_t lp_candidates_count(struct lp_candidates *c, bool psk)
 {
 	size_t n = 0;
 
+	pthread_rwlock_rdlock(&c->lock);
 	for (size_t i = 0; i < c->n; i++)
 		n += (c->key[i].kind == LP_KEY_PSK) == psk;
+	pthread_rwlock_unlock(&c->lock);
 	return n;
 }
+
+static size_t place_of(uint64_t server)
+{
+	return server / 2 % SERVERS;
+}
+
+static uint64_t hash_of(const struct lp_candidates *c, lp_span server)
+{
+	return lp_hash(&c->seed, server.p, server.n) | 1;
+}
+
+uint32_t lp_candidates_favourite(struct lp_candidates *c, lp_span server)
+{
+	const uint64_t h = hash_of(c, server);
+	uint32_t id = LP_CANDIDATES_NONE;
+
+	pthread_rwlock_rdlock(&c->lock);
+	if (c->proven[place_of(h)].server == h)
+		id = c->proven[place_of(h)].id;
+	pthread_rwlock_unlock(&c->lock);
+	return id;
+}
+
+void lp_candidates_proven(struct lp_candidates *c, lp_span server, uint32_t id)
+{
+	const uint64_t h = hash_of(c, server);
+
+	if (lp_candidates_favourite(c, server) == id)
+		return;
+	pthread_rwlock_wrlock(&c->lock);
+	c->proven[place_of(h)].server = h;
+	c->proven[place_of(h)].id = id;
+	pthread_rwlock_unlock(&c->lock);
+}
+
+/* ---- with the lock held ---- */
 
 static const struct lp_candidate *by_certificate(const struct lp_candidates *c,
 						 const uint8_t *spki, unsigned attempt)
@@ -69,49 +118,36 @@ static bool fits(const struct lp_candidate *key, enum lp_key_kind kind, size_t i
 	return key->kind == kind && (kind == LP_KEY_EC ? 1 + 2 * size : size) == input_len;
 }
 
-static size_t place_of(uint64_t server)
+/* Those that fit, favourite first. */
+static const struct lp_candidate *by_length(const struct lp_candidates *c, enum lp_key_kind kind,
+					    size_t input_len, uint32_t favourite, unsigned attempt)
 {
-	return server / 2 % SERVERS;
-}
+	const unsigned max = c->replay ? LP_CANDIDATES_REPLAY : LP_CANDIDATES_MAX;
+	const struct lp_candidate *found = NULL;
+	size_t first = c->n;
+	unsigned n = 0;
 
-/* The last proven key's position, or n. */
-static size_t favourite(const struct lp_candidates *c, enum lp_key_kind kind, size_t input_len,
-			lp_span server)
-{
-	uint64_t h = lp_hash(&c->seed, server.p, server.n) | 1;
-
-	if (c->proven[place_of(h)].server != h)
-		return c->n;
-	for (size_t i = 0; i < c->n; i++)
-		if (c->key[i].id == c->proven[place_of(h)].id && fits(&c->key[i], kind, input_len))
-			return i;
-	return c->n;
-}
-
-const struct lp_candidate *lp_candidates_find(const struct lp_candidates *c, enum lp_key_kind kind,
-					      const uint8_t *spki, size_t input_len, lp_span server,
-					      unsigned attempt)
-{
-	size_t first;
-
-	if (spki)
-		return by_certificate(c, spki, attempt);
-	if (attempt >= LP_CANDIDATES_MAX)
+	if (attempt >= max)
 		return NULL;
-	first = favourite(c, kind, input_len, server);
-	if (first < c->n) {
-		if (!attempt)
-			return &c->key[first];
-		attempt--;
+	for (size_t i = 0; i < c->n; i++) {
+		if (!fits(&c->key[i], kind, input_len))
+			continue;
+		n++;
+		if (c->key[i].id == favourite)
+			first = i;
 	}
-	for (size_t i = 0; i < c->n; i++)
+	if (c->replay && n > max)
+		first = c->n;
+	if (first < c->n && !attempt--)
+		return &c->key[first];
+	for (size_t i = 0; i < c->n && !found; i++)
 		if (i != first && fits(&c->key[i], kind, input_len) && !attempt--)
-			return &c->key[i];
-	return NULL;
+			found = &c->key[i];
+	return found;
 }
 
-const struct lp_candidate *lp_candidates_psk(const struct lp_candidates *c,
-					     const uint8_t identity_sha256[32], unsigned nth)
+static const struct lp_candidate *by_identity(const struct lp_candidates *c,
+					      const uint8_t *identity_sha256, unsigned nth)
 {
 	for (size_t i = 0; i < c->n; i++)
 		if (c->key[i].kind == LP_KEY_PSK &&
@@ -120,10 +156,28 @@ const struct lp_candidate *lp_candidates_psk(const struct lp_candidates *c,
 	return NULL;
 }
 
-void lp_candidates_proven(struct lp_candidates *c, lp_span server, uint32_t id)
+/* Lets go of the lock. */
+static bool copy_out(struct lp_candidates *c, const struct lp_candidate *found,
+		     struct lp_candidate *out)
 {
-	uint64_t h = lp_hash(&c->seed, server.p, server.n) | 1;
+	if (found)
+		*out = *found;
+	pthread_rwlock_unlock(&c->lock);
+	return found;
+}
 
-	c->proven[place_of(h)].server = h;
-	c->proven[place_of(h)].id = id;
+bool lp_candidates_find(struct lp_candidates *c, enum lp_key_kind kind, const uint8_t *spki,
+			size_t input_len, uint32_t favourite, unsigned attempt,
+			struct lp_candidate *out)
+{
+	pthread_rwlock_rdlock(&c->lock);
+	return copy_out(c, spki ? by_certificate(c, spki, attempt)
+				: by_length(c, kind, input_len, favourite, attempt), out);
+}
+
+bool lp_candidates_psk(struct lp_candidates *c, const uint8_t identity_sha256[32], unsigned nth,
+		       struct lp_candidate *out)
+{
+	pthread_rwlock_rdlock(&c->lock);
+	return copy_out(c, by_identity(c, identity_sha256, nth), out);
 }

@@ -1,6 +1,9 @@
 /* The store: a hash table of chains, newest first, and a list by last use. */
+#define _GNU_SOURCE
 #include "secrets/keylog.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,9 +21,11 @@ struct entry {
 
 struct lp_keylog {
 	struct lp_hash_seed seed;
+	pthread_mutex_t lock; /* guards what follows */
 	struct entry **bucket;
 	size_t buckets; /* a power of two */
-	size_t n, max;
+	atomic_size_t n; /* may be read without it */
+	size_t max;
 	struct entry *newest, *oldest;
 	struct lp_keylog_stats stats;
 };
@@ -41,6 +46,7 @@ enum lp_err lp_keylog_new(struct lp_keylog **out, const struct lp_hash_seed *see
 	}
 	log->buckets = BUCKETS_FIRST;
 	log->seed = *seed;
+	pthread_mutex_init(&log->lock, NULL);
 	log->max = max;
 	*out = log;
 	return LP_OK;
@@ -86,16 +92,19 @@ void lp_keylog_free(struct lp_keylog *log)
 		return;
 	while (log->oldest)
 		drop(log, log->oldest);
+	pthread_mutex_destroy(&log->lock);
 	free(log->bucket);
 	free(log);
 }
 
 void lp_keylog_expire(struct lp_keylog *log, uint64_t before_ns)
 {
+	pthread_mutex_lock(&log->lock);
 	while (log->oldest && log->oldest->used_ns < before_ns) {
 		drop(log, log->oldest);
 		log->stats.expired++;
 	}
+	pthread_mutex_unlock(&log->lock);
 }
 
 /* Chains grow a little longer if there is no memory for this. */
@@ -136,30 +145,39 @@ static bool matches(const struct entry *e, uint64_t hash, enum lp_label label, l
 bool lp_keylog_find(struct lp_keylog *log, enum lp_label label, lp_span id, unsigned nth,
 		    uint64_t now_ns, struct lp_keylog_secret *out)
 {
+	struct entry *e;
 	uint64_t hash;
 
-	if (!id.n || id.n > LP_KEYLOG_ID_MAX)
+	if (!id.n || id.n > LP_KEYLOG_ID_MAX || !atomic_load_explicit(&log->n, memory_order_relaxed))
 		return false;
 	hash = hash_of(log, label, id);
-	for (struct entry *e = log->bucket[hash & (log->buckets - 1)]; e; e = e->chain) {
-		if (!matches(e, hash, label, id) || nth--)
-			continue;
+	pthread_mutex_lock(&log->lock);
+	for (e = log->bucket[hash & (log->buckets - 1)]; e; e = e->chain)
+		if (matches(e, hash, label, id) && !nth--)
+			break;
+	if (e) {
 		use(log, e, now_ns);
-		out->bytes = lp_secret_span(&e->secret);
+		out->n = e->secret.n;
+		memcpy(out->bytes, e->secret.p, e->secret.n);
 		out->source = (enum lp_keylog_source)e->source;
-		return true;
 	}
-	return false;
+	pthread_mutex_unlock(&log->lock);
+	return e;
 }
 
-size_t lp_keylog_count(const struct lp_keylog *log)
+size_t lp_keylog_count(struct lp_keylog *log)
 {
-	return log->n;
+	return atomic_load(&log->n);
 }
 
-const struct lp_keylog_stats *lp_keylog_stats(const struct lp_keylog *log)
+struct lp_keylog_stats lp_keylog_stats(struct lp_keylog *log)
 {
-	return &log->stats;
+	struct lp_keylog_stats stats;
+
+	pthread_mutex_lock(&log->lock);
+	stats = log->stats;
+	pthread_mutex_unlock(&log->lock);
+	return stats;
 }
 
 /* Looks among those of the same id: true if this secret is one of them. Makes room
@@ -375,8 +393,9 @@ static void malformed(struct lp_keylog_reader *r)
 		r->first_malformed = r->number;
 }
 
-static enum lp_err whole_line(struct lp_keylog_reader *r, struct text line, bool too_long,
-			      uint64_t now_ns)
+/* With the lock held. */
+static enum lp_err take_line(struct lp_keylog_reader *r, struct text line, bool too_long,
+			     uint64_t now_ns)
 {
 	struct text label = word(&line);
 	enum lp_err err;
@@ -393,6 +412,17 @@ static enum lp_err whole_line(struct lp_keylog_reader *r, struct text line, bool
 	else
 		r->known++;
 	return err == LP_E_FORMAT ? LP_OK : err;
+}
+
+static enum lp_err whole_line(struct lp_keylog_reader *r, struct text line, bool too_long,
+			      uint64_t now_ns)
+{
+	enum lp_err err;
+
+	pthread_mutex_lock(&r->log->lock);
+	err = take_line(r, line, too_long, now_ns);
+	pthread_mutex_unlock(&r->log->lock);
+	return err;
 }
 
 void lp_keylog_reader_init(struct lp_keylog_reader *r, struct lp_keylog *log,

@@ -12,7 +12,8 @@
  *
  * lp_keylog_reader cuts one source's bytes into such lines; cut anywhere.
  *
- * Owner: the engine. One thread. Secrets lie in secret memory and are wiped when
+ * Owner: the engine. Any thread may look, and each reader may have one of its own; one
+ * lock, held for a line or a look. Secrets lie in secret memory and are wiped when
  * they leave. Only fault: LP_E_NOMEM; what is no line of a key log is counted. */
 #ifndef LP_SECRETS_KEYLOG_H
 #define LP_SECRETS_KEYLOG_H
@@ -59,9 +60,11 @@ struct lp_keylog_stats {
 
 struct lp_keylog;
 
+/* A copy, which whoever asked for it wipes. */
 struct lp_keylog_secret {
-	lp_span bytes; /* good until the next call that is not a find */
 	enum lp_keylog_source source;
+	size_t n;
+	uint8_t bytes[LP_KEYLOG_SECRET_MAX];
 };
 
 LP_MUST enum lp_err lp_keylog_new(struct lp_keylog **out, const struct lp_hash_seed *seed,
@@ -76,8 +79,8 @@ bool lp_keylog_find(struct lp_keylog *log, enum lp_label label, lp_span id, unsi
 /* Drops what was neither told nor found since before_ns. */
 void lp_keylog_expire(struct lp_keylog *log, uint64_t before_ns);
 
-size_t lp_keylog_count(const struct lp_keylog *log);
-const struct lp_keylog_stats *lp_keylog_stats(const struct lp_keylog *log);
+size_t lp_keylog_count(struct lp_keylog *log);
+struct lp_keylog_stats lp_keylog_stats(struct lp_keylog *log);
 
 /* ---- lines ---- */
 

@@ -24,7 +24,7 @@ static void read_all(struct lp_keylog_stats *out, struct lp_keylog_reader *r, co
 	}
 	if (lp_keylog_end(r, size) || lp_keylog_count(log) > 8)
 		abort();
-	*out = *lp_keylog_stats(log);
+	*out = lp_keylog_stats(log);
 	lp_keylog_reader_clear(r);
 	lp_keylog_free(log);
 }

@@ -1,11 +1,9 @@
-/* config.c, secrets/candidates.c and flowid.c: what the engine knows before and
- * beside the packets. */
+/* config.c and flowid.c: what the engine knows before and beside the packets. */
 #include <check.h>
 #include <string.h>
 
 #include "config.h"
 #include "flowid.h"
-#include "secrets/candidates.h"
 
 START_TEST(options_are_checked)
 {
@@ -46,78 +44,6 @@ START_TEST(options_are_checked)
 	ck_assert_int_eq(lp_config_set(c, "cleartext", "off", why), 0);
 	ck_assert(!c->cleartext);
 	lp_config_free(c);
-}
-END_TEST
-
-static struct lp_candidates *four_keys(void)
-{
-	static const struct lp_hash_seed seed = { 1, 2 };
-	struct lp_candidates *c;
-
-	ck_assert_int_eq(lp_candidates_new(&c, &seed), LP_OK);
-	for (uint32_t i = 0; i < 4; i++) {
-		struct lp_candidate key = { .id = 10 + i, .kind = i != 1 ? LP_KEY_RSA : LP_KEY_EC,
-					    .bits = 2048,
-					    .name = "k" };
-
-		memset(key.spki_sha256, (int)i, 32);
-		if (i == 2)
-			key.bits = 4096;
-		ck_assert_int_eq(lp_candidates_add(c, &key), LP_OK);
-	}
-	return c;
-}
-
-START_TEST(a_certificate_names_its_key)
-{
-	struct lp_candidates *c = four_keys();
-	const lp_span server = lp_span_of("s", 1);
-	uint8_t spki[32];
-
-	memset(spki, 3, sizeof spki);
-	ck_assert_uint_eq(lp_candidates_find(c, LP_KEY_RSA, spki, 256, server, 0)->id, 13);
-	ck_assert_ptr_null(lp_candidates_find(c, LP_KEY_RSA, spki, 256, server, 1));
-	memset(spki, 9, sizeof spki);
-	ck_assert_ptr_null(lp_candidates_find(c, LP_KEY_RSA, spki, 256, server, 0));
-	lp_candidates_free(c);
-}
-END_TEST
-
-START_TEST(without_a_certificate_the_length_counts)
-{
-	struct lp_candidates *c = four_keys();
-	const lp_span server = lp_span_of("s", 1), other = lp_span_of("t", 1);
-
-	ck_assert_uint_eq(lp_candidates_find(c, LP_KEY_RSA, NULL, 256, server, 0)->id, 10);
-	ck_assert_uint_eq(lp_candidates_find(c, LP_KEY_RSA, NULL, 256, server, 1)->id, 13);
-	ck_assert_ptr_null(lp_candidates_find(c, LP_KEY_RSA, NULL, 256, server, 2));
-	ck_assert_uint_eq(lp_candidates_find(c, LP_KEY_RSA, NULL, 512, server, 0)->id, 12);
-	ck_assert_ptr_null(lp_candidates_find(c, LP_KEY_RSA, NULL, 128, server, 0));
-	/* The one that was right last comes first, and none comes twice. */
-	lp_candidates_proven(c, server, 13);
-	ck_assert_uint_eq(lp_candidates_find(c, LP_KEY_RSA, NULL, 256, server, 0)->id, 13);
-	ck_assert_uint_eq(lp_candidates_find(c, LP_KEY_RSA, NULL, 256, server, 1)->id, 10);
-	ck_assert_ptr_null(lp_candidates_find(c, LP_KEY_RSA, NULL, 256, server, 2));
-	ck_assert_uint_eq(lp_candidates_find(c, LP_KEY_RSA, NULL, 256, other, 0)->id, 10);
-	lp_candidates_free(c);
-}
-END_TEST
-
-START_TEST(candidates_have_a_cap)
-{
-	static const struct lp_hash_seed seed = { 1, 2 };
-	const lp_span server = lp_span_of("s", 1);
-	struct lp_candidates *c;
-
-	ck_assert_int_eq(lp_candidates_new(&c, &seed), LP_OK);
-	for (uint32_t i = 0; i < 20; i++) {
-		struct lp_candidate key = { .id = i, .kind = LP_KEY_RSA, .bits = 1024, .name = "k" };
-
-		ck_assert_int_eq(lp_candidates_add(c, &key), LP_OK);
-	}
-	ck_assert_ptr_nonnull(lp_candidates_find(c, LP_KEY_RSA, NULL, 128, server, LP_CANDIDATES_MAX - 1));
-	ck_assert_ptr_null(lp_candidates_find(c, LP_KEY_RSA, NULL, 128, server, LP_CANDIDATES_MAX));
-	lp_candidates_free(c);
 }
 END_TEST
 
@@ -170,9 +96,6 @@ Suite *suite_config(void)
 	TCase *t = tcase_create("config");
 
 	tcase_add_test(t, options_are_checked);
-	tcase_add_test(t, a_certificate_names_its_key);
-	tcase_add_test(t, without_a_certificate_the_length_counts);
-	tcase_add_test(t, candidates_have_a_cap);
 	tcase_add_test(t, community_id_is_the_published_one);
 	tcase_add_test(t, flow_ids_differ_and_fit_json);
 	suite_add_tcase(s, t);

@@ -1,5 +1,7 @@
 /* secrets/keylog.c: lines, however they are cut, and the store with its caps. */
 #include <check.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +65,7 @@ static bool has(struct lp_keylog *log, enum lp_label label, const char *id, unsi
 
 	if (!lp_keylog_find(log, label, lp_span_of(i, in), nth, 0, &found))
 		return false;
-	return found.bytes.n == sn && !memcmp(found.bytes.p, s, sn);
+	return found.n == sn && !memcmp(found.bytes, s, sn);
 }
 
 static void push(struct lp_keylog_reader *r, const char *text, size_t n)
@@ -78,17 +80,18 @@ static void push(struct lp_keylog_reader *r, const char *text, size_t n)
 
 static void check_sample(struct lp_keylog *log, struct lp_keylog_reader *r)
 {
-	const struct lp_keylog_stats *s = lp_keylog_stats(log);
+	struct lp_keylog_stats s;
 
 	ck_assert_int_eq(lp_keylog_end(r, 0), LP_OK);
-	ck_assert_uint_eq(s->lines, 20);
-	ck_assert_uint_eq(s->comments, 2);
-	ck_assert_uint_eq(s->secrets, 5);
-	ck_assert_uint_eq(s->repeated, 2);
-	ck_assert_uint_eq(s->other, 2);
-	ck_assert_uint_eq(s->malformed, 9);
-	ck_assert_uint_eq(s->lines,
-			  s->comments + s->secrets + s->repeated + s->other + s->malformed);
+	s = lp_keylog_stats(log);
+	ck_assert_uint_eq(s.lines, 20);
+	ck_assert_uint_eq(s.comments, 2);
+	ck_assert_uint_eq(s.secrets, 5);
+	ck_assert_uint_eq(s.repeated, 2);
+	ck_assert_uint_eq(s.other, 2);
+	ck_assert_uint_eq(s.malformed, 9);
+	ck_assert_uint_eq(s.lines,
+			  s.comments + s.secrets + s.repeated + s.other + s.malformed);
 	ck_assert_uint_eq(r->malformed, 9);
 	ck_assert_uint_eq(r->first_malformed, 11);
 	ck_assert_uint_eq(r->known, 9);
@@ -149,9 +152,9 @@ START_TEST(long_lines)
 		lp_keylog_reader_init(&r, log, LP_KEYLOG_FILE);
 		for (size_t at = 0; at < n; at += piece)
 			push(&r, text + at, n - at < piece ? n - at : piece);
-		ck_assert_uint_eq(lp_keylog_stats(log)->secrets, extra ? 0 : 1);
+		ck_assert_uint_eq(lp_keylog_stats(log).secrets, extra ? 0 : 1);
 		ck_assert_uint_eq(r.malformed, extra ? 1 : 0);
-		ck_assert_uint_eq(lp_keylog_stats(log)->comments, 1);
+		ck_assert_uint_eq(lp_keylog_stats(log).comments, 1);
 		lp_keylog_reader_clear(&r);
 		lp_keylog_free(log);
 	}
@@ -183,7 +186,7 @@ static int look(struct lp_keylog *log, unsigned id, unsigned nth, uint64_t now)
 	if (!lp_keylog_find(log, LP_LABEL_CLIENT_RANDOM, lp_span_of(bytes, 32), nth, now, &s))
 		return -1;
 	ck_assert_int_eq(s.source, LP_KEYLOG_BLOCK);
-	return s.bytes.p[47];
+	return s.bytes[47];
 }
 
 START_TEST(the_cap_drops_what_was_longest_unused)
@@ -193,13 +196,13 @@ START_TEST(the_cap_drops_what_was_longest_unused)
 
 	for (unsigned i = 0; i < MAX; i++)
 		add(log, i, i & 255, 0);
-	ck_assert_uint_eq(lp_keylog_stats(log)->evicted, 0);
+	ck_assert_uint_eq(lp_keylog_stats(log).evicted, 0);
 	ck_assert_int_eq(look(log, 0, 0, 0), 0); /* used: stays */
 	add(log, 1, 1, 0);                       /* told again: stays */
 	for (unsigned i = MAX; i < MAX + 10; i++)
 		add(log, i, i & 255, 0);
 	ck_assert_uint_eq(lp_keylog_count(log), MAX);
-	ck_assert_uint_eq(lp_keylog_stats(log)->evicted, 10);
+	ck_assert_uint_eq(lp_keylog_stats(log).evicted, 10);
 	ck_assert_int_eq(look(log, 0, 0, 0), 0);
 	ck_assert_int_eq(look(log, 1, 0, 0), 1);
 	for (unsigned i = 2; i < 12; i++)
@@ -217,7 +220,7 @@ START_TEST(few_secrets_of_one_id)
 	for (unsigned i = 0; i < LP_KEYLOG_SAME + 2; i++)
 		add(log, 7, i, 0);
 	ck_assert_uint_eq(lp_keylog_count(log), LP_KEYLOG_SAME);
-	ck_assert_uint_eq(lp_keylog_stats(log)->evicted, 2);
+	ck_assert_uint_eq(lp_keylog_stats(log).evicted, 2);
 	for (unsigned i = 0; i < LP_KEYLOG_SAME; i++)
 		ck_assert_int_eq(look(log, 7, i, 0), (int)(LP_KEYLOG_SAME + 1 - i));
 	ck_assert_int_eq(look(log, 7, LP_KEYLOG_SAME, 0), -1);
@@ -237,9 +240,75 @@ START_TEST(secrets_expire)
 	ck_assert_int_eq(look(log, 1, 0, 40), 1);
 	ck_assert_int_eq(look(log, 2, 0, 40), -1);
 	ck_assert_int_eq(look(log, 3, 0, 40), 3);
-	ck_assert_uint_eq(lp_keylog_stats(log)->expired, 1);
+	ck_assert_uint_eq(lp_keylog_stats(log).expired, 1);
 	lp_keylog_expire(log, 41);
 	ck_assert_uint_eq(lp_keylog_count(log), 0);
+	lp_keylog_free(log);
+}
+END_TEST
+
+/* ---- threads ---- */
+
+enum { LOOKERS = 3, LINES = 3000 };
+
+struct looker {
+	struct lp_keylog *log;
+	pthread_t id;
+	atomic_bool *over;
+	unsigned wrong, seen;
+};
+
+/* The secret of a line is what its name says, whatever goes on. */
+static void *run_looker(void *arg)
+{
+	struct looker *l = arg;
+	struct lp_keylog_secret found;
+	uint8_t id[32] = { 0 };
+
+	for (unsigned i = 0; !atomic_load(l->over) || i % LINES; i++) {
+		id[0] = (uint8_t)(i % LINES >> 8);
+		id[1] = (uint8_t)i;
+		if (!lp_keylog_find(l->log, LP_LABEL_CLIENT_RANDOM, lp_span_of(id, 32), 0, i, &found))
+			continue;
+		l->seen++;
+		for (size_t k = 0; k < found.n; k++)
+			l->wrong += found.bytes[k] != (uint8_t)(id[0] ^ id[1]);
+		l->wrong += found.n != 48;
+	}
+	return NULL;
+}
+
+START_TEST(others_look_while_lines_come)
+{
+	struct lp_keylog *log = log_new(500); /* so that most leave again */
+	struct looker lookers[LOOKERS];
+	struct lp_keylog_reader r;
+	atomic_bool over = false;
+	char line[200];
+	size_t n;
+
+	for (unsigned i = 0; i < LOOKERS; i++) {
+		lookers[i] = (struct looker){ .log = log, .over = &over };
+		ck_assert_int_eq(pthread_create(&lookers[i].id, NULL, run_looker, &lookers[i]), 0);
+	}
+	lp_keylog_reader_init(&r, log, LP_KEYLOG_FILE);
+	for (unsigned i = 0; i < LINES; i++) {
+		n = (size_t)sprintf(line, "CLIENT_RANDOM %04x%060d ", i, 0);
+		for (unsigned k = 0; k < 48; k++)
+			n += (size_t)sprintf(line + n, "%02x", (i >> 8 ^ i) & 255);
+		line[n++] = '\n';
+		push(&r, line, n);
+		if (i % 100 == 0)
+			lp_keylog_expire(log, i / 2);
+	}
+	atomic_store(&over, true);
+	for (unsigned i = 0; i < LOOKERS; i++) {
+		pthread_join(lookers[i].id, NULL);
+		ck_assert_uint_eq(lookers[i].wrong, 0);
+		ck_assert_uint_gt(lookers[i].seen, 0);
+	}
+	ck_assert_uint_eq(lp_keylog_stats(log).secrets, LINES);
+	lp_keylog_reader_clear(&r);
 	lp_keylog_free(log);
 }
 END_TEST
@@ -277,6 +346,7 @@ Suite *suite_keylog(void)
 	tcase_add_test(t, the_cap_drops_what_was_longest_unused);
 	tcase_add_test(t, few_secrets_of_one_id);
 	tcase_add_test(t, secrets_expire);
+	tcase_add_test(t, others_look_while_lines_come);
 	suite_add_tcase(s, t);
 	return s;
 }
