@@ -218,6 +218,8 @@ static pid_t raw_warden(int *fd, unsigned lines, unsigned told)
 	for (unsigned i = 0; i < lines; i++)
 		close(FIRST_FD + (int)i);
 	send(fd[0], bytes, lp_message_write_options(bytes, sizeof bytes, &options), 0);
+	if (told > lines)
+		return pid; /* it ends at that, and what it had not read would hide its last word */
 	send(fd[0], bytes, lp_message_write_path(bytes, sizeof bytes, LP_MESSAGE_PSKS, psks), 0);
 	send(fd[0], bytes, lp_message_write_go(bytes, sizeof bytes), 0);
 	return pid;
