@@ -5,17 +5,27 @@
 
 #include "base/clock.h"
 
-enum { MAX_WAIT_S = 5 };
+enum { MAX_WAIT_S = 5, BUCKETS = 4096, LIVE_SHARE = 8 };
 
 struct slot {
 	void *asker;          /* NULL: forgotten, or the slot is free */
 	struct lp_ask *ask;   /* waits to be sent; NULL once it is */
 	uint64_t since;       /* monotonic */
 	uint32_t next;        /* in the list of free or of unsent slots */
+	uint16_t bucket[2];   /* of its client, of its server */
 	bool used;
 };
 
 enum { NONE = UINT32_MAX };
+
+/* How many unsent questions there are of each client, or of each server. */
+struct shares {
+	uint64_t max;
+	uint32_t over;        /* buckets above it */
+	uint32_t n[BUCKETS];
+};
+
+enum { CLIENT, SERVER, NOBODY };
 
 struct lp_asks {
 	struct lp_line *line;
@@ -23,23 +33,30 @@ struct lp_asks {
 	uint32_t size, free;
 	uint32_t first, last; /* unsent, oldest first */
 	size_t unsent, pending;
-	uint64_t count, shed;
+	size_t room;          /* questions that the warden is to have at once */
 	uint64_t max_waiting; /* of the unsent, live */
 	bool live;
+	struct shares share[2];
+	struct lp_asks_stats stats;
 	lp_asks_answer *cb;   /* of the poll under way */
 };
 
-enum lp_err lp_asks_new(struct lp_asks **out, struct lp_line *line, bool live,
-			uint64_t max_waiting)
+enum lp_err lp_asks_new(struct lp_asks **out, const struct lp_asks_config *config)
 {
 	struct lp_asks *a = calloc(1, sizeof *a);
 
 	*out = a;
 	if (!a)
 		return LP_E_NOMEM;
-	a->line = line;
-	a->live = live;
-	a->max_waiting = max_waiting;
+	a->line = config->line;
+	a->live = config->live;
+	a->room = lp_line_room(a->line);
+	/* Enough to keep its threads busy. */
+	if (a->live)
+		a->room = a->room > LIVE_SHARE ? a->room / LIVE_SHARE : 1;
+	a->max_waiting = config->max_waiting;
+	a->share[CLIENT].max = config->max_client;
+	a->share[SERVER].max = config->max_server;
 	a->free = NONE;
 	a->first = NONE;
 	a->last = NONE;
@@ -89,15 +106,48 @@ static void answer(struct lp_asks *a, uint32_t i, const struct lp_answer *ans)
 		a->cb(asker, ans);
 }
 
+static void count(struct shares *s, uint16_t bucket)
+{
+	s->over += ++s->n[bucket] == s->max + 1;
+}
+
+static void uncount(struct shares *s, uint16_t bucket)
+{
+	s->over -= s->n[bucket]-- == s->max + 1;
+}
+
+static void push_unsent(struct lp_asks *a, uint32_t i)
+{
+	*(a->last == NONE ? &a->first : &a->slot[a->last].next) = i;
+	a->last = i;
+	a->unsent++;
+	for (int k = 0; k < 2; k++)
+		count(&a->share[k], a->slot[i].bucket[k]);
+}
+
+/* Takes the one behind before, or the first, out of the list. */
+static uint32_t take_unsent(struct lp_asks *a, uint32_t before)
+{
+	uint32_t *at = before == NONE ? &a->first : &a->slot[before].next;
+	uint32_t i = *at;
+
+	*at = a->slot[i].next;
+	if (a->last == i)
+		a->last = before;
+	a->unsent--;
+	for (int k = 0; k < 2; k++)
+		uncount(&a->share[k], a->slot[i].bucket[k]);
+	return i;
+}
+
 static uint32_t pop_unsent(struct lp_asks *a)
 {
-	uint32_t i = a->first;
+	return take_unsent(a, NONE);
+}
 
-	a->first = a->slot[i].next;
-	if (a->first == NONE)
-		a->last = NONE;
-	a->unsent--;
-	return i;
+static enum lp_err ask_warden(struct lp_asks *a, const struct lp_ask *ask)
+{
+	return lp_line_pending(a->line) < a->room ? lp_line_ask(a->line, ask) : LP_E_LIMIT;
 }
 
 /* Hands the warden what it can take. */
@@ -105,7 +155,7 @@ static enum lp_err send_more(struct lp_asks *a)
 {
 	while (a->first != NONE) {
 		struct slot *s = &a->slot[a->first];
-		enum lp_err err = s->asker ? lp_line_ask(a->line, s->ask) : LP_OK;
+		enum lp_err err = s->asker ? ask_warden(a, s->ask) : LP_OK;
 
 		if (err == LP_E_LIMIT)
 			return LP_OK;
@@ -122,16 +172,41 @@ static enum lp_err send_more(struct lp_asks *a)
 	return LP_OK;
 }
 
-static void shed_old(struct lp_asks *a)
+/* Whose oldest question is to go. */
+static int whose(const struct lp_asks *a)
 {
-	uint64_t now = lp_clock_mono();
+	return a->share[CLIENT].over ? CLIENT : a->share[SERVER].over ? SERVER : NOBODY;
+}
 
-	while (a->live && a->first != NONE &&
-	       (a->unsent > a->max_waiting ||
-		now - a->slot[a->first].since > MAX_WAIT_S * LP_NS_PER_S)) {
-		a->shed++;
+/* Sheds one. Few are passed: those above their share are most of all. */
+static void shed_one(struct lp_asks *a)
+{
+	const int who = whose(a);
+	const struct shares *s = who == NOBODY ? NULL : &a->share[who];
+	uint32_t before = NONE, i = a->first;
+
+	while (s && s->n[a->slot[i].bucket[who]] <= s->max) {
+		before = i;
+		i = a->slot[i].next;
+	}
+	a->stats.shed++;
+	a->stats.shed_client += who == CLIENT;
+	a->stats.shed_server += who == SERVER;
+	answer(a, take_unsent(a, before), NULL);
+}
+
+static void shed(struct lp_asks *a)
+{
+	const uint64_t now = lp_clock_mono();
+
+	if (!a->live)
+		return;
+	while (a->first != NONE && now - a->slot[a->first].since > MAX_WAIT_S * LP_NS_PER_S) {
+		a->stats.shed++;
 		answer(a, pop_unsent(a), NULL);
 	}
+	while (a->unsent > a->max_waiting)
+		shed_one(a);
 }
 
 static struct lp_ask *copy_of(const struct lp_ask *ask)
@@ -147,7 +222,8 @@ static struct lp_ask *copy_of(const struct lp_ask *ask)
 	return copy;
 }
 
-enum lp_err lp_asks_put(struct lp_asks *a, struct lp_ask *ask, void *asker)
+enum lp_err lp_asks_put(struct lp_asks *a, struct lp_ask *ask, const struct lp_asks_peers *peers,
+			void *asker)
 {
 	enum lp_err err = a->free == NONE ? grow(a) : LP_OK;
 	struct slot *s;
@@ -159,10 +235,13 @@ enum lp_err lp_asks_put(struct lp_asks *a, struct lp_ask *ask, void *asker)
 	s = &a->slot[i];
 	ask->id = i;
 	a->free = s->next;
-	*s = (struct slot){ .asker = asker, .since = lp_clock_mono(), .next = NONE, .used = true };
+	*s = (struct slot){
+		.asker = asker, .since = lp_clock_mono(), .next = NONE, .used = true,
+		.bucket = { (uint16_t)(peers->client % BUCKETS), (uint16_t)(peers->server % BUCKETS) },
+	};
 	a->pending++;
-	a->count++;
-	err = a->first == NONE ? lp_line_ask(a->line, ask) : LP_E_LIMIT;
+	a->stats.asked++;
+	err = a->first == NONE ? ask_warden(a, ask) : LP_E_LIMIT;
 	if (!err)
 		return LP_OK;
 	if (err == LP_E_LIMIT)
@@ -171,9 +250,7 @@ enum lp_err lp_asks_put(struct lp_asks *a, struct lp_ask *ask, void *asker)
 		release(a, i);
 		return err == LP_E_LIMIT ? LP_E_NOMEM : err;
 	}
-	*(a->last == NONE ? &a->first : &a->slot[a->last].next) = i;
-	a->last = i;
-	a->unsent++;
+	push_unsent(a, i);
 	return LP_OK;
 }
 
@@ -203,7 +280,7 @@ enum lp_err lp_asks_poll(struct lp_asks *a, int timeout_ms, lp_asks_answer *cb)
 	/* Even then the warden may have something to say. */
 	if (!a->pending)
 		return lp_line_poll(a->line, 0, take, a);
-	shed_old(a);
+	shed(a);
 	err = send_more(a);
 	if (!err)
 		err = lp_line_poll(a->line, timeout_ms, take, a);
@@ -222,12 +299,7 @@ size_t lp_asks_pending(const struct lp_asks *a)
 	return a->pending;
 }
 
-uint64_t lp_asks_count(const struct lp_asks *a)
+void lp_asks_stats(const struct lp_asks *a, struct lp_asks_stats *out)
 {
-	return a->count;
-}
-
-uint64_t lp_asks_shed(const struct lp_asks *a)
-{
-	return a->shed;
+	*out = a->stats;
 }

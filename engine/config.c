@@ -93,6 +93,8 @@ static const struct option options[] = {
 	{ "idle-closed", NUMBER, AT(closed_s), 1, 864000, NULL },
 	{ "max-handshake", BYTES, AT(max_message), 1024, 0xffffff, NULL },
 	{ "max-questions", NUMBER, AT(max_questions), 1, 100000000, NULL },
+	{ "max-questions-client", NUMBER, AT(max_questions_client), 1, 100000000, NULL },
+	{ "max-questions-server", NUMBER, AT(max_questions_server), 1, 100000000, NULL },
 	{ "max-contexts", NUMBER, AT(max_contexts), 1, 10000000, NULL },
 };
 
@@ -128,6 +130,8 @@ struct lp_config *lp_config_new(void)
 	c->closed_s = 10;
 	c->max_message = LP_MESSAGE_MAX;
 	c->max_questions = LP_WARDEN_QUEUE;
+	c->max_questions_client = LP_WARDEN_QUEUE / 8;
+	c->max_questions_server = LP_WARDEN_QUEUE / 2;
 	c->max_contexts = LP_CTX_PAIRS;
 	return c;
 }

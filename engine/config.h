@@ -57,6 +57,7 @@ struct lp_config {
 	uint64_t max_fragments, max_fragments_host, fragment_s;
 	uint64_t idle_s, keys_idle_s, handshake_s, syn_s, closed_s;
 	uint64_t max_message, max_questions, max_contexts;
+	uint64_t max_questions_client, max_questions_server;
 };
 
 #endif

@@ -73,6 +73,8 @@ static void read_limits(struct lp_engine *e, const struct lp_config *c)
 	e->max_contexts = (uint32_t)c->max_contexts;
 	e->max_kept = c->max_kept;
 	e->max_questions = c->max_questions;
+	e->max_questions_client = c->max_questions_client;
+	e->max_questions_server = c->max_questions_server;
 	e->live = c->interface != NULL;
 	e->follow = e->live || is_piped(c);
 	e->tickets_given = c->ticket_key.n > 0;

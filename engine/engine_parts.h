@@ -43,6 +43,7 @@ struct lp_engine {
 	struct lp_decode_config decode_config;
 	const struct lp_reasm_ops *reasm_ops;
 	uint64_t max_held_session, max_held_turn, max_held, max_kept, max_message, max_questions;
+	uint64_t max_questions_client, max_questions_server;
 	uint32_t max_contexts;
 	uint64_t extra_packets[3];   /* told by who captures: kernel drops, interface drops, filtered */
 	uint64_t key_wait_ns;        /* that a session waits for a line of a key log; 0: not */
@@ -167,6 +168,9 @@ void lp_worker_finish(struct lp_worker *w);
 /* wanted.c: the callbacks that a session asks through. */
 enum lp_reply lp_wanted_ask(void *flow, const struct lp_question *q, struct lp_no_secret *no);
 void lp_wanted_proven(void *flow, const struct lp_handshake *hs, char *name, size_t size);
+
+/* A question of f to the warden; a fault is the worker's. */
+void lp_wanted_put(struct lp_tracked *f, struct lp_ask *ask);
 
 /* LP_REPLY_NEVER, with its reason. */
 enum lp_reply lp_wanted_never(struct lp_no_secret *no, enum lp_reason reason, const char *format,

@@ -161,18 +161,14 @@ static void fill(struct lp_ask *ask, const struct lp_question *q)
 static enum lp_reply put(struct lp_tracked *f, const struct lp_question *q, struct lp_ask *ask,
 			 const char *kind, const struct lp_candidate *key)
 {
-	enum lp_err err;
-
 	f->key = key->id;
 	f->key_kind = kind;
 	f->key_name = key->name;
 	lp_order_wait(f->worker->order, &f->waiter, q->when);
 	f->asked = true;
 	f->questioned = true;
-	err = lp_asks_put(f->worker->asks, ask, f);
+	lp_wanted_put(f, ask);
 	lp_wipe(ask, sizeof *ask);
-	if (err)
-		f->worker->env.fault = err;
 	return LP_REPLY_LATER;
 }
 

@@ -34,7 +34,6 @@ void lp_tickets_ask(struct lp_tracked *f, const struct lp_question *q)
 {
 	const struct lp_handshake *hs = q->hs;
 	struct lp_ask ask;
-	enum lp_err err;
 
 	if (f->ticket != LP_TICKET_NONE || !is_possible(f, hs))
 		return;
@@ -47,9 +46,7 @@ void lp_tickets_ask(struct lp_tracked *f, const struct lp_question *q)
 	f->ticket_suite = hs->facts.suite;
 	f->ticket = LP_TICKET_ASKED;
 	f->asked = true;
-	err = lp_asks_put(f->worker->asks, &ask, f);
-	if (err)
-		f->worker->env.fault = err;
+	lp_wanted_put(f, &ask);
 }
 
 enum lp_reply lp_tickets_reply(struct lp_tracked *f, const struct lp_question *q,

@@ -158,6 +158,7 @@ size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MA
 	struct lp_keylog_stats log;
 	struct lp_decode_stats decode;
 	struct lp_sessions_stats sessions;
+	struct lp_asks_stats asks;
 	uint64_t dropped;
 
 	add(&l, "capture.kernel_drop", e->extra_packets[0]);
@@ -187,8 +188,11 @@ size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MA
 	add_flights(&l, e->flights);
 	if (e->store)
 		add_store(&l, e->store);
-	add(&l, "warden.asked", lp_asks_count(w->asks));
-	add(&l, "warden.shed", lp_asks_shed(w->asks));
+	lp_asks_stats(w->asks, &asks);
+	add(&l, "warden.asked", asks.asked);
+	add(&l, "warden.shed", asks.shed);
+	add(&l, "warden.shed_client", asks.shed_client);
+	add(&l, "warden.shed_server", asks.shed_server);
 	log = lp_keylog_stats(lp_keylogs_store(e->keylogs));
 	add(&l, "key_log.secrets", log.secrets);
 	add(&l, "key_log.repeated", log.repeated);

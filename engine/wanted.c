@@ -24,6 +24,26 @@ enum lp_reply lp_wanted_never(struct lp_no_secret *no, enum lp_reason reason, co
 	return LP_REPLY_NEVER;
 }
 
+void lp_wanted_put(struct lp_tracked *f, struct lp_ask *ask)
+{
+	const struct lp_stream_info *info = &f->info;
+	const struct lp_hash_seed *seed = &f->worker->engine->seed;
+	const size_t s = 1U - f->client;
+	struct lp_asks_peers peers;
+	uint8_t server[16 + 2];
+	enum lp_err err;
+
+	/* Whoever has an IPv6 address has its network's others too. */
+	peers.client = lp_hash(seed, info->addr[f->client], info->family == 6 ? 8 : 4);
+	memcpy(server, info->addr[s], 16);
+	server[16] = (uint8_t)(info->port[s] >> 8);
+	server[17] = (uint8_t)info->port[s];
+	peers.server = lp_hash(seed, server, sizeof server);
+	err = lp_asks_put(f->worker->asks, ask, &peers, f);
+	if (err)
+		f->worker->env.fault = err;
+}
+
 static enum lp_reply no_resumption(const struct lp_handshake *hs, struct lp_no_secret *no)
 {
 	char id[2 * 32 + 1];

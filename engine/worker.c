@@ -552,6 +552,20 @@ static const struct lp_reader_sink reader_sink = { on_segments, on_second };
 
 /* ---- the worker ---- */
 
+static enum lp_err new_asks(struct lp_worker *w)
+{
+	const struct lp_engine *e = w->engine;
+	const struct lp_asks_config config = {
+		.line = lp_warden_line(e->warden, 0),
+		.live = e->live,
+		.max_waiting = e->max_questions,
+		.max_client = e->max_questions_client,
+		.max_server = e->max_questions_server,
+	};
+
+	return lp_asks_new(&w->asks, &config);
+}
+
 struct lp_worker *lp_worker_new(struct lp_engine *e, char *why)
 {
 	struct lp_worker *w;
@@ -586,8 +600,7 @@ struct lp_worker *lp_worker_new(struct lp_engine *e, char *why)
 	lp_spares_init(&w->env.spares, LP_RECORD_MAX, SPARES);
 	err = lp_order_new(&w->order, !e->live, lp_outputs_event, e->outputs);
 	if (!err)
-		err = lp_asks_new(&w->asks, lp_warden_line(e->warden, 0), e->live,
-				  e->max_questions);
+		err = new_asks(w);
 	if (!err)
 		err = lp_reader_new(&w->reader, &e->decode_config, &reader_sink, w);
 	if (!err)

@@ -1,69 +1,194 @@
-/* asks.h: the cap on questions that wait, and what is shed at it. */
+/* asks.h: the cap on questions that wait, what is shed at it, and whose. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "asks.h"
+#include "crypto/crypto.h"
 #include "help_warden.h"
 
-enum { MORE = 10, CAP = 3, ALL = LP_WARDEN_QUEUE + MORE };
+/* What the warden gets of a live engine, as it says nothing. */
+enum { SENT = LP_WARDEN_QUEUE / 8 };
 
-static unsigned shed[ALL], answered;
+static struct help_dir dir;
+static char psks[128];
 
-static void take(void *asker, const struct lp_answer *answer)
+static void setup(void)
 {
-	unsigned *n = asker;
+	help_dir_open(&dir);
+	help_write(&dir, "psks", "one:0102030405\n", 15);
+	snprintf(psks, sizeof psks, "%s/psks", dir.path);
+	ck_assert_int_eq(chmod(psks, 0600), 0);
+}
 
-	if (!answer)
-		shed[*n]++;
-	else
-		answered++;
+static void teardown(void)
+{
+	help_dir_close(&dir);
+}
+
+static struct lp_warden *start(unsigned delay_ms)
+{
+	static const char *const paths[] = { psks };
+	const struct lp_warden_config config = { .psk_paths = paths, .psk_paths_n = 1, .threads = 1,
+						 .crypto = "mbedtls", .delay_ms = delay_ms };
+	struct lp_warden *w;
+	char why[512];
+
+	ck_assert_msg(lp_warden_start(&w, &config, why) == LP_OK, "%s", why);
+	return w;
+}
+
+/* Whoever asks, and what became of it. */
+struct asker {
+	unsigned shed, answered;
+	struct lp_asks_peers peers;
+};
+
+static void take(void *user, const struct lp_answer *answer)
+{
+	struct asker *asker = user;
+
+	asker->shed += !answer;
+	asker->answered += answer && answer->code == LP_ANSWER_DONE;
+}
+
+static void put(struct lp_asks *a, struct asker *asker, uint64_t client, uint64_t server)
+{
+	struct lp_ask ask = { .op = LP_ASK_PSK, .version = 0x0303, .prf = LP_SHA256, .seed_len = 64 };
+
+	*asker = (struct asker){ .peers = { client, server } };
+	ck_assert_int_eq(lp_asks_put(a, &ask, &asker->peers, asker), LP_OK);
+}
+
+static struct lp_asks *asks_of(struct lp_warden *w, bool live, uint64_t max, uint64_t client,
+			       uint64_t server)
+{
+	const struct lp_asks_config config = { lp_warden_line(w, 0), live, max, client, server };
+	struct lp_asks *a;
+
+	ck_assert_int_eq(lp_asks_new(&a, &config), LP_OK);
+	return a;
+}
+
+static struct lp_asks_stats stats_of(const struct lp_asks *a)
+{
+	struct lp_asks_stats stats;
+
+	lp_asks_stats(a, &stats);
+	return stats;
 }
 
 /* The warden has its fill; of the rest, live, the oldest above the cap go. A replay
  * keeps them all, and stops reading. */
 START_TEST(the_oldest_are_shed)
 {
-	static unsigned number[ALL];
-	bool live = _i;
-	uint8_t premaster[48];
-	char path[128], why[256];
-	const char *paths[] = { path };
-	struct lp_warden_config config = { .key_paths = paths, .key_paths_n = 1, .threads = 1,
-					   .crypto = "mbedtls", .delay_ms = 60000 };
-	struct lp_warden *warden;
-	mbedtls_pk_context pk;
-	struct help_dir d;
-	struct lp_asks *a;
-	struct lp_ask ask;
+	enum { MORE = 10, CAP = 3 };
+	static struct asker asker[LP_WARDEN_QUEUE + MORE];
+	const bool live = _i;
+	const unsigned sent = live ? SENT : LP_WARDEN_QUEUE, all = sent + MORE;
+	struct lp_warden *warden = start(60000);
+	struct lp_asks *a = asks_of(warden, live, CAP, 1000, 1000);
 
-	if (!help_have_openssl())
-		return;
-	help_dir_open(&d);
-	ck_assert(help_run(&d, "openssl genrsa -out k.pem 1024 && chmod 600 k.pem && "
-			       "openssl rsa -in k.pem -pubout -out p.pem"));
-	snprintf(path, sizeof path, "%s/k.pem", d.path);
-	help_public_open(&pk, &d, "p.pem");
-	ck_assert_int_eq(lp_warden_start(&warden, &config, why), LP_OK);
-	ck_assert_int_eq(lp_asks_new(&a, lp_warden_line(warden, 0), live, CAP), LP_OK);
-	help_ask(&ask, &pk, 0, 0, HELP_WELL, premaster);
-	for (unsigned i = 0; i < ALL; i++) {
-		number[i] = i;
-		ck_assert_int_eq(lp_asks_put(a, &ask, &number[i]), LP_OK);
+	for (unsigned i = 0; i < all; i++) {
+		ck_assert(!lp_asks_full(a) || i > sent);
+		put(a, &asker[i], 1, 1);
 	}
-	ck_assert_uint_eq(lp_asks_pending(a), ALL);
+	ck_assert_uint_eq(lp_asks_pending(a), all);
+	ck_assert_uint_eq(lp_line_pending(lp_warden_line(warden, 0)), sent);
 	ck_assert_int_eq(lp_asks_full(a), !live);
 	ck_assert_int_eq(lp_asks_poll(a, 0, take), LP_OK);
-	ck_assert_uint_eq(answered, 0);
-	ck_assert_uint_eq(lp_asks_shed(a), live ? MORE - CAP : 0);
-	ck_assert_uint_eq(lp_asks_count(a), ALL);
-	for (unsigned i = 0; i < ALL; i++)
-		ck_assert_uint_eq(shed[i], live && i >= LP_WARDEN_QUEUE && i < ALL - CAP);
+	ck_assert_uint_eq(stats_of(a).shed, live ? MORE - CAP : 0);
+	ck_assert_uint_eq(stats_of(a).shed_client + stats_of(a).shed_server, 0);
+	ck_assert_uint_eq(stats_of(a).asked, all);
+	for (unsigned i = 0; i < all; i++) {
+		ck_assert_uint_eq(asker[i].answered, 0);
+		ck_assert_uint_eq(asker[i].shed, live && i >= sent && i < all - CAP);
+	}
 	lp_asks_free(a);
 	lp_warden_stop(warden);
-	mbedtls_pk_free(&pk);
-	help_dir_close(&d);
+}
+END_TEST
+
+/* One that asks far too often does not cost the others theirs; one of many that has more
+ * than its share keeps it while there is room. */
+START_TEST(a_flood_sheds_its_own)
+{
+	enum { FLOOD = 5000, OTHERS = 60, CAP = 200, SHARE = 20 };
+	const bool by_server = _i;
+	static struct asker flood[FLOOD], others[OTHERS];
+	struct lp_warden *warden = start(60000);
+	struct lp_asks *a = asks_of(warden, true, CAP, SHARE, by_server ? SHARE : 1000000);
+	static struct asker first[SENT];
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < SENT; i++)
+		put(a, &first[i], 7, 7);
+	for (unsigned i = 0; i < FLOOD; i++) {
+		/* From everywhere to one server, or from one client to all. */
+		put(a, &flood[i], by_server ? 1000 + i : 1, by_server ? 1 : 1000 + i);
+		if (i % (FLOOD / OTHERS) == 0 && i / (FLOOD / OTHERS) < OTHERS)
+			put(a, &others[i / (FLOOD / OTHERS)], 100 + i % 50, 200 + i % 50);
+		if (i % 100 == 0)
+			ck_assert_int_eq(lp_asks_poll(a, 0, take), LP_OK);
+	}
+	ck_assert_int_eq(lp_asks_poll(a, 0, take), LP_OK);
+	for (unsigned i = 0; i < OTHERS; i++)
+		ck_assert_uint_eq(others[i].shed, 0);
+	for (unsigned i = 0; i < SENT; i++)
+		ck_assert_uint_eq(first[i].shed, 0);
+	/* Of the flood the latest wait. */
+	for (unsigned i = 0; i < FLOOD; i++) {
+		ck_assert(flood[i].shed == 1 || i >= FLOOD - (CAP - OTHERS));
+		kept += !flood[i].shed;
+	}
+	ck_assert_uint_eq(kept, CAP - OTHERS);
+	ck_assert_uint_eq(stats_of(a).shed, FLOOD - kept);
+	ck_assert_uint_eq(stats_of(a).shed_client, by_server ? 0 : FLOOD - kept);
+	ck_assert_uint_eq(stats_of(a).shed_server, by_server ? FLOOD - kept : 0);
+	lp_asks_free(a);
+	lp_warden_stop(warden);
+}
+END_TEST
+
+/* Shares are left with the questions, sent, shed or forgotten: when all is over nobody has
+ * any, and who had too many has them no more. */
+START_TEST(shares_are_given_back)
+{
+	enum { ROUNDS = 5, EACH = 400, CAP = 100, SHARE = 10 };
+	static struct asker asker[ROUNDS * EACH];
+	struct lp_warden *warden = start(0);
+	struct lp_asks *a = asks_of(warden, true, CAP, SHARE, 1000000);
+	unsigned done = 0, shed = 0, forgotten = 0;
+
+	for (unsigned r = 0; r < ROUNDS; r++) {
+		for (unsigned i = 0; i < EACH; i++)
+			put(a, &asker[r * EACH + i], i % 3 ? 1 : i, i);
+		for (unsigned i = 5; i < EACH; i += 50) {
+			lp_asks_forget(a, &asker[r * EACH + i]);
+			forgotten++;
+		}
+		while (lp_asks_pending(a))
+			ck_assert_int_eq(lp_asks_poll(a, 20000, take), LP_OK);
+	}
+	for (unsigned i = 0; i < ROUNDS * EACH; i++) {
+		done += asker[i].answered;
+		shed += asker[i].shed;
+	}
+	ck_assert_uint_eq(done + shed + forgotten, ROUNDS * EACH);
+	ck_assert_uint_gt(shed, 0);
+	/* As many as there is room for, of one alone: nothing is left that counts against it. */
+	done = 0;
+	for (unsigned i = 0; i < CAP; i++)
+		put(a, &asker[i], 1, 1);
+	while (lp_asks_pending(a))
+		ck_assert_int_eq(lp_asks_poll(a, 20000, take), LP_OK);
+	for (unsigned i = 0; i < CAP; i++)
+		done += asker[i].answered;
+	ck_assert_uint_eq(done, CAP);
+	lp_asks_free(a);
+	lp_warden_stop(warden);
 }
 END_TEST
 
@@ -74,8 +199,11 @@ Suite *suite_asks(void)
 	Suite *s = suite_create("asks");
 	TCase *t = tcase_create("asks");
 
+	tcase_add_unchecked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, the_oldest_are_shed, 0, 2);
+	tcase_add_loop_test(t, a_flood_sheds_its_own, 0, 2);
+	tcase_add_test(t, shares_are_given_back);
 	suite_add_tcase(s, t);
 	return s;
 }
