@@ -175,7 +175,9 @@ bench-loss:
 fuzz:
 	@$(R)/fuzz.sh $(or $(T),$(FUZZERS))
 # Prints figures; on a machine that does nothing else.
-bench: $(BUILD)/limpid $(BENCHES)
+bench:
+	@$(R)/deps.sh build check bench
+	@$(MAKE) --no-print-directory $(BUILD)/limpid $(BENCHES) $(BUILD)/interop/many
 	@BUILD=$(BUILD) tests/bench/run.sh $(T)
 deps:
 	@$(R)/deps.sh build check check-all

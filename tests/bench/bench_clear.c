@@ -35,7 +35,7 @@ static uint32_t add(uint32_t sum, const uint8_t *p, size_t n)
 static void packet(uint32_t flow, int back, unsigned flags, uint32_t seq, uint32_t ack, size_t n)
 {
 	const uint32_t ends[2] = { 0x0a000000 + flow, 0xac100001 };
-	const uint32_t ports[2] = { 40000, 80 };
+	const uint32_t ports[2] = { 40000, 7777 };
 	const uint64_t us = 1700000000000000 + written++;
 	const uint32_t head[4] = { (uint32_t)(us / 1000000), (uint32_t)(us % 1000000),
 				   (uint32_t)(HEAD + n), (uint32_t)(HEAD + n) };
@@ -81,7 +81,7 @@ static uint32_t next_flow(uint32_t *at, uint32_t flows, uint32_t round)
 int main(int argc, char **argv)
 {
 	const uint32_t head[6] = { 0xa1b2c3d4, 2 | 4 << 16, 0, 0, 65535, 1 };
-	static const char text[] = "GET /a-page-of-this-name HTTP/1.1\r\nHost: example.test\r\n";
+	static const char text[] = "a line that no protocol has for its own, of some length\n";
 	uint32_t flows, rounds, at = 0;
 	size_t n;
 
