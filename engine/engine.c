@@ -366,6 +366,11 @@ void lp_engine_rotate(struct lp_engine *e)
 		lp_warden_reload(e->warden);
 }
 
+uint64_t lp_engine_sessions(const struct lp_engine *e)
+{
+	return e->worker ? e->worker->env.sessions : 0;
+}
+
 int lp_engine_failed(const struct lp_engine *e)
 {
 	return lp_outputs_failed(e->outputs);

@@ -20,6 +20,7 @@
 #include "bench.h"
 #include "capture/capture.h"
 #include "config.h"
+#include "progress.h"
 #include "store/store.h"
 #include "tls/verdict.h"
 #include "warden/haproxy.h"
@@ -107,6 +108,7 @@ struct run {
 	struct lp_engine *engine;
 	struct lp_worker *worker;
 	struct lp_capture *capture;
+	struct lp_progress progress;
 	uint64_t packets;
 	int status;
 	bool done;              /* --help and the like: nothing to run */
@@ -414,10 +416,22 @@ static uint64_t wall_ns(void)
 	return (uint64_t)ts.tv_sec * LP_NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
+static void show_progress(struct run *run)
+{
+	struct lp_progress_state state = { .sessions = 0 };
+
+	if (!lp_progress_due(&run->progress))
+		return;
+	lp_capture_position(run->capture, &state.done, &state.total);
+	state.sessions = lp_engine_sessions(run->engine);
+	lp_progress_show(&run->progress, state);
+}
+
 /* Gives a batch to the worker; a replay whose holding area is full waits for the
  * warden. */
 static int give(struct run *run, const struct lp_packet *packets, size_t n)
 {
+	const int patience = run->progress.on ? LP_PROGRESS_MS : -1;
 	struct lp_wire wire[LP_BATCH];
 	int r;
 
@@ -427,9 +441,11 @@ static int give(struct run *run, const struct lp_packet *packets, size_t n)
 					    packets[i].iface };
 	r = lp_worker_packets(run->worker, wire, n);
 	if (r >= 0)
-		r = lp_worker_poll(run->worker, r ? -1 : 0);
-	while (r == 1)
-		r = lp_worker_poll(run->worker, -1);
+		r = lp_worker_poll(run->worker, r ? patience : 0);
+	while (r == 1) {
+		show_progress(run);
+		r = lp_worker_poll(run->worker, patience);
+	}
 	return r;
 }
 
@@ -472,6 +488,7 @@ static void loop(struct run *run)
 	size_t n;
 	int r = 0;
 
+	lp_progress_init(&run->progress, run->config->read.n && !run->config->quiet);
 	while (!stop_asked && r >= 0 && batch_size(run)) {
 		if (rotate_asked) {
 			rotate_asked = 0;
@@ -482,9 +499,11 @@ static void loop(struct run *run)
 			break;
 		run->packets += n;
 		r = n ? give(run, packets, n) : idle(run);
+		show_progress(run);
 		if (lp_engine_failed(run->engine) && !lp_capture_live(run->capture))
 			break; /* a replay can be run again; a live capture goes on */
 	}
+	lp_progress_end(&run->progress);
 	if (r < 0) {
 		snprintf(run->why, sizeof run->why, "%s", lp_engine_why(run->engine));
 		(void)fail(run);

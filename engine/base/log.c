@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/terminal.h"
+
 static const char hex_digit[] = "0123456789abcdef";
 
 void lp_log(const char *format, ...)
@@ -14,6 +16,7 @@ void lp_log(const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(line, sizeof line, format, args);
 	va_end(args);
+	lp_terminal_clear();
 	fprintf(stderr, "limpid: %s\n", line);
 }
 

@@ -78,6 +78,10 @@ int lp_capture_fd(const struct lp_capture *c);
 /* True for devices. */
 bool lp_capture_live(const struct lp_capture *c);
 
+/* How much of the files has been read, in bytes as they lie on the disk (of a pipe: as they
+ * came, unpacked), and how long they are together; *total is 0 if that is not known. */
+void lp_capture_position(const struct lp_capture *c, uint64_t *done, uint64_t *total);
+
 void lp_capture_stats(struct lp_capture *c, struct lp_capture_stats *out);
 void lp_capture_close(struct lp_capture *c);
 

@@ -186,7 +186,13 @@ static void file_close(struct lp_capture *c)
 	lp_pcapng_clear(&f->pcapng);
 }
 
-static const struct lp_capture_ops file_ops = { .read = file_read, .close = file_close };
+static void file_position(const struct lp_capture *c, uint64_t *done, uint64_t *total)
+{
+	lp_input_position(&((const struct file *)c)->in, done, total);
+}
+
+static const struct lp_capture_ops file_ops = { .read = file_read, .position = file_position,
+						.close = file_close };
 
 /* A file that ends inside its header is none. */
 static enum lp_err need(struct file *f, size_t want)

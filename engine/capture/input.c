@@ -238,6 +238,19 @@ void lp_input_begin(struct lp_input *in)
 	}
 }
 
+void lp_input_position(const struct lp_input *in, uint64_t *done, uint64_t *total)
+{
+	struct stat st;
+	off_t at = 0;
+	bool known = !fstat(in->fd, &st) && S_ISREG(st.st_mode);
+
+	if (known && !in->map)
+		at = lseek(in->fd, 0, SEEK_CUR);
+	known = known && at >= 0;
+	*total = known ? (uint64_t)st.st_size : 0;
+	*done = !known ? in->offset : in->map ? (uint64_t)(in->p - in->map) : (uint64_t)at;
+}
+
 void lp_input_wipe(struct lp_input *in, const uint8_t *p, size_t n)
 {
 	if (in->buf && n)

@@ -62,6 +62,10 @@ static inline void lp_input_consume(struct lp_input *in, size_t n)
 	in->offset += n;
 }
 
+/* Bytes of the file itself, packed or not, that were read, and its length (0: no regular
+ * file, and *done counts unpacked bytes). */
+void lp_input_position(const struct lp_input *in, uint64_t *done, uint64_t *total);
+
 /* Overwrites n bytes at p, which lie in the window, if they are our copy. */
 void lp_input_wipe(struct lp_input *in, const uint8_t *p, size_t n);
 

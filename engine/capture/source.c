@@ -11,6 +11,7 @@ enum { MAX_SCAN = 1 << 16 };
 struct child {
 	struct lp_capture *c; /* NULL once closed */
 	bool done;
+	uint64_t position, size; /* once closed: what was read of it, and its length */
 	size_t at, n; /* merge: the batch that is being handed out */
 	struct lp_packet batch[LP_BATCH];
 };
@@ -52,6 +53,8 @@ static enum lp_err child_done(struct list *l, struct child *child, enum lp_err e
 
 static void child_close(struct child *child)
 {
+	if (child->c)
+		child->c->ops->position(child->c, &child->position, &child->size);
 	destroy(child->c);
 	child->c = NULL;
 }
@@ -148,6 +151,26 @@ static enum lp_err merge_read(struct lp_capture *c, struct lp_packet *p, size_t 
 	return LP_OK;
 }
 
+static void list_position(const struct lp_capture *c, uint64_t *done, uint64_t *total)
+{
+	const struct list *l = (const struct list *)c;
+	bool known = true;
+
+	*done = *total = 0;
+	for (size_t i = 0; i < l->n; i++) {
+		const struct child *child = &l->child[i];
+		uint64_t position = child->position, size = child->size;
+
+		if (child->c)
+			child->c->ops->position(child->c, &position, &size);
+		*done += position;
+		*total += size;
+		known = known && size;
+	}
+	if (!known)
+		*total = 0;
+}
+
 static void list_close(struct lp_capture *c)
 {
 	struct list *l = (struct list *)c;
@@ -157,8 +180,10 @@ static void list_close(struct lp_capture *c)
 	free(l->child);
 }
 
-static const struct lp_capture_ops list_ops = { .read = list_read, .close = list_close };
-static const struct lp_capture_ops merge_ops = { .read = merge_read, .close = list_close };
+static const struct lp_capture_ops list_ops = { .read = list_read, .position = list_position,
+					       .close = list_close };
+static const struct lp_capture_ops merge_ops = { .read = merge_read, .position = list_position,
+						.close = list_close };
 
 /* Opens file i and checks that the filter means something on it. */
 static enum lp_err list_add(struct list *l, const char *path, const struct lp_filter *filter,
@@ -259,6 +284,13 @@ int lp_capture_fd(const struct lp_capture *c)
 bool lp_capture_live(const struct lp_capture *c)
 {
 	return c->ops->live;
+}
+
+void lp_capture_position(const struct lp_capture *c, uint64_t *done, uint64_t *total)
+{
+	*done = *total = 0;
+	if (c->ops->position)
+		c->ops->position(c, done, total);
 }
 
 void lp_capture_stats(struct lp_capture *c, struct lp_capture_stats *out)

@@ -14,6 +14,8 @@ struct lp_capture_ops {
 	enum lp_err (*read)(struct lp_capture *c, struct lp_packet *p, size_t max, size_t *n);
 	int (*fd)(const struct lp_capture *c);                             /* or NULL */
 	void (*stats)(struct lp_capture *c, struct lp_capture_stats *out); /* or NULL */
+	/* Bytes read of what there is, and how many that are (0: not known); or NULL. */
+	void (*position)(const struct lp_capture *c, uint64_t *done, uint64_t *total);
 	void (*close)(struct lp_capture *c); /* frees what the kind holds, not c */
 };
 

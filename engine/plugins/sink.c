@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/terminal.h"
+
 /* A pipe that is ready takes this much without waiting (PIPE_BUF of POSIX.1 is at
  * least 512; on Linux a free slot of a pipe is a page). */
 enum { PIPE_CHUNK = 4096 };
@@ -72,6 +74,7 @@ int lp_sink_flush(struct lp_sink *s)
 			if (!ready(s))
 				return 0;
 		}
+		lp_terminal_clear();
 		w = write(s->fd, s->buffer + s->at, n);
 		if (w < 0 && errno == EINTR)
 			continue;

@@ -92,6 +92,9 @@ void lp_engine_captured(struct lp_engine *engine, uint64_t kernel_drop, uint64_t
 /* Asks the outputs to reopen their files (log rotation). */
 void lp_engine_rotate(struct lp_engine *engine);
 
+/* TLS sessions begun so far. */
+uint64_t lp_engine_sessions(const struct lp_engine *engine);
+
 /* 1 once any output failed; the others go on. */
 int lp_engine_failed(const struct lp_engine *engine);
 
