@@ -117,6 +117,9 @@ struct lp_crypto {
 	 * On LP_E_AUTH out holds nothing that may be used. */
 	enum lp_err (*open)(struct lp_cipher_ctx *c, const uint8_t *nonce, lp_span aad,
 			    const uint8_t *in, size_t n, const uint8_t *tag, uint8_t *out);
+	/* Another context of a stream cipher, that stands where c does. LP_E_UNSUPPORTED for
+	 * other kinds, LP_E_NOMEM. */
+	enum lp_err (*cipher_copy)(const struct lp_cipher_ctx *c, struct lp_cipher_ctx **out);
 	void (*cipher_free)(struct lp_cipher_ctx *c);
 
 	/* The raw RSA private operation, blinded, for the warden only: in and out have

@@ -401,6 +401,18 @@ static enum lp_err cipher_new(enum lp_cipher cipher, lp_span key, struct lp_ciph
 	return LP_OK;
 }
 
+static enum lp_err cipher_copy(const struct lp_cipher_ctx *c, struct lp_cipher_ctx **out)
+{
+	*out = NULL;
+	if (c->info->kind != LP_KIND_STREAM)
+		return LP_E_UNSUPPORTED;
+	*out = lp_secret_alloc(sizeof **out);
+	if (!*out)
+		return LP_E_NOMEM;
+	**out = *c; /* ARC4 holds nothing elsewhere */
+	return LP_OK;
+}
+
 static enum lp_err decrypt(struct lp_cipher_ctx *c, const uint8_t *iv, const uint8_t *in, size_t n,
 			   uint8_t *out)
 {
@@ -500,6 +512,7 @@ const struct lp_crypto lp_crypto_mbedtls = {
 	.cipher_new = cipher_new,
 	.decrypt = decrypt,
 	.open = open_aead,
+	.cipher_copy = cipher_copy,
 	.cipher_free = cipher_free,
 	.rsa_new = lp_mbedtls_rsa_new,
 	.rsa_private = lp_mbedtls_rsa_private,

@@ -185,6 +185,30 @@ static enum lp_err cipher_new(enum lp_cipher cipher, lp_span key, struct lp_ciph
 	return LP_OK;
 }
 
+static enum lp_err cipher_copy(const struct lp_cipher_ctx *from, struct lp_cipher_ctx **out)
+{
+	struct lp_cipher_ctx *c;
+	int ok;
+
+	*out = NULL;
+	if (from->info->kind != LP_KIND_STREAM)
+		return LP_E_UNSUPPORTED;
+	c = lp_secret_alloc(sizeof *c);
+	if (!c)
+		return LP_E_NOMEM;
+	c->info = from->info;
+	ERR_set_mark();
+	c->evp = EVP_CIPHER_CTX_new();
+	ok = c->evp && EVP_CIPHER_CTX_copy(c->evp, from->evp) > 0;
+	ERR_pop_to_mark();
+	if (!ok) {
+		cipher_free(c);
+		return LP_E_UNSUPPORTED;
+	}
+	*out = c;
+	return LP_OK;
+}
+
 static enum lp_err decrypt(struct lp_cipher_ctx *c, const uint8_t *iv, const uint8_t *in, size_t n,
 			   uint8_t *out)
 {
@@ -330,6 +354,7 @@ const struct lp_crypto lp_crypto_openssl = {
 	.cipher_new = cipher_new,
 	.decrypt = decrypt,
 	.open = open_aead,
+	.cipher_copy = cipher_copy,
 	.cipher_free = cipher_free,
 	.rsa_new = rsa_new,
 	.rsa_private = rsa_private,

@@ -349,8 +349,7 @@ static void not_authentic(struct lp_tls *tls, enum lp_dir dir, struct lp_protect
 		next_candidate(tls);
 }
 
-static void opened(struct lp_tls *tls, enum lp_dir dir, const struct lp_protect *p,
-		   lp_span fragment)
+static void opened(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p, lp_span fragment)
 {
 	if (p == &tls->next[dir] && !tls->next_proven)
 		lp_tls_prove(tls);

@@ -20,7 +20,6 @@ enum {
 	MAC_HEADER = 13,     /* seq_num, type, version, length: RFC 5246 6.2.3.1 */
 	SSL3_PAD_MAX = 48,
 	CONTENT_MAX = LP_RECORD_PLAIN_MAX + 1024, /* 2^14, and what compression may add */
-	SKIP = 1024,
 };
 
 struct lp_protect_keys {
@@ -209,8 +208,7 @@ void lp_protect_clear(struct lp_protect *p)
 {
 	if (p->cache)
 		lp_ctx_cache_drop(p->cache, p->slot, p->id);
-	if (p->stream)
-		p->cipher->cipher_free(p->stream);
+	lp_keystream_clear(&p->stream, p->cipher);
 	lp_secret_free(p->keys, sizeof *p->keys);
 	*p = (struct lp_protect){ .keys = NULL };
 }
@@ -252,32 +250,16 @@ static enum lp_err contexts(struct lp_protect *p, struct lp_ctx_pair **out)
 	return err;
 }
 
-/* A stream cipher's context stands at the byte where the last opened record ended;
- * if it does not (a record failed, or was passed by), it is made anew and brought
- * there. */
+/* A stream cipher's context stands at the byte where the last opened record ended; if it
+ * does not (a record failed, or was passed by), it is brought there. */
 static enum lp_err stream_context(struct lp_protect *p)
 {
-	uint8_t junk[SKIP] = { 0 };
-	enum lp_err err = LP_OK;
-	size_t n;
+	const struct lp_keystream_kind kind = {
+		.crypto = p->cipher, .cipher = p->suite->cipher,
+		.key = lp_span_of(p->keys->key, info_of(p)->key),
+	};
 
-	if (p->stream && p->stream_ctx_at > p->stream_at) {
-		p->cipher->cipher_free(p->stream);
-		p->stream = NULL;
-	}
-	if (!p->stream) {
-		p->stream_ctx_at = 0;
-		err = p->cipher->cipher_new(p->suite->cipher,
-					    lp_span_of(p->keys->key, info_of(p)->key), &p->stream);
-	}
-	while (!err && p->stream_ctx_at < p->stream_at) {
-		n = p->stream_at - p->stream_ctx_at < SKIP ? (size_t)(p->stream_at - p->stream_ctx_at)
-							   : SKIP;
-		err = p->cipher->decrypt(p->stream, NULL, junk, n, junk);
-		p->stream_ctx_at += n;
-	}
-	lp_wipe(junk, sizeof junk);
-	return err;
+	return lp_keystream_seek(&p->stream, &kind, p->stream_at);
 }
 
 /* ---- opening ---- */
@@ -443,8 +425,8 @@ static enum lp_err open_stream(struct opening *o)
 	if (o->info->kind == LP_KIND_STREAM) {
 		err = stream_context(p);
 		if (!err)
-			err = p->cipher->decrypt(p->stream, NULL, in.p, in.n, o->out);
-		p->stream_ctx_at += in.n;
+			err = p->cipher->decrypt(p->stream.ctx, NULL, in.p, in.n, o->out);
+		p->stream.at += in.n;
 	} else {
 		memcpy(o->out, in.p, in.n);
 	}

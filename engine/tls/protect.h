@@ -15,6 +15,7 @@
 #define LP_TLS_PROTECT_H
 
 #include "crypto/kdf.h"
+#include "tls/keystream.h"
 #include "tls/suites.h"
 
 /* What both directions of an epoch have in common. */
@@ -55,9 +56,8 @@ struct lp_protect {
 	const struct lp_suite *suite;
 	const struct lp_crypto *cipher;
 	const struct lp_crypto *base;
-	struct lp_cipher_ctx *stream;      /* stream ciphers only */
+	struct lp_keystream stream;        /* stream ciphers only */
 	uint64_t stream_at;                /* keystream bytes used by opened records */
-	uint64_t stream_ctx_at;            /* … by the context */
 	uint64_t seq;                      /* of the next record */
 	uint64_t id;                       /* names the cache entry that is ours */
 	uint32_t slot;
@@ -133,6 +133,12 @@ bool lp_protect_has_mac(const struct lp_protect *p);
  * caller must not use the content of the first record that opens after one which did
  * not; its last block is the next record's IV, and from there on all is well. */
 void lp_protect_chain(struct lp_protect *p, lp_span fragment);
+
+/* What was opened last stands where it should: no more trials. */
+static inline void lp_protect_settle(struct lp_protect *p)
+{
+	lp_keystream_settle(&p->stream, p->cipher);
+}
 
 /* How many content bytes a fragment of n bytes holds, least and most. They are the
  * same but for CBC, whose padding is taken to be no longer than it must. */

@@ -60,11 +60,11 @@ static struct lp_protect *protect_of(struct lp_tls *tls, enum lp_dir dir)
 	return tls->hs && tls->hs->sealed[dir] ? &tls->next[dir] : &tls->now[dir];
 }
 
-void lp_tls_opened(struct lp_tls *tls, enum lp_dir dir, const struct lp_protect *p,
-		   lp_span fragment)
+void lp_tls_opened(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p, lp_span fragment)
 {
 	struct lp_way *w = &tls->way[dir];
 
+	lp_protect_settle(p);
 	if (has_nonce(p) && fragment.n >= EXPLICIT_NONCE) {
 		w->nonce = be64(fragment.p);
 		w->nonce_seq = p->seq - 1;
@@ -194,20 +194,21 @@ void lp_tls_seek_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_rec
 /* ---- one candidate ---- */
 
 /* A stream cipher stands where the last record before the hole ended: it has to be
- * moved by all of what was lost but the records' headers. Moving it back costs as
- * much as all that was sent so far. False: the records cannot have been so many. */
-static bool move_stream(struct lp_tls *tls, struct lp_seek *s, struct lp_protect *p, uint64_t hole,
-			uint64_t lost)
+ * moved by all of what was lost but the records' headers. False: the records cannot have
+ * been so many. */
+static bool move_stream(struct lp_protect *p, uint64_t hole, uint64_t lost)
 {
 	if (hole < lost * LP_RECORD_HEADER)
 		return false;
 	p->stream_at += hole - lost * LP_RECORD_HEADER;
-	if (p->stream_ctx_at > p->stream_at || !p->stream) {
-		s->spent += p->stream_at;
-		s->at_spent += p->stream_at;
-		tls->seek_spent += p->stream_at;
-	}
 	return true;
+}
+
+static void spend(struct lp_tls *tls, struct lp_seek *s, uint64_t n)
+{
+	s->spent += n;
+	s->at_spent += n;
+	tls->seek_spent += n;
 }
 
 /* Opens a record that stands at `at` with so many lost before it. False: p is as before,
@@ -227,9 +228,7 @@ static bool opens(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r
 		lp_tls_nomem(tls);
 		return false;
 	}
-	s->spent += rec->fragment.n;
-	s->at_spent += rec->fragment.n;
-	tls->seek_spent += rec->fragment.n;
+	spend(tls, s, rec->fragment.n);
 	if (lp_tls_chained(p)) {
 		/* Up to TLS 1.0 the IV is what stands before the header; if that is not what
 		 * was sent, the MAC says so. */
@@ -238,15 +237,18 @@ static bool opens(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r
 		else if (!p->etm)
 			return false;
 	}
-	if (cipher_of(p)->kind == LP_KIND_STREAM && !move_stream(tls, s, p, hole, lost))
+	if (cipher_of(p)->kind == LP_KIND_STREAM && !move_stream(p, hole, lost))
 		return false;
 	if (lp_protect_open(p, p->epoch, p->seq + lost, &sealed, room, rec->fragment.n,
 			    &s->content_n, &why)) {
 		p->stream_at = stood;
-		return false;
+		s->content = NULL;
+	} else {
+		s->content = room;
 	}
-	s->content = room;
-	return true;
+	/* What a hole's keystream costs the first time, its bytes would have cost, too. */
+	spend(tls, s, lp_keystream_again(&p->stream));
+	return s->content;
 }
 
 static bool try_at(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *rec, size_t at,

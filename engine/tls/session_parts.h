@@ -215,7 +215,7 @@ void lp_tls_keys_clear(struct lp_tls *tls);
 bool lp_tls_chained(const struct lp_protect *p);
 
 /* A record was opened: remember what the way back would need. */
-void lp_tls_opened(struct lp_tls *tls, enum lp_dir dir, const struct lp_protect *p,
+void lp_tls_opened(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p,
 		   lp_span fragment);
 
 /* A hole of n bytes at off in a direction under keys, which may yet have to come; it

@@ -59,3 +59,12 @@ for suite in gcm cbc cbc-tls10 chacha rc4; do
 	measure $suite delay-client 250 1000 0 1
 	measure $suite delay-server 250 1000 0 1
 done
+# A long direction of records of all sizes: a stream cipher does not go back for each trial.
+N=20000 R=0
+if data=$("$LOSS" send rc4 $R $N "$tmp/a.pcap" "$tmp/keys"); then
+	chmod 600 "$tmp/keys"
+	measure rc4 loss 0.1 980 "$data" 1
+	[ "$level" = quick ] || measure rc4 loss 1 850 "$data" 1
+else
+	fail "loss: no long session with rc4"
+fi

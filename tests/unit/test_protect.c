@@ -565,6 +565,69 @@ START_TEST(truncated_hmac)
 }
 END_TEST
 
+/* Behind a hole a stream cipher is tried at many places, near each other and far before the
+ * first: no place costs what was sent before the hole. */
+static void trials(const struct lp_crypto *crypto)
+{
+	enum { BASE = 30000, HOLE = 20000, LEN = 300 };
+	const struct lp_suite *s = lp_suite_find(0x0005);
+	struct lp_protect *p;
+	struct lp_ctx_cache cache;
+	uint64_t spent = 0;
+	struct pair x;
+	size_t len;
+
+	if (!crypto->has_cipher(s->cipher))
+		return;
+	lp_ctx_cache_init(&cache, 4);
+	pair_init(&x, &cache, crypto, s, 0x303, false, false);
+	p = &x.reader[0];
+	help_fill(content, LEN, 1);
+	x.sender[0]->plain_n = BASE;
+	p->stream_at = BASE;
+	len = seal(x.sender[0], LP_CONTENT_DATA, content, LEN, fragment);
+	opens(p, 0x303, fragment, len, content, LEN);
+	lp_protect_settle(p);
+	ck_assert_ptr_null(p->stream.marks);
+	for (int hole = 0; hole < 2; hole++) {
+		uint64_t stood = p->stream_at, right = x.sender[0]->plain_n + HOLE;
+		const char *why;
+		size_t n;
+
+		x.sender[0]->plain_n += HOLE;
+		x.sender[0]->seq += 10;
+		len = seal(x.sender[0], LP_CONTENT_DATA, content, LEN, fragment);
+		for (unsigned k = 1; k < 1500; k++) {
+			p->stream_at = right + (k & 1 ? 5 * k / 2 : -(5ULL * k / 2));
+			ck_assert_int_eq(open_at(p, p->seq + 10, LP_CONTENT_DATA, 0x303, fragment,
+						 len, &n, &why), LP_E_AUTH);
+			p->stream_at = stood;
+			n = (size_t)lp_keystream_again(&p->stream);
+			ck_assert_uint_le(n, HOLE + 2 * LEN + 5 * k);
+			spent += n;
+		}
+		p->stream_at = right;
+		p->seq += 10;
+		opens(p, 0x303, fragment, len, content, LEN);
+		ck_assert_ptr_nonnull(p->stream.marks);
+		lp_protect_settle(p);
+		len = seal(x.sender[0], LP_CONTENT_DATA, content, 9, fragment);
+		opens(p, 0x303, fragment, len, content, 9);
+		ck_assert_ptr_null(p->stream.marks);
+	}
+	/* Some thousand bytes each; from the beginning it would be tens of thousands. */
+	ck_assert_uint_lt(spent, 2 * 1500 * 10000);
+	pair_clear(&x);
+	lp_ctx_cache_clear(&cache);
+}
+
+START_TEST(trials_of_a_stream_cipher)
+{
+	for (size_t i = 0; i < PROVIDERS; i++)
+		trials(providers[i]);
+}
+END_TEST
+
 /* A record that was seen and not opened does not close those behind it. */
 START_TEST(records_passed_by)
 {
@@ -823,6 +886,7 @@ Suite *suite_protect(void)
 	tcase_add_test(t, export_keys_are_stretched);
 	tcase_add_test(t, padding_in_detail);
 	tcase_add_test(t, truncated_hmac);
+	tcase_add_test(t, trials_of_a_stream_cipher);
 	tcase_add_test(t, records_passed_by);
 	tcase_add_test(t, contexts_are_bounded);
 	tcase_add_test(t, contexts_many);
