@@ -1,7 +1,9 @@
 /* warden/: its life and its end, for which it needs no keys. */
 #define _GNU_SOURCE
 #include <check.h>
+#include <dirent.h>
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +11,7 @@
 #include <unistd.h>
 
 #include "help_warden.h"
+#include "warden/service.h"
 
 static struct lp_warden *start(const struct lp_warden_config *config)
 {
@@ -55,6 +58,34 @@ START_TEST(killed_warden)
 	ck_assert(gone(pid));
 	lp_warden_stop(w);
 	lp_warden_stop(NULL);
+}
+END_TEST
+
+/* A thread for each core that we may use, unless told otherwise; beside them the main thread
+ * and the clock's. */
+START_TEST(a_thread_for_each_core)
+{
+	const unsigned threads[] = { 0, 1, 5 };
+	struct lp_warden *w = start(&(struct lp_warden_config){ .threads = threads[_i] });
+	const struct dirent *e;
+	unsigned tasks = 0;
+	cpu_set_t cores;
+	char path[64];
+	DIR *d;
+
+	ck_assert_int_eq(sched_getaffinity(0, sizeof cores, &cores), 0);
+	snprintf(path, sizeof path, "/proc/%d/task", lp_warden_pid(w));
+	d = opendir(path);
+	ck_assert_ptr_nonnull(d);
+	while ((e = readdir(d)))
+		tasks += e->d_name[0] != '.';
+	closedir(d);
+#ifdef __SANITIZE_THREAD__
+	tasks--; /* its own */
+#endif
+	ck_assert_uint_eq(tasks, 2 + lp_service_threads(_i ? threads[_i]
+							   : (unsigned)CPU_COUNT(&cores)));
+	lp_warden_stop(w);
 }
 END_TEST
 
@@ -149,6 +180,7 @@ Suite *suite_warden_life(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, killed_warden);
+	tcase_add_loop_test(t, a_thread_for_each_core, 0, 3);
 	tcase_add_test(t, stopped_warden_is_gone);
 	tcase_add_test(t, never_survives_the_engine);
 	tcase_add_test(t, helper_that_is_none);
