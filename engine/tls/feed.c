@@ -235,6 +235,16 @@ void lp_tls_wake(struct lp_tls *tls)
 	}
 }
 
+/* Nothing is under way but application data, and a record of it has begun: its middle
+ * changes nothing that anybody could wait for. Most packets of a large transfer are such. */
+static bool in_data(const struct lp_tls *tls, enum lp_dir dir)
+{
+	return tls->state == LP_TLS_RUNNING && !tls->hs && lp_protect_ready(&tls->now[dir]) &&
+	       !tls->dead[dir] && !tls->skip[dir] && !tls->seek[dir] &&
+	       !lp_buf_len(&tls->back[dir]) && lp_records_held(&tls->records[dir]) &&
+	       lp_records_type(&tls->records[dir]) == LP_CONTENT_DATA;
+}
+
 size_t lp_tls_feed(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t n, uint64_t off,
 		   const struct lp_when *when)
 {
@@ -244,6 +254,10 @@ size_t lp_tls_feed(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size
 
 	tls->when = *when;
 	tls->stream_end[dir] = off + n;
+	if (in_data(tls, dir) && lp_records_more(&tls->records[dir], p, n)) {
+		tls->fed[dir] += n;
+		return n;
+	}
 	if (!tls->fed[dir])
 		begin_records(tls, dir, off);
 	if (on)

@@ -227,6 +227,12 @@ size_t lp_records_wanted(const struct lp_records *r)
 	return length - lp_cursor_left(&c);
 }
 
+bool lp_records_more(struct lp_records *r, const uint8_t *p, size_t n)
+{
+	return !r->fault && !r->in.n && n < lp_records_wanted(r) &&
+	       lp_buf_append(&r->held, p, n) == LP_OK;
+}
+
 bool lp_record_plausible(const uint8_t *p, size_t n)
 {
 	struct lp_cursor c = lp_cursor_of(p, n);

@@ -96,6 +96,11 @@ static inline size_t lp_records_held(const struct lp_records *r)
  * within this one record. */
 size_t lp_records_wanted(const struct lp_records *r);
 
+/* Takes n bytes that are the middle of the record begun with the held ones, without its
+ * end: what push and next would do, for less. False: they are not that, and nothing was
+ * taken. */
+bool lp_records_more(struct lp_records *r, const uint8_t *p, size_t n);
+
 /* The content type of the record that comes next, -1 if no byte of it is there. */
 int lp_records_type(const struct lp_records *r);
 
