@@ -102,7 +102,13 @@ static inline uint64_t lp_cursor_uint(struct lp_cursor *c, size_t width, bool li
 {
 	lp_span s = lp_cursor_bytes(c, width);
 	uint64_t v = 0;
+	uint32_t four;
 
+	if (s.n == sizeof four) { /* each packet's header: one load and maybe a swap */
+		four = (uint32_t)s.p[0] | (uint32_t)s.p[1] << 8 | (uint32_t)s.p[2] << 16 |
+		       (uint32_t)s.p[3] << 24;
+		return little ? four : __builtin_bswap32(four);
+	}
 	for (size_t i = 0; i < s.n; i++)
 		v = v << 8 | s.p[little ? s.n - 1 - i : i];
 	return v;

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/provider.h>
@@ -236,12 +237,14 @@ static enum lp_err decrypt(struct lp_cipher_ctx *c, const uint8_t *iv, const uin
 static int open_evp(struct lp_cipher_ctx *c, const uint8_t *nonce, lp_span aad, const uint8_t *in,
 		    size_t n, const uint8_t *tag, uint8_t *out)
 {
+	OSSL_PARAM params[2];
 	uint8_t t[16];
 	int got = 0;
 
-	memcpy(t, tag, c->info->tag); /* the control takes no const */
-	if (!EVP_DecryptInit_ex2(c->evp, NULL, NULL, nonce, NULL) ||
-	    EVP_CIPHER_CTX_ctrl(c->evp, EVP_CTRL_AEAD_SET_TAG, c->info->tag, t) <= 0)
+	memcpy(t, tag, c->info->tag); /* a parameter is not const */
+	params[0] = OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, t, c->info->tag);
+	params[1] = OSSL_PARAM_construct_end();
+	if (!EVP_DecryptInit_ex2(c->evp, NULL, NULL, nonce, params))
 		return 0;
 	/* CCM hashes the length first, and verifies in the one update it allows. */
 	if (c->ccm && !EVP_DecryptUpdate(c->evp, NULL, &got, NULL, (int)n))
