@@ -289,6 +289,11 @@ enum lp_err lp_asks_poll(struct lp_asks *a, int timeout_ms, lp_asks_answer *cb)
 	return err;
 }
 
+int lp_asks_fd(const struct lp_asks *a)
+{
+	return lp_line_fd(a->line);
+}
+
 bool lp_asks_full(const struct lp_asks *a)
 {
 	return !a->live && a->unsent > 0;

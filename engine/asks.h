@@ -55,6 +55,9 @@ void lp_asks_forget(struct lp_asks *a, const void *asker);
  * LP_E_IO: the warden is gone. */
 LP_MUST enum lp_err lp_asks_poll(struct lp_asks *a, int timeout_ms, lp_asks_answer *cb);
 
+/* Readable when there are answers to take in. */
+int lp_asks_fd(const struct lp_asks *a);
+
 bool lp_asks_full(const struct lp_asks *a);
 size_t lp_asks_pending(const struct lp_asks *a);
 void lp_asks_stats(const struct lp_asks *a, struct lp_asks_stats *out);

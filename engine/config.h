@@ -15,7 +15,7 @@ struct lp_list {
 
 #define LP_KEY_WAIT_AUTO UINT64_MAX
 
-enum { LP_CONFIG_PORTS = 6 };
+enum { LP_CONFIG_PORTS = 6, LP_CONFIG_WORKERS = 64 };
 
 struct lp_ports {
 	uint16_t port[LP_CONFIG_PORTS];
@@ -44,6 +44,7 @@ struct lp_config {
 	bool strict_key_modes;
 	bool promiscuous;
 	uint64_t buffer_bytes, snaplen, packets; /* live capture; packets: stop after so many */
+	uint64_t workers;         /* 0: as it fits */
 	uint64_t warden_threads, warden_delay_ms;
 	uint64_t ticket_key_life_s; /* of a ticket key that its file has no more */
 	uint64_t key_wait_s;      /* LP_KEY_WAIT_AUTO: as it fits what is read */

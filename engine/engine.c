@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "crypto/keyfile.h"
 #include "engine_parts.h"
 
@@ -81,6 +82,25 @@ static void read_limits(struct lp_engine *e, const struct lp_config *c)
 	e->cleartext = c->cleartext;
 }
 
+/* Why there can only be one worker; NULL: there may be more. */
+static const char *alone(const struct lp_engine *e, const struct lp_config *c)
+{
+	if (is(c->tcp, "nids"))
+		return "libnids";
+	if (c->session_store)
+		return "--session-store";
+	return e->follow ? "a capture that is still growing" : NULL;
+}
+
+static void choose_workers(struct lp_engine *e, const struct lp_config *c)
+{
+	const char *why = alone(e, c);
+
+	e->workers = c->workers && !why ? (size_t)c->workers : 1;
+	if (why && c->workers > 1)
+		lp_log("--workers %u: one worker with %s", (unsigned)c->workers, why);
+}
+
 static enum lp_err open_key_logs(struct lp_engine *e, const struct lp_config *c, char *why)
 {
 	uint64_t wait = c->key_wait_s == LP_KEY_WAIT_AUTO ? 2 : c->key_wait_s;
@@ -144,6 +164,7 @@ static enum lp_err start_warden(struct lp_engine *e, const struct lp_config *c, 
 		.crypto = c->crypto ? c->crypto : "auto",
 		.threads = (unsigned)c->warden_threads,
 		.delay_ms = (unsigned)c->warden_delay_ms,
+		.lines = (unsigned)e->workers,
 	};
 	enum lp_err err = lp_warden_start(&e->warden, &wc, why);
 
@@ -241,6 +262,7 @@ struct lp_engine *lp_engine_new(const struct lp_config *c, char *why)
 	}
 	if (!err) {
 		read_limits(e, c);
+		choose_workers(e, c);
 		err = lp_candidates_new(&e->candidates, &e->seed, !e->live);
 	}
 	if (!err) {
@@ -295,7 +317,7 @@ int lp_engine_fd(const struct lp_engine *e)
 int lp_engine_timeout(const struct lp_engine *e)
 {
 	int store = e->store ? lp_store_timeout(e->store) : -1;
-	int late = e->worker && e->worker->late ? LP_LATE_POLL_MS : LP_KEYLOGS_POLL_MS;
+	int late = e->worker && !e->crew && e->worker->late ? LP_LATE_POLL_MS : LP_KEYLOGS_POLL_MS;
 
 	if (!lp_keylogs_followed(e->keylogs))
 		return store;
@@ -308,7 +330,9 @@ int lp_engine_secrets(struct lp_engine *e, uint32_t type, const void *data, size
 
 	if (err == LP_E_UNSUPPORTED)
 		return 1;
-	if (err && e->worker)
+	if (err && e->crew)
+		lp_crew_fault(e->crew, err);
+	else if (err && e->worker)
 		e->worker->env.fault = err;
 	return err ? -1 : 0;
 }
@@ -316,6 +340,24 @@ int lp_engine_secrets(struct lp_engine *e, uint32_t type, const void *data, size
 const char *lp_engine_why(const struct lp_engine *e)
 {
 	return e->why;
+}
+
+static int finish_alone(struct lp_worker *w)
+{
+	struct lp_store *store = w->engine->store;
+	uint64_t first_ns, last_ns;
+	int r;
+
+	lp_reader_times(w->reader, &first_ns, &last_ns);
+	lp_worker_finish(w, lp_reader_number(w->reader), last_ns);
+	do {
+		r = lp_worker_poll(w, -1);
+		/* What is waited for does not come any more. */
+		lp_late_poll(w, true);
+	} while (r >= 0 && (lp_asks_pending(w->asks) || w->lookups ||
+			   (store && lp_store_pending(store))));
+	/* The counters are those of the last packet's time, whenever the answers came. */
+	return r < 0 ? r : lp_worker_poll(w, 0);
 }
 
 int lp_engine_finish(struct lp_engine *e)
@@ -327,18 +369,10 @@ int lp_engine_finish(struct lp_engine *e)
 	if (e->finished)
 		return lp_outputs_failed(e->outputs) ? -1 : 0;
 	e->finished = true;
-	if (e->worker) {
-		lp_worker_finish(e->worker);
-		do {
-			r = lp_worker_poll(e->worker, -1);
-			/* What is waited for does not come any more. */
-			lp_late_poll(e->worker, true);
-		} while (r >= 0 && (lp_asks_pending(e->worker->asks) || e->worker->lookups ||
-				   (e->store && lp_store_pending(e->store))));
-		/* The counters are those of the last packet's time, whenever the answers came. */
-		if (r >= 0)
-			r = lp_worker_poll(e->worker, 0);
-	}
+	if (e->crew)
+		r = lp_crew_finish(e->crew);
+	else if (e->worker)
+		r = finish_alone(e->worker);
 	if (e->store)
 		lp_store_finish(e->store);
 	summary.counters = counters;
@@ -368,7 +402,14 @@ void lp_engine_rotate(struct lp_engine *e)
 
 uint64_t lp_engine_sessions(const struct lp_engine *e)
 {
+	if (e->crew) /* what workers count is theirs */
+		return lp_outputs_sessions(e->outputs);
 	return e->worker ? e->worker->env.sessions : 0;
+}
+
+unsigned lp_engine_workers(const struct lp_engine *e)
+{
+	return (unsigned)e->workers;
 }
 
 int lp_engine_failed(const struct lp_engine *e)

@@ -1,5 +1,5 @@
 /* The inside of lp_engine and lp_worker, shared by engine.c (owns everything),
- * worker.c (packets in, events out), wanted.c (which secret a session needs), exchange.c
+ * worker.c (packets in, events out), tracked.c (its flows), crew.c (several workers), wanted.c (which secret a session needs), exchange.c
  * (what the warden is asked for it), late.c
  * (sessions that wait for one) and totals.c (counters). Nobody else's. */
 #ifndef LP_ENGINE_PARTS_H
@@ -12,6 +12,7 @@
 
 #include "asks.h"
 #include "config.h"
+#include "crew.h"
 #include "crypto/crypto.h"
 #include "keylogs.h"
 #include "net/tcp.h"
@@ -38,7 +39,9 @@ struct lp_engine {
 	int poll_fd;                 /* of the warden and the store, if there is one; else -1 */
 	struct lp_keylogs *keylogs;
 	struct lp_outputs *outputs;
-	struct lp_worker *worker;    /* the one there is in this release */
+	struct lp_worker *worker;    /* the first; the one there is if there is no crew */
+	struct lp_crew *crew;        /* NULL: the caller gives the worker its packets */
+	size_t workers;              /* that there are to be */
 	struct lp_reasm_config reasm_config;
 	struct lp_decode_config decode_config;
 	const struct lp_reasm_ops *reasm_ops;
@@ -139,7 +142,9 @@ struct lp_tracked {
 
 struct lp_worker {
 	struct lp_engine *engine;
-	struct lp_reader *reader;
+	struct lp_worker *next;      /* of the engine's */
+	struct lp_hand *hand;        /* its place in a crew; NULL: it works alone */
+	struct lp_reader *reader;    /* NULL in a crew, which has one */
 	struct lp_reasm *reasm;
 	struct lp_order *order;      /* of this worker's events */
 	struct lp_asks *asks;        /* its questions to the warden */
@@ -152,18 +157,40 @@ struct lp_worker {
 	uint64_t late_seen;               /* secrets of the key log when last looked at */
 	uint64_t late_reloads;            /* … and reloads of keys */
 	uint64_t now_ns;                  /* of the capture */
+	size_t max_order;                 /* bytes that its order may hold */
 	uint64_t no_tls, empty, with_tls; /* flows */
 };
 
 /* engine.c: what the warden has told anew. */
 LP_MUST enum lp_err lp_engine_reloaded(struct lp_engine *e);
 
-/* worker.c: an answer for a flow; NULL: none will come. */
+/* tracked.c: what sessions and TCP tell; and whatever is left over of it is freed. */
+extern const struct lp_tls_cb lp_tracked_tls;
+extern const struct lp_reasm_cb lp_tracked_tcp; /* user: the lp_worker */
+void lp_tracked_clear(struct lp_worker *w);
+/* An answer for a flow; NULL: none will come. */
 void lp_worker_answer(void *flow, const struct lp_answer *answer);
 /* The question that was to be answered later is to be asked again. */
 void lp_worker_again(struct lp_tracked *f);
-/* The capture ended for this worker. */
-void lp_worker_finish(struct lp_worker *w);
+
+/* worker.c: no handshake before when is still on its way, here or with another worker. */
+bool lp_worker_first(const struct lp_worker *w, const struct lp_when *when);
+/* … with another worker. */
+bool lp_worker_passed(const struct lp_worker *w, const struct lp_when *when);
+
+/* For a crew. A worker whose packets come through hand, number i of n. */
+LP_MUST enum lp_err lp_worker_make(struct lp_worker **out, struct lp_engine *e, unsigned i,
+				   unsigned n, struct lp_hand *hand);
+void lp_worker_segments(void *worker, const struct lp_segment *s, size_t n, uint64_t ns);
+void lp_worker_second(void *worker, uint64_t number, uint64_t ns);
+/* Takes in answers that are there; false: there were none, and no look-up was done. */
+bool lp_worker_turn(struct lp_worker *w);
+/* It has no room for more packets until answers come, or its events leave. */
+bool lp_worker_full(const struct lp_worker *w);
+/* The capture ended for this worker with packet number, at ns. */
+void lp_worker_finish(struct lp_worker *w, uint64_t number, uint64_t ns);
+/* A fault in words. */
+const char *lp_worker_fault_text(enum lp_err err);
 
 /* wanted.c: the callbacks that a session asks through. */
 enum lp_reply lp_wanted_ask(void *flow, const struct lp_question *q, struct lp_no_secret *no);

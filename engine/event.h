@@ -34,6 +34,7 @@ enum lp_event_kind {
 	LP_EVENT_GAP,           /* gap, dir */
 	LP_EVENT_SESSION_END,   /* facts, result */
 	LP_EVENT_FLOW_END,      /* end */
+	LP_EVENT_TICK,          /* of no flow: the outputs' clock */
 };
 
 struct lp_event {

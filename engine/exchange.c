@@ -316,7 +316,7 @@ enum lp_reply lp_exchange_ask(struct lp_tracked *f, const struct lp_question *q,
 		return reply;
 	if (q->extended && !hs->session_hash_size) {
 		f->questioned = true;
-		if (!f->looked && f->worker->env.waiting)
+		if (!f->looked && !lp_worker_first(f->worker, q->when))
 			return lp_wanted_later(f, q); /* what is missing may be in one before */
 	}
 	f->looked = false;

@@ -20,6 +20,7 @@
 #include "bench.h"
 #include "capture/capture.h"
 #include "config.h"
+#include "crew.h"
 #include "progress.h"
 #include "store/store.h"
 #include "tls/verdict.h"
@@ -59,6 +60,7 @@ static const char usage[] =
 	"  --verify all|first   check the MAC of every record (all), or of the first ones of\n"
 	"                each direction only, which is faster and less safe\n"
 	"  --checksums auto|on|off    --overlap linux|bsd    --tcp native|nids\n"
+	"  --workers COUNT      threads that follow the connections of a file\n"
 	"  --crypto auto|mbedtls|openssl    --strict-key-modes    --no-promiscuous\n"
 	"  --key-wait SECONDS   how long a session waits for a line of a key log that\n"
 	"                grows, or for a ticket key\n"
@@ -97,6 +99,7 @@ static const struct option long_options[] = {
 	{ "session-store-key", required_argument, NULL, OPT_CONFIG },
 	{ "session-lifetime", required_argument, NULL, OPT_CONFIG },
 	{ "psk", required_argument, NULL, OPT_CONFIG },
+	{ "workers", required_argument, NULL, OPT_CONFIG },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -106,7 +109,8 @@ static const char short_options[] = "r:i:k:p:l:t:w:do:qnc:s:B:Z:hV";
 struct run {
 	struct lp_config *config;
 	struct lp_engine *engine;
-	struct lp_worker *worker;
+	struct lp_worker *worker; /* or … */
+	struct lp_crew *crew;     /* … if there are several */
 	struct lp_capture *capture;
 	struct lp_progress progress;
 	uint64_t packets;
@@ -400,8 +404,11 @@ static int start(struct run *run)
 		return fail(run);
 	if (open_capture(run))
 		return -1;
-	run->worker = lp_worker_new(run->engine, run->why);
-	if (!run->worker)
+	if (lp_engine_workers(run->engine) > 1)
+		run->crew = lp_crew_new(run->engine, run->why);
+	else
+		run->worker = lp_worker_new(run->engine, run->why);
+	if (!run->worker && !run->crew)
 		return fail(run);
 	return drop_root(run);
 }
@@ -439,6 +446,8 @@ static int give(struct run *run, const struct lp_packet *packets, size_t n)
 		wire[i] = (struct lp_wire){ packets[i].data, packets[i].caplen, packets[i].len,
 					    packets[i].ts_ns, packets[i].number, packets[i].link,
 					    packets[i].iface };
+	if (run->crew)
+		return lp_crew_packets(run->crew, wire, n);
 	r = lp_worker_packets(run->worker, wire, n);
 	if (r >= 0)
 		r = lp_worker_poll(run->worker, r ? patience : 0);
@@ -461,6 +470,8 @@ static int idle(struct run *run)
 
 	if (fd[1].fd >= 0)
 		(void)poll(fd, 2, timeout < 0 || timeout > 250 ? 250 : timeout);
+	if (run->crew)
+		return lp_crew_packets(run->crew, NULL, 0);
 	if (lp_worker_poll(run->worker, 0) < 0)
 		return -1;
 	if (lp_capture_live(run->capture))
@@ -568,8 +579,8 @@ int main(int argc, char **argv)
 			finish(&run);
 		}
 	}
-	if (run.worker)
-		lp_worker_free(run.worker);
+	lp_crew_free(run.crew);
+	lp_worker_free(run.worker);
 	lp_engine_free(run.engine);
 	lp_capture_close(run.capture);
 	lp_config_free(run.config);

@@ -189,6 +189,11 @@ void lp_order_drain(struct lp_order *o)
 	o->draining = false;
 }
 
+bool lp_order_blocked(const struct lp_order *o)
+{
+	return o->n && !held_back(o, &o->heap[0].when);
+}
+
 void lp_order_flush(struct lp_order *o)
 {
 	o->ordered = false;

@@ -74,6 +74,9 @@ LP_MUST enum lp_err lp_order_put(struct lp_order *o, const struct lp_event *even
 /* Hands out what no waiter holds back any more. */
 void lp_order_drain(struct lp_order *o);
 
+/* Events wait for the sink, and for nobody else. */
+bool lp_order_blocked(const struct lp_order *o);
+
 /* Hands out everything that the sink is ready for, whoever waits: for the end after a fault. */
 void lp_order_flush(struct lp_order *o);
 

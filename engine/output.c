@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,9 +36,9 @@ struct lp_outputs {
 	struct lp_outputs_config config;
 	struct output *list[LP_OUTPUTS_MAX];
 	size_t n;
-	uint64_t sessions;
+	atomic_uint_fast64_t sessions;
 	int dirfd;
-	bool failed;
+	atomic_bool failed;  /* another thread may ask */
 };
 
 enum lp_err lp_outputs_new(struct lp_outputs **out, const struct lp_outputs_config *config)
@@ -355,7 +356,7 @@ void lp_outputs_event(void *outputs, struct lp_event *e)
 {
 	struct lp_outputs *o = outputs;
 	struct lp_out_flow *f = e->flow;
-	struct lp_out_session *s = f->session;
+	struct lp_out_session *s = f ? f->session : NULL;
 	const struct lp_stamp at = {
 		.packet = e->when.number,
 		.index = e->when.index,
@@ -393,6 +394,9 @@ void lp_outputs_event(void *outputs, struct lp_event *e)
 	case LP_EVENT_FLOW_END:
 		EACH(o, i, flow_end, &f->plugin[i], &f->info, e->end, &at);
 		free(f);
+		break;
+	case LP_EVENT_TICK:
+		lp_outputs_tick(o, e->when.released_ns);
 		break;
 	}
 }

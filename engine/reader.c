@@ -92,6 +92,11 @@ void lp_reader_advance(struct lp_reader *r, uint64_t now_ns)
 	flush(r);
 }
 
+uint64_t lp_reader_number(const struct lp_reader *r)
+{
+	return r->last_number;
+}
+
 void lp_reader_times(const struct lp_reader *r, uint64_t *first_ns, uint64_t *last_ns)
 {
 	*first_ns = r->first_ns;

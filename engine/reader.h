@@ -32,6 +32,9 @@ void lp_reader_packets(struct lp_reader *r, const struct lp_wire *packets, size_
 /* No packet came, but it is now_ns on the packets' clock. */
 void lp_reader_advance(struct lp_reader *r, uint64_t now_ns);
 
+/* Number of the last packet. */
+uint64_t lp_reader_number(const struct lp_reader *r);
+
 /* Times of the first packet and of the latest. */
 void lp_reader_times(const struct lp_reader *r, uint64_t *first_ns, uint64_t *last_ns);
 

@@ -22,6 +22,7 @@ struct lp_share {
 	uint64_t number;          /* of the last segment or second */
 	atomic_uint_fast64_t reached;
 	atomic_bool ended;
+	uint64_t last_number, last_ns; /* once it has ended */
 	size_t n;
 	struct lane *lane;
 };
@@ -222,10 +223,15 @@ enum lp_err lp_share_fault(const struct lp_share *sh)
 	return sh->fault;
 }
 
-void lp_share_end(struct lp_share *sh)
+void lp_share_end(struct lp_share *sh, uint64_t number, uint64_t ns)
 {
-	atomic_store(&sh->ended, true);
+	sh->last_number = number;
+	sh->last_ns = ns;
 	push_all(sh);
+	atomic_store(&sh->ended, true);
+	for (size_t i = 0; i < sh->n; i++)
+		if (sh->lane[i].bell)
+			lp_bell_ring(sh->lane[i].bell);
 }
 
 /* ---- workers ---- */
@@ -243,6 +249,12 @@ uint64_t lp_share_reached(const struct lp_share *sh)
 bool lp_share_ended(const struct lp_share *sh)
 {
 	return atomic_load(&sh->ended);
+}
+
+void lp_share_last(const struct lp_share *sh, uint64_t *number, uint64_t *ns)
+{
+	*number = sh->last_number;
+	*ns = sh->last_ns;
 }
 
 const struct lp_batch *lp_share_front(struct lp_share *sh, size_t i)

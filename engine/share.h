@@ -43,8 +43,8 @@ extern const struct lp_reader_sink lp_share_sink; /* user: the lp_share */
 /* The first fault of the sink. */
 LP_MUST enum lp_err lp_share_fault(const struct lp_share *sh);
 
-/* No more packets will come. */
-void lp_share_end(struct lp_share *sh);
+/* No more packets will come: number and time of the last. */
+void lp_share_end(struct lp_share *sh, uint64_t number, uint64_t ns);
 
 /* What worker i sleeps on, before any thread runs: rung when there is something in its
  * ring, or the reader is further, or at its end. */
@@ -56,7 +56,9 @@ size_t lp_share_pick(const struct lp_share *sh, const struct lp_segment *s);
 /* All packets up to this number are in the rings. A worker asks before it looks into its
  * ring: if that is empty then, nothing for it comes at this number or below. */
 uint64_t lp_share_reached(const struct lp_share *sh);
+/* … if the reader has ended, nothing comes at all, and these are what it ended with. */
 bool lp_share_ended(const struct lp_share *sh);
+void lp_share_last(const struct lp_share *sh, uint64_t *number, uint64_t *ns);
 
 /* The oldest batch of worker i, NULL if there is none now. */
 const struct lp_batch *lp_share_front(struct lp_share *sh, size_t i);

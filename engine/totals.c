@@ -48,12 +48,48 @@ const char *lp_totals_text(const char *counter)
 	return NULL;
 }
 
-static uint64_t add_decode(struct list *l, const struct lp_worker *w)
+/* What all workers did. Of peaks, the sum: so much there was at most. */
+struct sum {
+	struct lp_reasm_stats tcp;
+	uint64_t with_tls, no_tls, empty, sessions;
+	uint64_t asked, shed, shed_client, shed_server;
+	uint64_t held_peak, cap_held, cap_message, cap_kept;
+	uint64_t contexts, contexts_evicted, unchecked;
+};
+
+static void add_worker(struct sum *sum, const struct lp_worker *w)
 {
-	struct lp_decode_stats s;
+	struct lp_reasm_stats s;
+	struct lp_asks_stats asks;
+
+	w->engine->reasm_ops->stats(w->reasm, &s);
+#define X(name) sum->tcp.name += s.name;
+	LP_REASM_COUNTERS(X)
+	LP_REASM_EXTRA(X)
+#undef X
+	sum->with_tls += w->with_tls;
+	sum->no_tls += w->no_tls;
+	sum->empty += w->empty;
+	sum->sessions += w->env.sessions;
+	lp_asks_stats(w->asks, &asks);
+	sum->asked += asks.asked;
+	sum->shed += asks.shed;
+	sum->shed_client += asks.shed_client;
+	sum->shed_server += asks.shed_server;
+	sum->held_peak += w->env.held_peak;
+	sum->cap_held += w->env.cap_held;
+	sum->cap_message += w->env.cap_message;
+	sum->cap_kept += w->env.cap_kept;
+	sum->unchecked += w->env.unchecked;
+	sum->contexts += w->contexts.made;
+	sum->contexts_evicted += w->contexts.evicted;
+}
+
+static uint64_t add_decode(struct list *l, const struct lp_decode_stats *decode)
+{
+	const struct lp_decode_stats s = *decode;
 	uint64_t dropped = 0;
 
-	lp_reader_stats(w->reader, &s);
 	for (int i = LP_DROP_NONE + 1; i < LP_DROPS; i++) {
 		if (i == LP_DROP_JOINED) /* no drop: what they made was decoded */
 			continue;
@@ -68,13 +104,11 @@ static uint64_t add_decode(struct list *l, const struct lp_worker *w)
 	return dropped;
 }
 
-static uint64_t add_tcp(struct list *l, const struct lp_worker *w)
+static uint64_t add_tcp(struct list *l, const struct lp_reasm_stats *tcp)
 {
-	struct lp_reasm_stats s;
-	uint64_t dropped;
+	const struct lp_reasm_stats s = *tcp;
+	uint64_t dropped = s.segments - s.processed;
 
-	w->engine->reasm_ops->stats(w->reasm, &s);
-	dropped = s.segments - s.processed;
 #define X(name) add(l, "drop." #name, s.name);
 	X(bad_csum)
 	X(no_flow)
@@ -96,21 +130,19 @@ static uint64_t add_tcp(struct list *l, const struct lp_worker *w)
 	return dropped;
 }
 
-static bool cap_reached(const struct lp_worker *w)
+static bool cap_reached(const struct lp_engine *e, const struct lp_decode_stats *decode,
+			const struct sum *sum)
 {
-	struct lp_decode_stats decode;
+	const struct lp_reasm_stats *s = &sum->tcp;
 	struct lp_sessions_stats sessions;
 	struct lp_flights_stats flights;
-	struct lp_reasm_stats s;
 
-	lp_reader_stats(w->reader, &decode);
-	lp_sessions_stats(w->engine->sessions, &sessions);
-	lp_flights_stats(w->engine->flights, &flights);
-	w->engine->reasm_ops->stats(w->reasm, &s);
-	return decode.drop[LP_DROP_FRAGMENT_LIMIT] || s.evicted || s.cap_side || s.cap_total ||
-	       s.memcap || w->env.cap_held || w->env.cap_message || sessions.evicted || w->env.cap_kept ||
-	       flights.evicted ||
-	       lp_keylog_stats(lp_keylogs_store(w->engine->keylogs)).evicted;
+	lp_sessions_stats(e->sessions, &sessions);
+	lp_flights_stats(e->flights, &flights);
+	return decode->drop[LP_DROP_FRAGMENT_LIMIT] || s->evicted || s->cap_side || s->cap_total ||
+	       s->memcap || sum->cap_held || sum->cap_message || sessions.evicted ||
+	       sum->cap_kept || flights.evicted ||
+	       lp_keylog_stats(lp_keylogs_store(e->keylogs)).evicted;
 }
 
 static void add_store(struct list *l, const struct lp_store *store)
@@ -154,29 +186,32 @@ size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MA
 		 struct lp_summary *summary)
 {
 	struct list l = { out, 0 };
-	const struct lp_worker *w = e->worker;
+	struct sum sum = { .with_tls = 0 };
+	const struct lp_reader *reader;
 	struct lp_keylog_stats log;
 	struct lp_decode_stats decode;
 	struct lp_sessions_stats sessions;
-	struct lp_asks_stats asks;
 	uint64_t dropped;
 
 	add(&l, "capture.kernel_drop", e->extra_packets[0]);
 	add(&l, "capture.if_drop", e->extra_packets[1]);
 	add(&l, "capture.filtered", e->extra_packets[2]);
-	if (!w)
+	if (!e->worker)
 		return l.n;
-	lp_reader_stats(w->reader, &decode);
-	dropped = add_decode(&l, w);
-	dropped += add_tcp(&l, w);
+	for (const struct lp_worker *w = e->worker; w; w = w->next)
+		add_worker(&sum, w);
+	reader = e->crew ? lp_crew_reader(e->crew) : e->worker->reader;
+	lp_reader_stats(reader, &decode);
+	dropped = add_decode(&l, &decode);
+	dropped += add_tcp(&l, &sum.tcp);
 	summary->packets = decode.read;
-	lp_reader_times(w->reader, &summary->first_ns, &summary->last_ns);
-	summary->cap_reached = cap_reached(w);
+	lp_reader_times(reader, &summary->first_ns, &summary->last_ns);
+	summary->cap_reached = cap_reached(e, &decode, &sum);
 	add(&l, "packets.processed", decode.read - dropped);
-	add(&l, "flow.tls", w->with_tls);
-	add(&l, "flow.no_tls", w->no_tls);
-	add(&l, "flow.empty", w->empty);
-	add(&l, "session.begun", w->env.sessions);
+	add(&l, "flow.tls", sum.with_tls);
+	add(&l, "flow.no_tls", sum.no_tls);
+	add(&l, "flow.empty", sum.empty);
+	add(&l, "session.begun", sum.sessions);
 	lp_sessions_stats(e->sessions, &sessions);
 	add(&l, "resumption.entries", sessions.entries);
 	add(&l, "resumption.peak", sessions.peak);
@@ -188,23 +223,22 @@ size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MA
 	add_flights(&l, e->flights);
 	if (e->store)
 		add_store(&l, e->store);
-	lp_asks_stats(w->asks, &asks);
-	add(&l, "warden.asked", asks.asked);
-	add(&l, "warden.shed", asks.shed);
-	add(&l, "warden.shed_client", asks.shed_client);
-	add(&l, "warden.shed_server", asks.shed_server);
+	add(&l, "warden.asked", sum.asked);
+	add(&l, "warden.shed", sum.shed);
+	add(&l, "warden.shed_client", sum.shed_client);
+	add(&l, "warden.shed_server", sum.shed_server);
 	log = lp_keylog_stats(lp_keylogs_store(e->keylogs));
 	add(&l, "key_log.secrets", log.secrets);
 	add(&l, "key_log.repeated", log.repeated);
 	add(&l, "key_log.other", log.other);
 	add(&l, "key_log.malformed", log.malformed);
 	add(&l, "key_log.evicted", log.evicted);
-	add(&l, "held.peak", w->env.held_peak);
-	add(&l, "held.cap", w->env.cap_held);
-	add(&l, "handshake.cap", w->env.cap_message);
-	add(&l, "record.mac_unchecked", w->env.unchecked);
-	add(&l, "prelude.cap", w->env.cap_kept);
-	add(&l, "cipher.contexts", w->contexts.made);
-	add(&l, "cipher.evicted", w->contexts.evicted);
+	add(&l, "held.peak", sum.held_peak);
+	add(&l, "held.cap", sum.cap_held);
+	add(&l, "handshake.cap", sum.cap_message);
+	add(&l, "record.mac_unchecked", sum.unchecked);
+	add(&l, "prelude.cap", sum.cap_kept);
+	add(&l, "cipher.contexts", sum.contexts);
+	add(&l, "cipher.evicted", sum.contexts_evicted);
 	return l.n;
 }

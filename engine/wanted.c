@@ -71,7 +71,8 @@ static bool resumed_secret(struct lp_tracked *f, const struct lp_handshake *hs,
 	f->key_name = NULL;
 	f->key_kind = "session-ticket";
 	found = lp_sessions_find(s, LP_NAME_TICKET, ticket, when, &left, &secret);
-	if (!found) {
+	/* What was asked for first may still come. */
+	if (!found && (!ticket.n || f->sure)) {
 		f->key_kind = "session-id";
 		found = lp_sessions_find(s, LP_NAME_ID, id, when, &left, &secret);
 	}
@@ -123,7 +124,8 @@ static enum lp_reply look_up(struct lp_tracked *f, const struct lp_question *q,
 			     struct lp_no_secret *no)
 {
 	struct lp_worker *w = f->worker;
-	bool final = f->looked || f->missed || f->sure || !w->env.waiting;
+	bool final = f->looked || f->missed || f->sure ||
+		     lp_worker_first(w, q->when);
 	enum lp_reply reply;
 
 	f->questioned = true;
@@ -156,7 +158,8 @@ void lp_wanted_lookups(struct lp_worker *w)
 	while (*at) {
 		struct lp_tracked *f = *at;
 
-		if (!lp_order_first(w->order, &f->waiter)) {
+		if (!lp_order_first(w->order, &f->waiter) ||
+		    !lp_worker_passed(w, &f->waiter.when)) {
 			at = &f->next_lookup;
 			continue;
 		}

@@ -99,7 +99,7 @@ part() {
 	unit) unit "$BUILD" CK_FORK=yes ;;
 	replay) replay "$BUILD" ;;
 	golden) [ -z "$T" ] || { LIMPID="$BUILD/limpid" tests/golden/run.sh $T; return; }
-		scripts "$BUILD/limpid" golden/{run,late,verdicts}.sh "bench/loss.sh quick" golden/{evasion,wire,outputs,caps,badinput,audit,progress}.sh ;;
+		scripts "$BUILD/limpid" golden/{run,late,verdicts,workers}.sh "bench/loss.sh quick" golden/{evasion,wire,outputs,caps,badinput,audit,progress}.sh ;;
 	interop) LIMPID="$BUILD/limpid" tests/interop/run.sh short $T ;;
 	loss) LIMPID="$BUILD/limpid" tests/bench/loss.sh full ;;
 	bench-check | bench-baseline)

@@ -114,7 +114,7 @@ START_TEST(all_of_a_flow_to_one)
 		}
 		give(sh, number, number);
 	}
-	lp_share_end(sh);
+	lp_share_end(sh, 0, 0);
 	for (size_t i = 0; i < workers; i++) {
 		ck_assert_int_eq(pthread_join(thread[i], NULL), 0);
 		ck_assert_uint_eq(w[i].wrong, 0);

@@ -1,0 +1,58 @@
+/* lp_crew: several workers on threads of their own, and what is around them.
+ *
+ *   caller ─► lp_reader ─► lp_share ─┬─► hand: lp_worker ─► lp_order ─┬─► lp_merge ─► outputs
+ *   (one thread)                     └─► hand: lp_worker ─► lp_order ─┘   (one thread)
+ *
+ * All of a flow is done by one worker; the outputs are called by one thread, in the order of
+ * places. So a replay gives the same bytes as one worker alone does, as long as no cap is
+ * reached. A worker that has no room takes no more packets, which stops the reader; it never
+ * stops taking answers. A fault of one ends the run; the others come to their end first.
+ *
+ * Threads: the crew's functions belong to one, the caller's; a hand's to its worker.
+ * Owner: who made it; before the engine is freed. Times in nanoseconds.
+ * Faults: -1, then lp_engine_why(). */
+#ifndef LP_CREW_H
+#define LP_CREW_H
+
+#include <limpid/limpid.h>
+
+#include "event.h"
+#include "reader.h"
+
+enum { LP_CREW_MAX = 64 };
+
+struct lp_crew;
+struct lp_hand;
+
+/* How many workers the engine is to have; with one it needs no crew. */
+unsigned lp_engine_workers(const struct lp_engine *e);
+
+/* As many. NULL: why says it. */
+struct lp_crew *lp_crew_new(struct lp_engine *e, char *why);
+void lp_crew_free(struct lp_crew *c);
+
+/* Waits while there is no room for these packets. 0, or -1: a fault. */
+int lp_crew_packets(struct lp_crew *c, const struct lp_wire *packets, size_t n);
+
+/* No packet came, but it is now_ns on the packets' clock. */
+int lp_crew_advance(struct lp_crew *c, uint64_t now_ns);
+
+/* A fault that the caller has seen. */
+void lp_crew_fault(struct lp_crew *c, enum lp_err err);
+
+/* No more packets come: waits until everything has left, and ends all threads. Once. */
+int lp_crew_finish(struct lp_crew *c);
+
+/* Which decodes for all of them. */
+const struct lp_reader *lp_crew_reader(const struct lp_crew *c);
+
+/* ---- a worker's place in it ---- */
+
+/* Sink of its order, and whether that can take an event now. */
+void lp_hand_event(void *hand, struct lp_event *event);
+bool lp_hand_ready(void *hand);
+
+/* All other workers are past that place. */
+bool lp_hand_passed(const struct lp_hand *hand, const struct lp_when *when);
+
+#endif

@@ -1,0 +1,73 @@
+#!/bin/bash
+# Any number of workers and any timing of the warden: the same bytes in every output.
+#   tests/golden/workers.sh [full]      (full: each capture by itself, too)
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+. tests/run/lib.sh
+LIMPID=${LIMPID:-./limpid}
+HURT=${HURT:-$(dirname "$LIMPID")/interop/hurt}
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+
+# What the last line of json counts and what does depend on timing: peaks, and the contexts
+# that were made again.
+timing='s/"(tcp\.ooo_peak|held\.peak|resumption\.peak|cipher\.contexts|cipher\.evicted)":[0-9]+//g'
+
+run() { # DIRECTORY ARGUMENTS
+	local d=$1
+
+	shift
+	rm -rf "$d"
+	mkdir "$d"
+	timeout 120 "$LIMPID" "$@" -d -o "json:$d/json" -o "files:$d/files" -w "$d/w.pcap" \
+		>"$d/out" 2>"$d/err" </dev/null
+	echo $? > "$d/status"
+	sed -i -E "$timing" "$d/json"
+	grep -E 'Sanitizer' "$d/err"
+}
+
+same() { # NAME "N DELAY"... -- ARGUMENTS: against one worker
+	local name=$1 forms=() form
+
+	shift
+	while [ "$1" != -- ]; do forms+=("$1"); shift; done
+	shift
+	run "$tmp/one" "$@" --workers 1
+	if [ ! -s "$tmp/one/json" ] || [ "$(wc -c <"$tmp/one/w.pcap")" -lt 100 ]; then
+		tail -n 3 "$tmp/one/err"
+		fail "workers: $name: nothing came out"
+		return
+	fi
+	for form in "${forms[@]}"; do
+		run "$tmp/more" "$@" --workers "${form% *}" --set "warden-delay=${form#* }"
+		if diff -r "$tmp/one" "$tmp/more" >"$tmp/diff"; then
+			pass "workers: $name: ${form% *}, ${form#* } ms"
+		else
+			head -n 4 "$tmp/diff" | cut -c 1-300
+			fail "workers: $name: ${form% *} of them, answers ${form#* } ms late: not as with one"
+		fi
+	done
+}
+
+# All captures as one, one after the other and side by side.
+secrets=$(cat tests/golden/*/args | grep -oE -- '-(k|l|t|p) [^ ]+|--psk [^ ]+' | sort -u | tr '\n' ' ')
+all=$(printf -- '-r %s ' captures/*.pcap captures/*.pcap.gz captures/*.pcapng captures/*.zst)
+same "all captures" "2 0" "4 0" "2 20" "4 50" -- $all $secrets
+same "all captures, by time" "2 0" "4 20" -- $all $secrets --merge
+
+# One session in as many damaged copies as it has packets, each a flow; resumed ones, too.
+for c in story-tls12-ems resumption tickets; do
+	args=$(cat "tests/golden/$c/args")
+	if "$HURT" "captures/$c.pcap" "$tmp/each.pcap" each 7 >/dev/null; then
+		same "$c, hurt" "2 0" "4 20" -- -r "$tmp/each.pcap" ${args//-r captures\/$c.pcap/}
+	else
+		fail "workers: $c: could not be hurt"
+	fi
+done
+
+[ "${1:-}" = full ] || exit 0
+for d in tests/golden/*/; do
+	c=$(basename "$d")
+	[ -e "$d/args" ] && same "$c" "2 0" "4 0" "2 50" "4 50" -- $(cat "$d/args")
+done
+exit 0
