@@ -106,19 +106,19 @@ void lp_tls_hole(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
 	struct lp_records *r = &tls->records[dir];
 	uint64_t wanted = lp_records_wanted(r);
 	size_t had = lp_records_held(r);
-	struct lp_buf held = r->held;
-	struct lp_cursor c = lp_cursor_span(lp_buf_span(&held));
+	struct lp_records was = *r;
+	struct lp_cursor c = lp_cursor_span(lp_buf_span(&was.held));
 	lp_span header = lp_cursor_bytes(&c, LP_RECORD_HEADER);
 	lp_span part = { NULL, 0 };
 
 	if (wanted && header.p[0] == LP_CONTENT_HANDSHAKE)
 		part = lp_cursor_rest(&c);
-	lp_buf_init(&r->held, held.max); /* it is ours now */
-	(void)lp_records_resync(r, off + n);
+	lp_records_init(r, off + n); /* what it held is ours now */
+	r->spares = was.spares;
 	if (go_on(tls, dir, header, part, off, n, wanted))
 		had -= LP_RECORD_HEADER;
 	lp_tls_account(tls, dir, part.n ? LP_IN_HANDSHAKE : LP_IN_LOST, had);
-	lp_buf_clear(&held);
+	lp_records_clear(&was);
 }
 
 size_t lp_tls_skip(struct lp_tls *tls, enum lp_dir dir, size_t n)
