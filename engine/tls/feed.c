@@ -27,8 +27,7 @@ static void bad_record(struct lp_tls *tls, enum lp_dir dir)
 		tls->dead[dir] = true;
 		if (tls->reason == LP_REASON_NONE) {
 			tls->reason = LP_REASON_RECORD_BAD;
-			snprintf(tls->detail, sizeof tls->detail,
-				 "at byte %llu the %s's stream stops being TLS (%s)",
+			lp_tls_say(tls, &tls->detail, "at byte %llu the %s's stream stops being TLS (%s)",
 				 (unsigned long long)at, lp_tls_who(dir), why);
 		}
 		return;
@@ -285,8 +284,7 @@ static void lost_for_good(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uin
 	if (tls->reason != LP_REASON_NONE)
 		return;
 	tls->reason = LP_REASON_GAP_NOT_RECOVERED;
-	snprintf(tls->detail, sizeof tls->detail,
-		 "%llu bytes from the %s at byte %llu, %s, were not captured",
+	lp_tls_say(tls, &tls->detail, "%llu bytes from the %s at byte %llu, %s, were not captured",
 		 (unsigned long long)n, lp_tls_who(dir), (unsigned long long)off, where);
 }
 

@@ -58,16 +58,16 @@ void lp_tls_hole_describe(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uin
 	tls->way[dir].hole = off;
 	tls->way[dir].hole_n = n;
 	tls->hole_reason = cut ? LP_REASON_SNAPLEN : LP_REASON_HANDSHAKE_LOST;
-	snprintf(tls->hole_detail, sizeof tls->hole_detail,
-		 "%llu bytes of the handshake from the %s, at byte %llu%s%s%s, were %s",
-		 (unsigned long long)n, lp_tls_who(dir), (unsigned long long)off,
-		 last ? " (behind its " : "", last ? lp_message_name(last) : "", last ? ")" : "",
-		 cut ? "cut off by the snap length of the capture" : "not captured");
+	lp_tls_say(tls, &tls->hole_detail,
+		   "%llu bytes of the handshake from the %s, at byte %llu%s%s%s, were %s",
+		   (unsigned long long)n, lp_tls_who(dir), (unsigned long long)off,
+		   last ? " (behind its " : "", last ? lp_message_name(last) : "",
+		   last ? ")" : "",
+		   cut ? "cut off by the snap length of the capture" : "not captured");
 	if (!lp_tls_absent(tls, dir))
 		return;
 	tls->hole_reason = LP_REASON_ONE_DIRECTION;
-	snprintf(tls->hole_detail, sizeof tls->hole_detail, "no packet from the %s was captured",
-		 lp_tls_who(dir));
+	lp_tls_say(tls, &tls->hole_detail, "no packet from the %s was captured", lp_tls_who(dir));
 }
 
 /* What goes on behind the hole, and where. True: the header is used once more. */

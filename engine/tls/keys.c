@@ -22,15 +22,29 @@ static void forget_master(struct lp_tls *tls)
 	lp_secret_clear(&tls->master);
 }
 
+static void forget_next(struct lp_tls *tls)
+{
+	for (int dir = 0; tls->next && dir < 2; dir++)
+		lp_protect_clear(&tls->next[dir]);
+	free(tls->next);
+	tls->next = NULL;
+}
+
+/* Whether these are the keys of the handshake under way. */
+static bool is_next(const struct lp_tls *tls, enum lp_dir dir, const struct lp_protect *p)
+{
+	return p != &tls->now[dir];
+}
+
 void lp_tls_keys_clear(struct lp_tls *tls)
 {
 	for (int dir = 0; dir < 2; dir++) {
 		lp_protect_clear(&tls->now[dir]);
-		lp_protect_clear(&tls->next[dir]);
 		lp_inflate_free(tls->inflate[dir]);
 		lp_inflate_free(tls->inflate_next[dir]);
 		tls->inflate[dir] = tls->inflate_next[dir] = NULL;
 	}
+	forget_next(tls);
 	forget_master(tls);
 	free(tls->trial);
 	tls->trial = NULL;
@@ -41,7 +55,7 @@ void lp_tls_keys_clear(struct lp_tls *tls)
 static void closed(struct lp_tls *tls, enum lp_reason reason, const char *detail)
 {
 	if (reason == LP_REASON_HANDSHAKE_LOST && tls->hole)
-		lp_tls_fail(tls, tls->hole_reason, "%s: %s", detail, tls->hole_detail);
+		lp_tls_fail(tls, tls->hole_reason, "%s: %s", detail, lp_tls_hole_detail(tls));
 	else if (tls->completed)
 		lp_tls_fail(tls, LP_REASON_LATER_HANDSHAKE_CLOSED, "handshake number %u: %s",
 			    tls->completed + 1, detail);
@@ -147,8 +161,7 @@ static void next_candidate(struct lp_tls *tls)
 	bool other = !tls->final && !lp_tls_refilled(tls) &&
 		     (tls->extended || tls->hs->session_hash_size);
 
-	lp_protect_clear(&tls->next[0]);
-	lp_protect_clear(&tls->next[1]);
+	forget_next(tls);
 	forget_master(tls);
 	if (!tls->toggled && other) {
 		tls->toggled = true;
@@ -201,6 +214,10 @@ static bool derive(struct lp_tls *tls, const uint8_t *secret, size_t n)
 	};
 	forget_master(tls);
 	err = n == LP_MASTER_SIZE ? lp_secret_set(&tls->master, secret, n) : LP_E_FORMAT;
+	if (!err && !tls->next) {
+		tls->next = calloc(2, sizeof *tls->next);
+		err = tls->next ? LP_OK : LP_E_NOMEM;
+	}
 	if (!err)
 		err = lp_protect_derive(&tls->next[LP_C2S], &tls->next[LP_S2C],
 					tls->env->contexts, &params, tls->master.p,
@@ -254,12 +271,11 @@ static void record_closed(struct lp_tls *tls, enum lp_dir dir, struct lp_protect
 		return;
 	if (tls->hole) {
 		tls->reason = LP_REASON_GAP_NOT_RECOVERED;
-		snprintf(tls->detail, sizeof tls->detail, "%s", tls->hole_detail);
+		lp_tls_say(tls, &tls->detail, "%s", lp_tls_hole_detail(tls));
 		return;
 	}
 	tls->reason = LP_REASON_RECORD_BAD;
-	snprintf(tls->detail, sizeof tls->detail,
-		 "record %llu of the %s does not authenticate (%s)",
+	lp_tls_say(tls, &tls->detail, "record %llu of the %s does not authenticate (%s)",
 		 (unsigned long long)(p->seq - 1), dir == LP_C2S ? "client" : "server",
 		 why ? why : "malformed");
 }
@@ -299,7 +315,7 @@ static void stream_broken(struct lp_tls *tls, enum lp_dir dir, enum lp_reason re
 	tls->dead[dir] = true;
 	if (tls->reason == LP_REASON_NONE) {
 		tls->reason = reason;
-		snprintf(tls->detail, sizeof tls->detail, "%s", detail);
+		lp_tls_say(tls, &tls->detail, "%s", detail);
 	}
 }
 
@@ -336,8 +352,8 @@ static bool decompress(struct lp_tls *tls, enum lp_dir dir, bool next, uint64_t 
 static void not_authentic(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p,
 			  const struct lp_sealed *sealed, const char *why)
 {
-	if (p != &tls->next[dir] || tls->next_proven) {
-		bool compressed = p == &tls->now[dir] ? tls->compressed : tls->compressed_next;
+	if (!is_next(tls, dir, p) || tls->next_proven) {
+		bool compressed = !is_next(tls, dir, p) ? tls->compressed : tls->compressed_next;
 
 		record_closed(tls, dir, p, sealed, why);
 		if (compressed)
@@ -351,7 +367,7 @@ static void not_authentic(struct lp_tls *tls, enum lp_dir dir, struct lp_protect
 
 static void opened(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p, lp_span fragment)
 {
-	if (p == &tls->next[dir] && !tls->next_proven)
+	if (is_next(tls, dir, p) && !tls->next_proven)
 		lp_tls_prove(tls);
 	lp_tls_opened(tls, dir, p, fragment);
 }
@@ -391,7 +407,7 @@ static bool is_trusted(const struct lp_tls *tls, const struct lp_protect *p, boo
 static void open_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_sealed *sealed)
 {
 	bool next = tls->hs && tls->hs->sealed[dir];
-	struct lp_protect *p = next ? &tls->next[dir] : &tls->now[dir];
+	struct lp_protect *p = lp_tls_protect(tls, dir);
 	size_t wire = LP_RECORD_HEADER + sealed->fragment.n;
 	uint8_t *room;
 	const char *why = NULL;
@@ -399,7 +415,7 @@ static void open_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_sea
 	bool trusted;
 	enum lp_err err;
 
-	if (!lp_protect_ready(p)) {
+	if (!p || !lp_protect_ready(p)) {
 		lp_tls_account(tls, dir, LP_IN_OPAQUE, wire);
 		lp_tls_fail(tls, LP_REASON_MALFORMED, "a protected record came before its keys");
 		return;
@@ -531,12 +547,15 @@ void lp_tls_complete(struct lp_tls *tls)
 	lp_tls_refill_free(tls);
 	for (int dir = 0; dir < 2; dir++) {
 		lp_protect_clear(&tls->now[dir]);
-		tls->now[dir] = tls->next[dir];
-		tls->next[dir] = (struct lp_protect){ 0 };
+		tls->now[dir] = (struct lp_protect){ 0 };
+		if (tls->next)
+			tls->now[dir] = tls->next[dir];
 		lp_inflate_free(tls->inflate[dir]);
 		tls->inflate[dir] = tls->inflate_next[dir];
 		tls->inflate_next[dir] = NULL;
 	}
+	free(tls->next); /* moved */
+	tls->next = NULL;
 	tls->compressed = tls->compressed_next;
 	tls->compressed_next = false;
 	forget_master(tls);
@@ -546,6 +565,8 @@ void lp_tls_complete(struct lp_tls *tls)
 	tls->hs = NULL;
 	tls->next_proven = false;
 	tls->hole = false; /* it did no harm */
+	free(tls->hole_detail);
+	tls->hole_detail = NULL;
 	tls->no_more = false;
 	tls->completed++;
 }

@@ -62,7 +62,8 @@ static enum lp_err begin(struct lp_keystream *k, const struct lp_keystream_kind 
 }
 
 /* Makes what is between, and throws it away. */
-static enum lp_err advance(struct lp_keystream *k, const struct lp_keystream_kind *kind, uint64_t to)
+static enum lp_err advance(struct lp_keystream *k, const struct lp_keystream_kind *kind,
+			   uint64_t to)
 {
 	struct lp_keystream_marks *m = k->marks;
 	uint8_t junk[SKIP] = { 0 };

@@ -62,7 +62,7 @@ static void set_reason(struct lp_tls *tls, enum lp_reason reason, const char *de
 	if (tls->reason != LP_REASON_NONE)
 		return;
 	tls->reason = reason;
-	snprintf(tls->detail, sizeof tls->detail, "%s", detail);
+	lp_tls_say(tls, &tls->detail, "%s", detail);
 }
 
 /* How far the handshake came: " after the server's ServerHelloDone". */
@@ -245,7 +245,7 @@ void lp_tls_end(struct lp_tls *tls, const enum lp_end end[2])
 	r->pub.reason = lp_reason_text(tls->reason)->code;
 	r->pub.verified = tls->unchecked ? "first" : NULL;
 	r->pub.advice = lp_reason_text(tls->reason)->advice;
-	snprintf(r->detail, sizeof r->detail, "%s", tls->detail);
+	snprintf(r->detail, sizeof r->detail, "%s", tls->detail ? tls->detail : "");
 	fill_notes(tls, r);
 	tls->env->cb->end(tls->owner, snapshot, r, &tls->when);
 }

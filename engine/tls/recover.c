@@ -53,13 +53,6 @@ bool lp_tls_chained(const struct lp_protect *p)
 	return p->version <= 0x0301 && cipher_of(p)->kind == LP_KIND_CBC;
 }
 
-/* What a direction under keys is read with: the handshake's own behind its
- * ChangeCipherSpec. */
-static struct lp_protect *protect_of(struct lp_tls *tls, enum lp_dir dir)
-{
-	return tls->hs && tls->hs->sealed[dir] ? &tls->next[dir] : &tls->now[dir];
-}
-
 void lp_tls_opened(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p, lp_span fragment)
 {
 	struct lp_way *w = &tls->way[dir];
@@ -104,7 +97,7 @@ static void give_up(struct lp_tls *tls, enum lp_dir dir, const char *why)
 	}
 	tls->dead[dir] = true;
 	tls->reason = LP_REASON_GAP_NOT_RECOVERED; /* worse than the gap itself */
-	snprintf(tls->detail, sizeof tls->detail,
+	lp_tls_say(tls, &tls->detail,
 		 "after a hole at byte %llu the %s's records were not found again: %s",
 		 (unsigned long long)tls->way[dir].end, dir == LP_C2S ? "client" : "server", why);
 }
@@ -148,8 +141,7 @@ static void say_gap(struct lp_tls *tls, enum lp_dir dir)
 	if (tls->reason != LP_REASON_NONE)
 		return;
 	tls->reason = LP_REASON_GAP;
-	snprintf(tls->detail, sizeof tls->detail,
-		 "%llu bytes from the %s at byte %llu were not captured",
+	lp_tls_say(tls, &tls->detail, "%llu bytes from the %s at byte %llu were not captured",
 		 (unsigned long long)tls->way[dir].hole_n, dir == LP_C2S ? "client" : "server",
 		 (unsigned long long)tls->way[dir].hole);
 }
@@ -217,7 +209,7 @@ static bool opens(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r
 		  uint64_t lost)
 {
 	struct lp_seek *s = tls->seek[dir];
-	struct lp_protect *p = protect_of(tls, dir);
+	struct lp_protect *p = lp_tls_protect(tls, dir);
 	const struct lp_sealed sealed = { rec->type, rec->version, rec->fragment };
 	const size_t block = cipher_of(p)->block;
 	uint64_t hole = s->offset + at - tls->way[dir].end, stood = p->stream_at;
@@ -255,7 +247,7 @@ static bool try_at(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *
 		   uint64_t lost)
 {
 	struct lp_seek *s = tls->seek[dir];
-	struct lp_protect *p = protect_of(tls, dir);
+	struct lp_protect *p = lp_tls_protect(tls, dir);
 
 	if (!opens(tls, dir, rec, at, lost))
 		return false;
@@ -289,7 +281,7 @@ static bool affordable(const struct lp_tls *tls, const struct lp_seek *s)
 static bool count_by_nonce(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *rec,
 			   uint64_t *lost)
 {
-	const struct lp_protect *p = protect_of(tls, dir);
+	const struct lp_protect *p = lp_tls_protect(tls, dir);
 	const struct lp_way *w = &tls->way[dir];
 	bool known = w->records && w->nonce_epoch == p->epoch;
 
@@ -329,7 +321,7 @@ static bool next_count(struct lp_tls *tls, enum lp_dir dir, const struct lp_reco
 	struct lp_seek *s = tls->seek[dir];
 	const struct lp_way *w = &tls->way[dir];
 	uint64_t hole = s->offset + s->at - w->end;
-	uint64_t most = hole / (LP_RECORD_HEADER + lp_protect_fragment_min(protect_of(tls, dir))) + 1;
+	uint64_t most = hole / (LP_RECORD_HEADER + lp_protect_fragment_min(lp_tls_protect(tls, dir))) + 1;
 	uint64_t mean = w->records ? w->bytes / w->records : 1024;
 	uint64_t guess = (hole + mean / 2) / (mean ? mean : 1);
 
@@ -358,7 +350,7 @@ enum look { LOOK_NO, LOOK_MORE, LOOK_YES };
 static bool fits(struct lp_tls *tls, enum lp_dir dir, enum lp_seek_mode mode, uint8_t type,
 		 uint16_t version, size_t n)
 {
-	const struct lp_protect *p = protect_of(tls, dir);
+	const struct lp_protect *p = lp_tls_protect(tls, dir);
 	size_t min, max;
 
 	if (mode == LP_SEEK_CLEAR)
@@ -427,7 +419,7 @@ static int shortest(struct lp_tls *tls, enum lp_dir dir, bool final, struct lp_r
 static void confirm(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *first,
 		    const struct lp_record *rec, size_t at, uint64_t lost, int nth)
 {
-	struct lp_protect *p = protect_of(tls, dir);
+	struct lp_protect *p = lp_tls_protect(tls, dir);
 	uint64_t seq = p->seq, stood = p->stream_at;
 
 	if (!opens(tls, dir, rec, at, lost + (unsigned)nth))
@@ -496,7 +488,7 @@ static void search(struct lp_tls *tls, enum lp_dir dir, bool final)
 /* The hole and the bytes it spoilt, in the words of lp_gap_info. */
 void lp_tls_seek_tell(struct lp_tls *tls, enum lp_dir dir, const struct lp_seek *s)
 {
-	const struct lp_protect *p = protect_of(tls, dir);
+	const struct lp_protect *p = lp_tls_protect(tls, dir);
 	const struct lp_way *w = &tls->way[dir];
 	uint64_t lost = s->lost + (s->spoilt == s->wire);
 	uint64_t stream = s->offset + s->at + s->spoilt - w->end;
@@ -548,7 +540,7 @@ bool lp_tls_seek_parked(const struct lp_tls *tls, enum lp_dir dir)
 	if (!tls->seek[dir] || tls->seek[dir]->mode == LP_SEEK_CLEAR || !tls->hs ||
 	    !tls->hs->sealed[dir])
 		return false;
-	if (!lp_protect_ready(&tls->next[dir]))
+	if (!lp_tls_next_ready(tls, dir))
 		return true;
 	/* A record that is whole is the better proof of the keys, and it will come. */
 	return !tls->next_proven && tls->hs->sealed[other] && !tls->seek[other] &&
@@ -581,7 +573,8 @@ bool lp_tls_seek_may_end(const struct lp_tls *tls, enum lp_dir dir)
 {
 	return tls->seek[dir] && lp_buf_len(&tls->seek[dir]->buf) > tls->seek[dir]->at &&
 	       (tls->seek[dir]->mode == LP_SEEK_CLEAR ||
-		lp_protect_ready(tls->hs && tls->hs->sealed[dir] ? &tls->next[dir] : &tls->now[dir]));
+		(tls->hs && tls->hs->sealed[dir] ? lp_tls_next_ready(tls, dir)
+						 : lp_protect_ready(&tls->now[dir])));
 }
 
 size_t lp_tls_seek_feed(struct lp_tls *tls, enum lp_dir dir, const uint8_t *p, size_t n)

@@ -58,6 +58,8 @@ void lp_tls_free(struct lp_tls *tls)
 	release(tls);
 	lp_facts_clear(&tls->facts);
 	free(tls->secret_name);
+	free(tls->hole_detail);
+	free(tls->detail);
 	free(tls);
 }
 
@@ -141,6 +143,30 @@ static void turn_opaque(struct lp_tls *tls)
 	tls->state = LP_TLS_OPAQUE;
 }
 
+static void set_text(struct lp_tls *tls, char **to, const char *format, va_list args)
+{
+	char text[LP_RESULT_TEXT];
+	size_t n;
+
+	(void)vsnprintf(text, sizeof text, format, args);
+	n = strlen(text) + 1;
+	free(*to);
+	*to = malloc(n);
+	if (*to)
+		memcpy(*to, text, n);
+	else
+		lp_tls_nomem(tls);
+}
+
+void lp_tls_say(struct lp_tls *tls, char **to, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	set_text(tls, to, format, args);
+	va_end(args);
+}
+
 void lp_tls_fail(struct lp_tls *tls, enum lp_reason reason, const char *format, ...)
 {
 	va_list args;
@@ -154,7 +180,7 @@ void lp_tls_fail(struct lp_tls *tls, enum lp_reason reason, const char *format, 
 	if (tls->reason == LP_REASON_NONE) {
 		tls->reason = reason;
 		va_start(args, format);
-		(void)vsnprintf(tls->detail, sizeof tls->detail, format, args);
+		set_text(tls, &tls->detail, format, args);
 		va_end(args);
 	}
 	if (tls->state != LP_TLS_OPAQUE && tls->state != LP_TLS_ENDED)
@@ -167,14 +193,14 @@ void lp_tls_fail_hole(struct lp_tls *tls)
 	bool lost = tls->hole_reason == LP_REASON_HANDSHAKE_LOST;
 
 	if (tls->proven)
-		lp_tls_fail(tls, LP_REASON_GAP_NOT_RECOVERED, "%s", tls->hole_detail);
+		lp_tls_fail(tls, LP_REASON_GAP_NOT_RECOVERED, "%s", lp_tls_hole_detail(tls));
 	else if (f->ems > 0 && f->resumed <= 0 &&
 		 (lp_tls_refilled(tls) || !(tls->hs && tls->hs->session_hash_size)))
 		lp_tls_fail(tls, lost ? LP_REASON_HANDSHAKE_LOST_EMS : tls->hole_reason,
 			    "%s, and Extended Master Secret needs every byte of it",
-			    tls->hole_detail);
+			    lp_tls_hole_detail(tls));
 	else
-		lp_tls_fail(tls, tls->hole_reason, "%s", tls->hole_detail);
+		lp_tls_fail(tls, tls->hole_reason, "%s", lp_tls_hole_detail(tls));
 }
 
 void lp_tls_give_up(struct lp_tls *tls, enum lp_reason reason, const char *detail)
@@ -351,7 +377,7 @@ static void change_cipher_spec(struct lp_tls *tls, enum lp_dir dir, const uint8_
 			    tls->hs->why ? tls->hs->why : "not expected here");
 		return;
 	}
-	if (lp_handshake_keyed(tls->hs) && !lp_protect_ready(&tls->next[dir]))
+	if (lp_handshake_keyed(tls->hs) && !lp_tls_next_ready(tls, dir))
 		lp_tls_ask(tls);
 }
 
@@ -418,7 +444,7 @@ static void sealed_unseen(struct lp_tls *tls, enum lp_dir dir, const struct lp_r
 		return;
 	}
 	lp_tls_seek_sealed(tls, dir, r);
-	if (lp_handshake_keyed(tls->hs) && !lp_protect_ready(&tls->next[dir]))
+	if (lp_handshake_keyed(tls->hs) && !lp_tls_next_ready(tls, dir))
 		lp_tls_ask(tls);
 }
 

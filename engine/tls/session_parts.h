@@ -26,8 +26,6 @@ struct lp_trial {
 	uint8_t bytes[];
 };
 
-enum { LP_SEEK_TEXT = 160 };
-
 /* What a seek had gathered and a blocked direction cannot take yet, at most. */
 enum { LP_BACK_MAX = 1 << 18 };
 
@@ -80,7 +78,7 @@ struct lp_tls {
 	                                * the session, that has not been seen yet */
 	struct lp_facts facts;         /* of the last completed one */
 	struct lp_protect now[2];      /* in use; keys NULL: clear text */
-	struct lp_protect next[2];     /* of the handshake under way */
+	struct lp_protect *next;       /* both of the handshake under way; NULL: none yet */
 	struct lp_inflate *inflate[2]; /* that of now[], made at its first record */
 	struct lp_inflate *inflate_next[2];
 	bool compressed, compressed_next; /* DEFLATE was negotiated */
@@ -107,7 +105,7 @@ struct lp_tls {
 	uint64_t skip_message[2];      /* … and of the message that it was part of */
 	bool hole;                     /* part of the handshake under way is missing: detail */
 	enum lp_reason hole_reason;    /* … and what that is called */
-	char hole_detail[LP_SEEK_TEXT];
+	char *hole_detail;
 	struct lp_other *other[2];     /* copies of bytes that differ, newest first */
 	size_t other_n;                /* their bytes */
 	uint64_t sealed_at;            /* stream offset of the record that is being opened */
@@ -121,7 +119,7 @@ struct lp_tls {
 	uint64_t stream_end[2];        /* offset behind the last byte taken */
 	uint64_t dead_bytes[2];        /* stream bytes since the direction died */
 	enum lp_reason reason;         /* the first; NONE while all is well */
-	char detail[LP_RESULT_TEXT];
+	char *detail;                  /* … and why; NULL: nothing to say */
 	int alert;                     /* last fatal alert in clear, -1 none */
 	enum lp_dir alert_dir;
 	int warning;                   /* last alert in clear that was not fatal, -1 none */
@@ -163,6 +161,29 @@ static inline const char *lp_tls_who(enum lp_dir dir)
 
 /* The facts that describe the session now. */
 const struct lp_facts *lp_tls_facts(const struct lp_tls *tls);
+
+/* What the direction is read with behind the ChangeCipherSpec of the handshake under way,
+ * or without one; NULL: its keys are not there. */
+static inline struct lp_protect *lp_tls_protect(struct lp_tls *tls, enum lp_dir dir)
+{
+	if (tls->hs && tls->hs->sealed[dir])
+		return tls->next ? &tls->next[dir] : NULL;
+	return &tls->now[dir];
+}
+
+/* The keys of the handshake under way are there. */
+static inline bool lp_tls_next_ready(const struct lp_tls *tls, enum lp_dir dir)
+{
+	return tls->next && lp_protect_ready(&tls->next[dir]);
+}
+
+/* A sentence in *to, detail or hole_detail, in place of what was there. */
+void lp_tls_say(struct lp_tls *tls, char **to, const char *format, ...) LP_PRINTF(3, 4);
+
+static inline const char *lp_tls_hole_detail(const struct lp_tls *tls)
+{
+	return tls->hole_detail ? tls->hole_detail : "";
+}
 
 /* The first reason wins; a session whose keys were never proven turns opaque. */
 void lp_tls_fail(struct lp_tls *tls, enum lp_reason reason, const char *format, ...)

@@ -55,7 +55,7 @@ bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side, int next)
 	if (!hs || lp_handshake_idle(hs))
 		return blocked_idle(tls, dir);
 	/* Under keys that are not there yet: behind a hole nobody's turn is known. */
-	if (hs->sealed[dir] && !lp_protect_ready(&tls->next[dir]))
+	if (hs->sealed[dir] && !lp_tls_next_ready(tls, dir))
 		return true;
 	if (lp_tls_seek_parked(tls, dir))
 		return true;

@@ -2,6 +2,7 @@
  * out, what is told of the hole holds the truth, and never a wrong byte. */
 #define _GNU_SOURCE
 #include <check.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -498,6 +499,58 @@ START_TEST(a_flow_that_ends_at_any_byte)
 }
 END_TEST
 
+/* An established session keeps nothing that only its handshake needed; what it does keep
+ * is counted, beside its record buffers and its share of the cache of contexts. */
+START_TEST(memory_of_a_session)
+{
+	const struct help_play play = { .crypto = &crypto, .key = { server } };
+	const struct lp_facts *f;
+	const struct lp_tls *tls;
+	size_t used;
+
+	help_trace_read(&trace, flows[_i].capture);
+	flow = trace.flow[flows[_i].flow];
+	help_begin(&whole, &play);
+	for (size_t c = 0; c < flow->n; c++) {
+		const struct help_call *call = &flow->call[c];
+
+		if (call->gap)
+			help_gap(&whole, call->side, call->off, call->n, &call->when);
+		else
+			help_data(&whole, call->side, flow->bytes[call->side] + call->off,
+				  (size_t)call->n, call->off, &call->when);
+		tls = whole.stage.tls;
+		if (tls && tls->completed && lp_buf_len(&whole.session[0].clear[0]))
+			break;
+	}
+	tls = whole.stage.tls;
+	ck_assert_ptr_nonnull(tls);
+	ck_assert_ptr_null(tls->hs);
+	ck_assert_ptr_null(tls->next);
+	ck_assert_ptr_null(tls->master.p);
+	ck_assert_ptr_null(tls->master_mac);
+	ck_assert_ptr_null(tls->trial);
+	ck_assert_ptr_null(tls->refill);
+	ck_assert_ptr_null(tls->detail);
+	ck_assert_ptr_null(tls->hole_detail);
+	for (int dir = 0; dir < 2; dir++) {
+		ck_assert_ptr_null(tls->seek[dir]);
+		ck_assert_ptr_null(tls->now[dir].stream.marks);
+		ck_assert_ptr_null(tls->messages[dir].held.mem);
+		ck_assert_ptr_null(tls->back[dir].mem);
+	}
+	ck_assert_ptr_null(tls->early.mem);
+	f = lp_tls_facts(tls);
+	used = malloc_usable_size((void *)(uintptr_t)tls) + malloc_usable_size(f->sni) +
+	       malloc_usable_size(f->client_alpns) + malloc_usable_size(f->server_alpns) +
+	       malloc_usable_size(f->server_cert) + malloc_usable_size(f->client_cert_info) +
+	       malloc_usable_size(tls->secret_name);
+	ck_assert_msg(used <= 2560, "%zu bytes", used);
+	ck_assert_uint_le(sizeof *tls, 1792);
+	help_close(&whole, flow->end, flow->conflict, &flow->close_when);
+}
+END_TEST
+
 Suite *suite_recover(void);
 Suite *suite_recover(void)
 {
@@ -513,6 +566,7 @@ Suite *suite_recover(void)
 	tcase_add_test(c, legacy_keys_survive_a_lost_certificate);
 	tcase_add_loop_test(c, a_lost_end_of_the_handshake, 0, FLOWS);
 	tcase_add_loop_test(c, a_flow_that_ends_at_any_byte, 0, FLOWS);
+	tcase_add_loop_test(c, memory_of_a_session, 0, FLOWS);
 	suite_add_tcase(s, c);
 	return s;
 }
