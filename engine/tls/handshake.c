@@ -527,8 +527,8 @@ int lp_handshake_turn(const struct lp_handshake *hs)
 
 bool lp_handshake_awaits_client(const struct lp_handshake *hs)
 {
-	return hs->torn[LP_C2S] && !hs->exchange_done && !hs->sealed[LP_C2S] &&
-	       hs->state >= ST_HELLO_DONE && hs->state <= ST_CLIENT_CERT;
+	return hs->loose && !hs->sealed[LP_C2S] && hs->state >= ST_HELLO_DONE &&
+	       hs->state <= ST_CERT_VERIFY;
 }
 
 bool lp_handshake_idle(const struct lp_handshake *hs)

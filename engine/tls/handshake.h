@@ -262,8 +262,8 @@ void lp_handshake_finished_lost(struct lp_handshake *hs, enum lp_dir dir);
  * next. Once both ChangeCipherSpecs are there: whose Finished. */
 int lp_handshake_turn(const struct lp_handshake *hs);
 
-/* A piece of the client's flight is missing, and its ClientKeyExchange may stand in what
- * is still to come. */
+/* After a gap: the server has said all, and the client has yet to come to its
+ * ChangeCipherSpec. */
 bool lp_handshake_awaits_client(const struct lp_handshake *hs);
 
 /* Nothing has happened yet: a HelloRequest and a ClientHello are what may come. */

@@ -180,19 +180,40 @@ void lp_tls_seek_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_rec
 		  lp_buf_append(&s->buf, r->fragment.p, r->fragment.n)))
 		lp_tls_nomem(tls);
 	if (s)
-		s->waits = true;
+		s->waits = s->ccs_lost = true;
 }
 
 /* ---- one candidate ---- */
 
+/* How far the keystream went in a hole with so many records, of which nothing but their
+ * headers is in clear. Where the ChangeCipherSpec is lost, what stands before it may be,
+ * too; but the first of them is the Finished. False: they cannot have been so many. */
+static bool stream_lost(const struct lp_seek *s, const struct lp_protect *p, uint64_t hole,
+			uint64_t lost, uint64_t *out)
+{
+	enum { CCS_RECORD = LP_RECORD_HEADER + 1, FINISHED = 16, FINISHED_SSL3 = 40 };
+	uint64_t clear = lost * LP_RECORD_HEADER + (s->ccs_lost ? CCS_RECORD : 0);
+
+	if (s->ccs_lost && lost < 2) {
+		*out = lost * (lp_protect_fragment_min(p) +
+			       (p->version == 0x0300 ? FINISHED_SSL3 : FINISHED));
+		return true;
+	}
+	*out = hole - clear;
+	return hole >= clear;
+}
+
 /* A stream cipher stands where the last record before the hole ended: it has to be
  * moved by all of what was lost but the records' headers. False: the records cannot have
  * been so many. */
-static bool move_stream(struct lp_protect *p, uint64_t hole, uint64_t lost)
+static bool move_stream(const struct lp_seek *s, struct lp_protect *p, uint64_t hole,
+			uint64_t lost)
 {
-	if (hole < lost * LP_RECORD_HEADER)
+	uint64_t moved;
+
+	if (!stream_lost(s, p, hole, lost, &moved))
 		return false;
-	p->stream_at += hole - lost * LP_RECORD_HEADER;
+	p->stream_at += moved;
 	return true;
 }
 
@@ -229,7 +250,7 @@ static bool opens(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r
 		else if (!p->etm)
 			return false;
 	}
-	if (cipher_of(p)->kind == LP_KIND_STREAM && !move_stream(p, hole, lost))
+	if (cipher_of(p)->kind == LP_KIND_STREAM && !move_stream(s, p, hole, lost))
 		return false;
 	if (lp_protect_open(p, p->epoch, p->seq + lost, &sealed, room, rec->fragment.n,
 			    &s->content_n, &why)) {

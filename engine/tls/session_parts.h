@@ -53,6 +53,7 @@ struct lp_seek {
 	uint64_t at_spent, step; /* … at this position; how many trials */
 	uint8_t mode;            /* enum lp_seek_mode */
 	bool waits;              /* there is something to look at, for which keys must come */
+	bool ccs_lost;           /* the ChangeCipherSpec stood in the hole */
 	bool tried;              /* something looked like a record and did not open */
 	bool found;              /* at `at`; then, if under keys, what follows is set: */
 	uint8_t type;

@@ -20,9 +20,9 @@ static bool blocked_idle(const struct lp_tls *tls, enum lp_dir dir)
 	return dir == LP_S2C && (tls->completed ? lp_buf_len(&tls->early) > 0 : tls->hs != NULL);
 }
 
-/* Behind a hole in the client's flight nobody's turn is known; but what the server said
- * once it had that flight must not be taken for an answer before the rest of it is here:
- * the question for the secret follows from it. */
+/* Behind a hole nobody's turn is known; but what the server said once it had the client's
+ * flight must not be taken for an answer before the rest of that is here: the question
+ * for the secret follows from it. */
 static bool awaits_client(const struct lp_tls *tls, enum lp_dir dir)
 {
 	return dir == LP_S2C && !tls->no_more && !tls->dead[LP_C2S] &&

@@ -10,6 +10,10 @@
  *                               in each connection; AT counts from its header (negative: the
  *                               record's), id+N in a hello from behind the session id; checksums
  *                               are made right
+ *   hurt IN OUT drops STEP      copies, 1000 s apart, in a VLAN each: every 16th is whole, as the
+ *                               first; the others lack a packet N of each connection. Tells
+ *                               "copy PLACE N" (N 0: whole) and "toll PORT N …": what packet N
+ *                               may cost the connection of a client's port (toll.h)
  *   hurt IN OUT each STEP       copies behind each other, 4000 s apart, in a VLAN each, hurt in
  *                               every way: at packets 1 to 16, then every STEP; their names go to
  *                               standard output, a line each */
@@ -18,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ETHER = 14, MOST = 1 << 18, APART = 4000, HEX_MOST = 256 };
+enum { ETHER = 14, MOST = 1 << 18, HEX_MOST = 256, WHOLE_EACH = 16 };
 
 struct packet {
 	uint32_t sec, usec, caplen, len;
@@ -35,6 +39,7 @@ static struct flow {
 } *flows;
 static size_t flows_n;
 static FILE *out;
+static unsigned apart = 4000;
 
 static void *need(void *p)
 {
@@ -122,7 +127,7 @@ static void write_packet(const struct packet *p, const struct way *w, unsigned v
 {
 	const uint8_t tag[4] = { 0x81, 0, (uint8_t)(vlan >> 8), (uint8_t)vlan };
 	uint32_t more = vlan ? 4 : 0;
-	uint32_t head[4] = { p->sec + vlan * APART, p->usec, p->caplen + more, p->len + more };
+	uint32_t head[4] = { p->sec + vlan * apart, p->usec, p->caplen + more, p->len + more };
 	uint32_t n;
 
 	if (!strcmp(w->name, "snap") && head[2] > w->n + more)
@@ -170,6 +175,27 @@ static void write_each(size_t step)
 			printf("%s %zu\n", all[i].name, all[i].n);
 		write_way(&all[i], (unsigned)i + 1);
 	}
+}
+
+#include "toll.h"
+
+static void write_drops(size_t step)
+{
+	unsigned copy = 0;
+
+	apart = 1000;
+	for (size_t k = 0; k <= longest; copy++) {
+		struct way w = { "drop", copy % WHOLE_EACH ? k : 0, 0, 0 };
+
+		if (copy >= 4090)
+			exit(1);
+		printf("copy %u %zu\n", copy, w.n);
+		write_way(&w, copy + 1);
+		if (w.n || !k)
+			k += k < 16 ? 1 : step;
+	}
+	for (size_t flow = 1; flow <= flows_n; flow++)
+		toll_flow(flow);
 }
 
 /* ---- overwriting bytes ---- */
@@ -269,14 +295,16 @@ int main(int argc, char **argv)
 
 	if (argc < 5 || !(in = fopen(argv[1], "rb")) || !(out = fopen(argv[2], "wb")) ||
 	    fread(head, sizeof head, 1, in) != 1 || fwrite(head, sizeof head, 1, out) != 1) {
-		fprintf(stderr, "usage: hurt IN OUT drop|upto|from|snap|only|flows|message|each WHAT...\n");
+		fprintf(stderr, "usage: hurt IN OUT drop|upto|from|snap|only|flows|message|drops|each WHAT...\n");
 		return 1;
 	}
 	read_all(in);
 	w.n = strtoul(argv[4], NULL, 10);
 	w.m = argc > 5 ? strtoul(argv[5], NULL, 10) : 0;
 	w.client = !strcmp(argv[4], "client");
-	if (!strcmp(what, "each"))
+	if (!strcmp(what, "drops"))
+		write_drops(w.n ? w.n : 1);
+	else if (!strcmp(what, "each"))
 		write_each(w.n ? w.n : 1);
 	else if (!strcmp(what, "message"))
 		bad = argc < 7 || overwrite((unsigned)w.n, argv[5], argv[6]);

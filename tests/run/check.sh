@@ -99,13 +99,13 @@ part() {
 	unit) unit "$BUILD" CK_FORK=yes ;;
 	replay) replay "$BUILD" ;;
 	golden) [ -z "$T" ] || { LIMPID="$BUILD/limpid" tests/golden/run.sh $T; return; }
-		scripts "$BUILD/limpid" golden/{run,late,verdicts,workers}.sh "bench/loss.sh quick" golden/{evasion,wire,outputs,caps,badinput,audit,progress}.sh ;;
+		scripts "$BUILD/limpid" golden/{run,late,verdicts,workers}.sh "bench/loss.sh quick" "golden/drops.sh quick" golden/{evasion,wire,outputs,caps,badinput,audit,progress}.sh ;;
 	interop) LIMPID="$BUILD/limpid" tests/interop/run.sh short $T ;;
 	loss) LIMPID="$BUILD/limpid" tests/bench/loss.sh full ;;
 	bench-check | bench-baseline)
 		build "$BUILD/limpid" "$BUILD"/bench/{loss,resumed,clear} &&
 			LIMPID="$BUILD/limpid" tests/bench/counts.sh "${1#bench-}" ;;
-	matrix) build tests && LIMPID="$BUILD/limpid" tests/bench/loss.sh full; LIMPID="$BUILD/limpid" tests/interop/run.sh all ;;
+	matrix) build tests && LIMPID="$BUILD/limpid" tests/bench/loss.sh full; LIMPID="$BUILD/limpid" tests/golden/drops.sh full; LIMPID="$BUILD/limpid" tests/interop/run.sh all ;;
 	asan)
 		build tests BUILD="$BUILD/asan" SAN=1 FUZZ=0 || return
 		unit "$BUILD/asan" CK_FORK=no
