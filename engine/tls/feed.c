@@ -318,6 +318,20 @@ static void in_handshake(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint
 		lp_tls_refill_gap(tls, dir, off, n);
 }
 
+/* A hole in records under keys while another handshake goes on. What is missing may be
+ * data or messages of it: what comes next will show (lp_tls_goes_on). */
+static void in_later_handshake(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
+{
+	bool torn = lp_messages_partial(&tls->messages[dir]);
+
+	lp_tls_hole_describe(tls, dir, off, n);
+	lp_messages_clear(&tls->messages[dir]);
+	if (torn)
+		lp_handshake_gap(tls->hs, dir);
+	tls->unsure[dir] = true;
+	lp_tls_seek_begin(tls, dir, off, n);
+}
+
 void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
 		const struct lp_when *when)
 {
@@ -343,6 +357,11 @@ void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
 			lost_for_good(tls, dir, off, n, "in a compressed stream");
 		else
 			lp_tls_seek_begin(tls, dir, off, n);
+		return;
+	}
+	if (tls->proven && tls->hs && !lp_handshake_idle(tls->hs) && !tls->compressed &&
+	    lp_protect_ready(&tls->now[dir])) {
+		in_later_handshake(tls, dir, off, n);
 		return;
 	}
 	if (tls->proven) {

@@ -502,6 +502,11 @@ bool lp_handshake_fits(const struct lp_handshake *hs, enum lp_dir dir, lp_span f
 	return fragment.n && !lp_cursor_left(&c);
 }
 
+bool lp_handshake_ccs_fits(const struct lp_handshake *hs, enum lp_dir dir)
+{
+	return find_row(hs, dir, COL_CCS) != NULL;
+}
+
 void lp_handshake_finished_lost(struct lp_handshake *hs, enum lp_dir dir)
 {
 	if (hs->finished[dir].seen)

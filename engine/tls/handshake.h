@@ -255,6 +255,9 @@ void lp_handshake_gap(struct lp_handshake *hs, enum lp_dir dir);
  * may come now. (What is under keys looks so once in a hundred thousand times.) */
 bool lp_handshake_fits(const struct lp_handshake *hs, enum lp_dir dir, lp_span fragment);
 
+/* … whether its ChangeCipherSpec may come now. */
+bool lp_handshake_ccs_fits(const struct lp_handshake *hs, enum lp_dir dir);
+
 /* Records of the direction that stand behind its Finished were opened. */
 void lp_handshake_finished_lost(struct lp_handshake *hs, enum lp_dir dir);
 

@@ -163,3 +163,24 @@ enum lp_behind lp_tls_behind(const struct lp_tls *tls, enum lp_dir dir, const st
 		return LP_BEHIND_CLEAR;
 	return may_be_finished(hs, r->fragment.n) ? LP_BEHIND_SEALED : LP_BEHIND_PART;
 }
+
+bool lp_tls_goes_on(struct lp_tls *tls, enum lp_dir dir, const uint8_t *p, size_t n)
+{
+	struct lp_handshake *hs = tls->hs;
+	const lp_span fragment = { p, n };
+
+	if (!hs || hs->sealed[dir] || lp_messages_partial(&tls->messages[dir]))
+		return true;
+	/* What comes next in any case shows that only data was lost. */
+	if (tls->unsure[dir] &&
+	    !(p ? lp_handshake_fits(hs, dir, fragment) : lp_handshake_ccs_fits(hs, dir)))
+		lp_handshake_gap(hs, dir);
+	tls->unsure[dir] = false;
+	if (!hs->torn[dir])
+		return true;
+	if (!hs->facts.version) {
+		lp_tls_fail_hole(tls);
+		return false;
+	}
+	return !p || lp_handshake_fits(hs, dir, fragment);
+}

@@ -568,5 +568,6 @@ void lp_tls_complete(struct lp_tls *tls)
 	free(tls->hole_detail);
 	tls->hole_detail = NULL;
 	tls->no_more = false;
+	tls->unsure[0] = tls->unsure[1] = false;
 	tls->completed++;
 }

@@ -536,7 +536,8 @@ void lp_tls_seek_tell(struct lp_tls *tls, enum lp_dir dir, const struct lp_seek 
 	gap.clear_max = stream > least ? stream - least : 0;
 	slack = cipher_of(p)->kind == LP_KIND_CBC ? lost * (cipher_of(p)->block - 1U) : 0;
 	/* Behind a lost heartbeat nobody's bytes are missing. */
-	if (gap.clear_max > slack && !opening && !lp_tls_facts(tls)->heartbeat)
+	if (gap.clear_max > slack && !opening && !tls->unsure[dir] &&
+	    !lp_tls_facts(tls)->heartbeat)
 		gap.clear_min = gap.clear_max - slack;
 	tls->env->cb->gap(tls->owner, dir, &gap, &tls->when);
 }

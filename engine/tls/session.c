@@ -192,7 +192,9 @@ void lp_tls_fail_hole(struct lp_tls *tls)
 	const struct lp_facts *f = lp_tls_facts(tls);
 	bool lost = tls->hole_reason == LP_REASON_HANDSHAKE_LOST;
 
-	if (tls->proven)
+	if (tls->completed && tls->hs && !tls->next_proven)
+		lp_tls_fail(tls, LP_REASON_LATER_HANDSHAKE_CLOSED, "%s", lp_tls_hole_detail(tls));
+	else if (tls->proven)
 		lp_tls_fail(tls, LP_REASON_GAP_NOT_RECOVERED, "%s", lp_tls_hole_detail(tls));
 	else if (f->ems > 0 && f->resumed <= 0 &&
 		 (lp_tls_refilled(tls) || !(tls->hs && tls->hs->session_hash_size)))
@@ -396,13 +398,15 @@ void lp_tls_content(struct lp_tls *tls, enum lp_dir dir, uint8_t type, const uin
 		break;
 	case LP_CONTENT_HANDSHAKE:
 		lp_tls_account(tls, dir, LP_IN_HANDSHAKE, wire);
-		lp_tls_messages(tls, dir, lp_span_of(p, n));
+		if (lp_tls_goes_on(tls, dir, p, n))
+			lp_tls_messages(tls, dir, lp_span_of(p, n));
 		if (lp_buf_len(&tls->early) && tls->hs && !lp_handshake_idle(tls->hs))
 			early_answer(tls);
 		break;
 	case LP_CONTENT_CCS:
 		lp_tls_account(tls, dir, LP_IN_HANDSHAKE, wire);
-		change_cipher_spec(tls, dir, p, n);
+		if (lp_tls_goes_on(tls, dir, NULL, 0))
+			change_cipher_spec(tls, dir, p, n);
 		break;
 	case LP_CONTENT_ALERT:
 		lp_tls_account(tls, dir, LP_IN_ALERT, wire);

@@ -104,6 +104,7 @@ struct lp_tls {
 	struct lp_buf back[2];         /* what a seek had gathered and must wait, in order */
 	uint64_t skip[2];              /* bytes of a record that a hole in the handshake spoilt */
 	uint64_t skip_message[2];      /* … and of the message that it was part of */
+	bool unsure[2];                /* a hole may have cost messages of a later handshake */
 	bool hole;                     /* part of the handshake under way is missing: detail */
 	enum lp_reason hole_reason;    /* … and what that is called */
 	char *hole_detail;
@@ -292,6 +293,10 @@ enum lp_behind {
 	LP_BEHIND_PART,   /* of a message that the hole spoilt */
 };
 enum lp_behind lp_tls_behind(const struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r);
+
+/* Behind a hole that a later handshake has: whether it goes on with these messages, or, p
+ * NULL, with the ChangeCipherSpec. Else they are left out, or the session ends here. */
+bool lp_tls_goes_on(struct lp_tls *tls, enum lp_dir dir, const uint8_t *p, size_t n);
 
 /* ---- other.c ---- */
 

@@ -295,6 +295,36 @@ START_TEST(a_hole_in_a_renegotiation)
 }
 END_TEST
 
+/* Only data was lost in it: what comes next shows that, and all goes on. */
+START_TEST(lost_data_within_a_renegotiation)
+{
+	const struct help_session *s;
+
+	help_peer_handshake(&p);
+	help_peer_data(&p, LP_C2S, 100);
+	help_peer_data(&p, LP_S2C, 100);
+	help_peer_client_hello(&p);
+	p.drop = true;
+	help_peer_data(&p, LP_S2C, 77);
+	p.drop = false;
+	help_peer_server_hello(&p);
+	help_peer_exchange(&p);
+	help_peer_switch(&p, LP_C2S);
+	help_peer_finished(&p, LP_C2S);
+	help_peer_switch(&p, LP_S2C);
+	help_peer_finished(&p, LP_S2C);
+	p.handshakes++;
+	help_peer_data(&p, LP_C2S, 200);
+	help_peer_data(&p, LP_S2C, 300);
+	help_peer_bye(&p, LP_S2C);
+	help_peer_bye(&p, LP_C2S);
+	s = end(LP_END_FIN);
+	ends_as(s, LP_PARTIAL, "gap");
+	all_came(s);
+	ck_assert_uint_eq(s->ended->info.renegotiations, 1);
+}
+END_TEST
+
 /* Holes of every number of records, with nonces that count and with others. */
 START_TEST(holes_of_many_records)
 {
@@ -473,6 +503,7 @@ Suite *suite_renegotiate(void)
 	tcase_add_test(c, renegotiation_that_stays_closed);
 	tcase_add_test(c, a_hole_behind_a_hello_request_that_was_ignored);
 	tcase_add_test(c, a_hole_in_a_renegotiation);
+	tcase_add_test(c, lost_data_within_a_renegotiation);
 	tcase_add_loop_test(c, holes_of_many_records, 0, 2);
 	tcase_add_test(c, a_hole_that_costs_too_much);
 	tcase_add_test(c, a_record_that_was_changed);
