@@ -75,7 +75,7 @@ static void tick(struct lp_hand *h, uint64_t number, uint64_t ns)
 		.kind = LP_EVENT_TICK,
 		.when = { .number = number, .released_ns = ns },
 	};
-	struct lp_when earliest;
+	struct lp_when earliest = { .number = 0 };
 	enum lp_err err;
 
 	if (h->number)

@@ -12,7 +12,7 @@ for crypto in mbedtls openssl; do
 	"$LIMPID" -r "$tmp/many.pcap" -k "$tmp/key.pem" --crypto $crypto >"$tmp/out" 2>"$tmp/err"
 	grep -q ": $((n + 2)) decrypted" "$tmp/out" || { tail -n 5 "$tmp/out" "$tmp/err"; exit 1; }
 	best=
-	for _ in 1 2 3; do
+	for _ in 1 2 3 4 5 6 7; do
 		# user and system time of all limpid's processes: the clock has others to serve
 		TIMEFORMAT='%U %S'
 		{ time "$LIMPID" -q -r "$tmp/many.pcap" -k "$tmp/key.pem" --crypto $crypto; } 2>"$tmp/time"
