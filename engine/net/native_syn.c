@@ -74,7 +74,7 @@ void lp_native_start_half(struct lp_half *h, uint32_t next)
 void lp_native_start_early(struct lp_flow *f, enum lp_side side, uint32_t seq)
 {
 	lp_native_start_half(&f->half[side], seq);
-	f->early |= (uint8_t)(1U << side) & 3U;
+	f->early = (f->early | 1U << side) & 3U;
 }
 
 /* The SYN, or who acknowledged it, says where a side begins that had begun already. */
@@ -86,7 +86,7 @@ static bool begins_at(struct lp_reasm *r, struct lp_flow *f, enum lp_side side, 
 	if (!(f->early & 1U << side) || d < 0 || d > FIRST_FAR)
 		return false;
 	h->next = seq;
-	f->early &= ~(1U << side) & 3U;
+	f->early = f->early & ~(1U << side) & 3U;
 	lp_native_drain(r, f, side);
 	return true;
 }
