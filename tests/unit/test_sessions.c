@@ -449,6 +449,26 @@ START_TEST(claims_take_no_room)
 }
 END_TEST
 
+/* The default caps hold what they promise: a million sessions within 200 MB. */
+START_TEST(a_million_fits)
+{
+	struct lp_sessions *s = make(LP_SESSIONS_MAX, LP_SESSIONS_BYTES, LIFE_NS * 1000000000ULL);
+	struct lp_session_secret bytes = { .version = 0x303, .suite = 0x2f };
+	uint64_t id[4] = { 0, 7, 7, 7 };
+
+	for (id[0] = 0; id[0] < LP_SESSIONS_MAX; id[0]++) {
+		struct lp_when when = at(id[0]);
+
+		ck_assert_int_eq(lp_sessions_put(s, LP_NAME_ID, lp_span_of(id, sizeof id), &bytes,
+						 &when, 0), LP_OK);
+	}
+	ck_assert_uint_eq(stats_of(s).entries, LP_SESSIONS_MAX);
+	ck_assert_uint_eq(stats_of(s).evicted, 0);
+	ck_assert_uint_le(stats_of(s).bytes, LP_SESSIONS_BYTES);
+	lp_sessions_free(s);
+}
+END_TEST
+
 /* ---- where secrets may be found ---- */
 
 /* The canary stands nowhere as a whole: what is looked for is its complement. */
@@ -625,6 +645,7 @@ Suite *suite_sessions(void)
 	tcase_add_test(t, a_million_within_200_mb);
 	tcase_add_test(t, the_bytes_are_a_cap_too);
 	tcase_add_test(t, claims_take_no_room);
+	tcase_add_test(t, a_million_fits);
 	if (!help_asan()) { /* it keeps copies of its own */
 		tcase_add_test(t, no_secret_outlives_its_time);
 		tcase_add_test(t, what_is_evicted_is_erased);
