@@ -128,6 +128,7 @@ struct lp_tracked {
 	uint8_t stored;             /* enum lp_stored */
 	struct lp_store_value *value; /* what it had; secret memory, NULL if nothing */
 	uint64_t value_left_ns;
+	bool skipped;               /* nothing of it is reassembled any more */
 	bool questioned;            /* its secret was looked up, or somebody was asked for it */
 	bool looked;                /* a look-up became final: what is not there will not come */
 	bool sure;                  /* … for this handshake, … */

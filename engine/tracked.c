@@ -281,6 +281,8 @@ static struct lp_tracked *flow_new(struct lp_worker *w, struct lp_stream *s)
 	w->flows = f;
 	w->engine->reasm_ops->describe(w->reasm, s, &f->info);
 	lp_stage_init(&f->stage, &w->env, f);
+	/* What came before this was tracked is not the session's to count. */
+	memcpy(f->stage.upto, f->info.off, sizeof f->stage.upto);
 	set_evidence(f, s);
 	s->user = f;
 	s->kind = TRACKED;
@@ -386,7 +388,10 @@ static enum lp_take on_stream_data(void *user, struct lp_stream *s, enum lp_side
 	set_idle(f);
 	if (w->env.cleartext || timeless(f))
 		return LP_TAKE_ON;
-	return lp_stage_idle(&f->stage) ? LP_TAKE_SKIP_FLOW : LP_TAKE_ON;
+	/* (libnids does not say how long a stream is that is skipped.) */
+	f->skipped = lp_stage_idle(&f->stage) ||
+		     (lp_stage_opaque(&f->stage) && w->engine->reasm_ops == &lp_tcp_native);
+	return f->skipped ? LP_TAKE_SKIP_FLOW : LP_TAKE_ON;
 }
 
 static void on_stream_gap(void *user, struct lp_stream *s, enum lp_side side, uint64_t off,
@@ -455,6 +460,12 @@ static void on_stream_close(void *user, struct lp_stream *s, enum lp_why why,
 		return;
 	}
 	f = s->user;
+	if (f->skipped) {
+		struct lp_stream_info info;
+
+		w->engine->reasm_ops->describe(w->reasm, s, &info);
+		lp_stage_passed(&f->stage, info.off);
+	}
 	f->stream = NULL;
 	f->end_when = *when;
 	set_evidence(f, s);

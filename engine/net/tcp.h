@@ -44,6 +44,7 @@ struct lp_stream_info {
 	uint8_t addr[2][16];  /* of A, of B; 4 or 16 bytes, network order */
 	uint16_t port[2];
 	uint32_t domain;
+	uint64_t off[2];      /* bytes so far, gaps and what was skipped included; 0 by libnids */
 	uint64_t first_number; /* packet that created the stream */
 	uint64_t first_ns;
 };

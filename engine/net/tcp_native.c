@@ -71,6 +71,7 @@ static void native_describe(const struct lp_reasm *r, const struct lp_stream *s,
 	for (int i = 0; i < 2; i++) {
 		memcpy(out->addr[i], f->key.addr[i ^ f->swap], sizeof out->addr[i]);
 		out->port[i] = f->key.port[i ^ f->swap];
+		out->off[i] = f->half[i].off;
 	}
 }
 

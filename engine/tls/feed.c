@@ -371,6 +371,15 @@ void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
 	in_handshake(tls, dir, off, n);
 }
 
+void lp_tls_passed(struct lp_tls *tls, enum lp_side side, uint64_t n)
+{
+	enum lp_dir dir = lp_tls_dir(tls, side);
+
+	assert(tls->state == LP_TLS_OPAQUE);
+	tls->fed[dir] += n;
+	lp_tls_account(tls, dir, LP_IN_OPAQUE, n);
+}
+
 void lp_tls_not_captured(struct lp_tls *tls, const struct lp_when *when)
 {
 	const struct lp_evidence *e = tls->evidence;

@@ -169,6 +169,9 @@ void lp_tls_other(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_
 void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
 		const struct lp_when *when);
 
+/* n bytes of an opaque session that nobody reassembled: counted, gaps among them too. */
+void lp_tls_passed(struct lp_tls *tls, enum lp_side side, uint64_t n);
+
 /* Gives up at once (a cap was reached): opaque from here on. */
 void lp_tls_give_up(struct lp_tls *tls, enum lp_reason reason, const char *detail);
 

@@ -438,6 +438,7 @@ void lp_stage_data(struct lp_stage *s, enum lp_side side, const uint8_t *p, size
 	size_t took = 0;
 
 	s->seen[side] = true;
+	s->upto[side] = off + n;
 	session_over(s);
 	if (s->state == LP_STAGE_PRELUDE) {
 		const struct lp_prelude_host host = prelude_host(s);
@@ -471,6 +472,7 @@ void lp_stage_other(struct lp_stage *s, enum lp_side side, const uint8_t *p, siz
 void lp_stage_gap(struct lp_stage *s, enum lp_side side, uint64_t off, uint64_t n,
 		  const struct lp_when *when)
 {
+	s->upto[side] = off + n;
 	if (s->state == LP_STAGE_PRELUDE) {
 		const struct lp_prelude_host host = prelude_host(s);
 
@@ -517,6 +519,18 @@ bool lp_stage_again(struct lp_stage *s)
 enum lp_side lp_stage_client(const struct lp_stage *s)
 {
 	return s->tls ? lp_tls_client(s->tls) : LP_A2B;
+}
+
+bool lp_stage_opaque(const struct lp_stage *s)
+{
+	return s->tls && lp_tls_state(s->tls) == LP_TLS_OPAQUE && !lp_holds_any(&s->holds);
+}
+
+void lp_stage_passed(struct lp_stage *s, const uint64_t length[2])
+{
+	for (int side = 0; side < 2 && lp_stage_opaque(s); side++)
+		if (length[side] > s->upto[side])
+			lp_tls_passed(s->tls, (enum lp_side)side, length[side] - s->upto[side]);
 }
 
 bool lp_stage_idle(const struct lp_stage *s)

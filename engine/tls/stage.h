@@ -29,6 +29,7 @@ struct lp_stage {
 	struct lp_tls *tls;
 	struct lp_prelude *prelude;        /* in that state */
 	struct lp_holds holds;
+	uint64_t upto[2];                  /* offset behind what came of this side */
 	bool seen[2];                      /* data of this side came */
 	struct lp_evidence evidence;       /* the owner's to keep up to date */
 	struct lp_when last;               /* place of the latest event: it never goes back */
@@ -82,6 +83,13 @@ bool lp_stage_again(struct lp_stage *s);
 /* The side whose ClientHello began the session at hand (or the side that opened the
  * connection, if there is none). */
 enum lp_side lp_stage_client(const struct lp_stage *s);
+
+/* True when its session will never open anything: its bytes need only be counted. */
+bool lp_stage_opaque(const struct lp_stage *s);
+
+/* Before lp_stage_close(), of a flow that was skipped since one of these two was true: its
+ * length by side, gaps included. */
+void lp_stage_passed(struct lp_stage *s, const uint64_t length[2]);
 
 /* True when this flow will never need its bytes again. */
 bool lp_stage_idle(const struct lp_stage *s);

@@ -178,7 +178,8 @@ struct lp_dir_totals {
 	uint64_t handshake;   /* handshake and ChangeCipherSpec records */
 	uint64_t alert;
 	uint64_t opaque;      /* whole records that stayed closed */
-	uint64_t lost;        /* not captured, or spoilt by what was not */
+	uint64_t lost;        /* not captured, or spoilt by what was not; of a session that stays
+	                       * closed, until that was known: then all is opaque */
 	uint64_t clear;
 	uint64_t records;     /* application records opened */
 	uint64_t records_closed; /* application records that stayed closed */

@@ -53,6 +53,15 @@ reach max-key-log=16 .key_log.evicted -r captures/key-log.pcap -l "$tmp/keys"
 "$WRAP" captures/small-records.pcap "$tmp/late.pcap" late 17
 reach max-out-of-order=1024 .tcp.cap_side -r "$tmp/late.pcap"
 reach max-out-of-order-total=1024 .tcp.cap_total -r "$tmp/late.pcap"
+
+# Of a session that nobody can open nothing is kept in order: what comes late is counted.
+waits() { "$LIMPID" -q -r "$tmp/late.pcap" -k "keys/$1.pem" -o json:-,stats=on 2>/dev/null | jq 'select(.event_type == "stats").stats.tcp.ooo_peak'; }
+if [ "$(waits server)" -gt 0 ] && [ "$(waits other)" = 0 ]; then
+	pass "closed sessions keep nothing"
+else
+	fail "closed sessions keep nothing: with the key $(waits server) bytes wait, with another $(waits other)"
+fi
+
 "$WRAP" captures/java.pcap "$tmp/heads.pcap" fragments 512 heads
 reach max-fragments=65536 '.drop["fragment-limit"]' -r "$tmp/heads.pcap"
 reach max-fragments-host=65536 '.drop["fragment-limit"]' -r "$tmp/heads.pcap"
