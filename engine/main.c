@@ -60,7 +60,7 @@ static const char usage[] =
 	"  --verify all|first   check the MAC of every record (all), or of the first ones of\n"
 	"                each direction only, which is faster and less safe\n"
 	"  --checksums auto|on|off    --overlap linux|bsd    --tcp native|nids\n"
-	"  --workers COUNT      threads that follow the connections of a file\n"
+	"  --workers COUNT      threads that follow the connections of a file (1)\n"
 	"  --crypto auto|mbedtls|openssl    --strict-key-modes    --no-promiscuous\n"
 	"  --key-wait SECONDS   how long a session waits for a line of a key log that\n"
 	"                grows, or for a ticket key\n"

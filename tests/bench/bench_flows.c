@@ -110,9 +110,10 @@ static void make_packet(struct bench *b, size_t slot, uint32_t flow, uint32_t ro
 		put32(tcp + 8, 0);
 	put32(tcp + 12, 8u << 28 | (uint32_t)flags << 16 | 65535);
 	put32(tcp + 16, 0);
-	put32(tcp + 20, 0x0101080a);
-	put32(tcp + 24, 1000 + round);
-	put32(tcp + 28, round ? 1000 : 0);
+	/* A SYN: the window is to be large, since nothing is acknowledged; then timestamps. */
+	put32(tcp + 20, round < 2 ? 0x0103030e : 0x0101080a);
+	put32(tcp + 24, round < 2 ? 0x01010101 : 1000 + round);
+	put32(tcp + 28, round < 2 ? 0x01010101 : 1000);
 	all = lp_checksum_pseudo(4, ip + 12, ip + 16, 32 + n, 6);
 	all = lp_checksum_add(all, tcp, 32);
 	if (n)
@@ -206,7 +207,7 @@ static struct cost run(uint32_t flows, uint64_t packets)
 	lp_decode_config_default(&dc);
 	lp_reasm_config_default(&rc);
 	rc.seed = (struct lp_hash_seed){ 0x0123456789abcdef, 0xfedcba9876543210 };
-	rc.max_flows = flows * 2;
+	rc.max_flows = flows * 4 + 4; /* all are half-open for a while */
 	b->flows = flows;
 	b->frames = aligned_alloc(64, BATCH * SLOT);
 	for (int i = 0; i < 2; i++)
@@ -226,9 +227,10 @@ static struct cost run(uint32_t flows, uint64_t packets)
 	lp_tcp_native.stats(b->r, &stats);
 	if (stats.flows != flows || stats.processed != b->number || stats.duplicate ||
 	    stats.out_of_order) {
-		fprintf(stderr, "not what was sent: %llu flows, %llu of %llu\n",
+		fprintf(stderr, "not what was sent: %llu flows, %llu of %llu, %llu again, %llu out of order\n",
 			(unsigned long long)stats.flows, (unsigned long long)stats.processed,
-			(unsigned long long)b->number);
+			(unsigned long long)b->number, (unsigned long long)stats.duplicate,
+			(unsigned long long)stats.out_of_order);
 		exit(2);
 	}
 	cost = (struct cost){ mean(b->cost[0], b->timed), mean(b->cost[1], b->timed) };
