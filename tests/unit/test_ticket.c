@@ -52,8 +52,21 @@ static const char go_124_ticket[] =
 	"9d4353ad1b4e6b1f599391a775d7f426f7898bed81a9f04d12542857605e7e94143ac189891ba74c256717ad"
 	"76418a6b433ebe4f6890de2b2eb1d8fc4c418d376592be24b57e62bd167953e292";
 
-/* Go 1.21 again, and s2n-tls, which no release that is at hand has: both were put
- * together in Python from the layouts of those libraries, with this secret. */
+/* s2n-tls as aws-crt 1.33.2 for Node.js has it: its own server, called through that library, given
+ * this key by s2n_config_add_ticket_crypto_key(). */
+static const char s2n_key[] =
+	"fc80af31c6077f7ad0dfb2777082cbd635884b5ea599d7b386bbae0424bc25e4";
+static const char s2n_master[] =
+	"67c8f33b4908c439974e0e32fdfd3e47f254b6b818352cf9c26948de0996a98773a879fbc78d2f6857ba931d"
+	"c22cb222";
+static const char s2n_ticket[] =
+	"01323032362e31312e32322e6b6579000040be029460858b7a7e995c95ebff154f9087d281ba2932f90ab41e"
+	"52f002e6a163b5baf5f11ed333f0f25da0465d96b59c68b43201333df37169345a3f0aa7f5629b8365c7eb2d"
+	"30f221a8b4d2baa67a76b5167d217b7fbd9a9abd3cea9f4eab8376e3ccab986f16c43293180f1d747aeb3e00"
+	"1078c03134bc";
+
+/* Go 1.21 again, and s2n-tls with a shorter key: both were put together in Python from the
+ * layouts of those libraries, with this secret. */
 static const char made_master[] =
 	"090c0f1215181b1e2124272a2d303336393c3f4245484b4e5154575a5d606366696c6f7275787b7e8184878a"
 	"8d909396";
@@ -61,9 +74,9 @@ static const char go_121_ticket[] =
 	"000102030405060708090a0b0c0d0e0fc3c7e95ac5d0b10cf165684f05cc25af3e6a51caa26195d7fb851024"
 	"7a65cdeed06beac5cf8a71f9fc9702ef0dd9f35fd96755f6de7731cee19950144bd62f5fb8991a4d31a4fb3f"
 	"21102ea8e39b06d1d9b912aae8a45b74a01b8f4c2fcba29d6222171440cede513f";
-static const char s2n_key[] =
+static const char s2n_made_key[] =
 	"05101b26313c47525d68737e89949faab5c0cbd6e1ecf702";
-static const char s2n_ticket[] =
+static const char s2n_made_ticket[] =
 	"01323032362e31312e32312e3130000000202122232425262728292a2b2c2d2e2f303132333435363738393a"
 	"3b3c3d3e3f000102030405060708090a0b19e953e34a80b1210bcf5d4a7358ffadd210e203731f06441b066c"
 	"5eab5277c80165bdc28980de52dbfbb79d7dc49421343c5683b391a55c3d68732874ac1b1e2b110971786211"
@@ -258,7 +271,8 @@ static const struct recorded {
 	{ "go:", go_key, go_ticket, go_master, 0, 0xc02f, -1 },
 	{ "go:", go_key, go_124_ticket, go_124_master, 0, 0xc02f, 1 },
 	{ "go:", go_key, go_121_ticket, made_master, 0, 0xc02f, 1 },
-	{ "s2n:", s2n_key, s2n_ticket, made_master, 0, 0xc02f, 1 },
+	{ "s2n:", s2n_key, s2n_ticket, s2n_master, 0, 0xc02f, 1 },
+	{ "s2n:", s2n_made_key, s2n_made_ticket, made_master, 0, 0xc02f, 1 },
 };
 
 /* A ticket opens, and with any byte changed, or cut anywhere, it does not. */
