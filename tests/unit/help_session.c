@@ -484,6 +484,8 @@ void help_begin(struct help_told *t, const struct help_play *play)
 	t->env.cleartext = !play->keep;
 	t->env.keep_prelude = play->keep;
 	t->env.max_kept = play->max_kept ? play->max_kept : UINT64_MAX;
+	/* One block: where both sides hold an incomplete record, one has none. */
+	lp_spares_init(&t->env.spares, LP_RECORD_MAX, 1);
 	lp_buf_init(&t->clear[0], SIZE_MAX / 2);
 	lp_buf_init(&t->clear[1], SIZE_MAX / 2);
 	lp_buf_init(&t->order, SIZE_MAX / 2);
@@ -545,7 +547,8 @@ void help_close(struct help_told *t, const enum lp_end end[2], bool conflict,
 		help_answer(t);
 	HELP_REQUIRE(!t->env.fault && !t->env.waiting && !t->waits && !t->open);
 	lp_stage_clear_all(&t->stage);
-	HELP_REQUIRE(!t->env.held && !t->env.kept && !t->env.over);
+	HELP_REQUIRE(!t->env.held && !t->env.kept && !t->env.over && !t->env.spares.lent);
+	lp_spares_clear(&t->env.spares);
 }
 
 struct player {
