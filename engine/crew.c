@@ -13,6 +13,7 @@
 
 enum {
 	BATCHES = 16,  /* of packets that wait for a worker */
+	LIVE = 128,    /* … if they would be lost otherwise */
 	EVENTS = 512,  /* of a worker that wait to be merged */
 	RETRY_MS = 10, /* the warden may have no room for questions now */
 };
@@ -28,6 +29,7 @@ struct lp_hand {
 	bool ended;            /* the capture, for this one */
 	bool over;             /* it has nothing to tell any more */
 	bool started;
+	bool put;              /* events that the merge was not told of */
 	bool direct;           /* there are no threads any more */
 };
 
@@ -49,10 +51,12 @@ void lp_hand_event(void *hand, struct lp_event *event)
 {
 	struct lp_hand *h = hand;
 
-	if (h->direct)
+	if (h->direct) {
 		lp_outputs_event(h->crew->engine->outputs, event);
-	else
-		lp_merge_put(h->crew->merge, h->number, event);
+		return;
+	}
+	lp_merge_put(h->crew->merge, h->number, event);
+	h->put = true;
 }
 
 bool lp_hand_ready(void *hand)
@@ -122,6 +126,9 @@ static void tell(struct lp_hand *h, uint64_t reached, bool empty)
 	const struct lp_when *next = lp_order_next(h->worker->order);
 	struct lp_when floor = h->done;
 
+	if (h->put && h->crew->engine->live)
+		lp_merge_wake(h->crew->merge); /* who waits holds back nothing but the floor */
+	h->put = false;
 	if (empty && reached >= floor.number) {
 		floor.number = reached + 1;
 		floor.tick = 0;
@@ -187,13 +194,29 @@ static bool step(struct lp_hand *h)
 	return worked;
 }
 
+/* What else than the bell may have something for it, and when to look in any case. */
+static void nap(struct lp_hand *h)
+{
+	const struct lp_engine *e = h->crew->engine;
+	const struct lp_worker *w = h->worker;
+	int fd = -1, timeout = -1;
+
+	if (!h->over && (lp_asks_pending(w->asks) || (e->follow && !h->number)))
+		fd = lp_asks_fd(w->asks);
+	if (!h->over && !h->number && lp_keylogs_followed(e->keylogs))
+		timeout = LP_KEYLOGS_POLL_MS;
+	if (!h->over && lp_asks_pending(w->asks))
+		timeout = RETRY_MS;
+	if (!h->over && w->late)
+		timeout = LP_LATE_POLL_MS;
+	lp_bell_sleep(&h->bell, fd, timeout);
+}
+
 static void *work(void *hand)
 {
 	struct lp_hand *h = hand;
 
 	while (!h->over || !h->ended) {
-		bool asks;
-
 		if (step(h))
 			continue;
 		lp_bell_arm(&h->bell);
@@ -201,9 +224,7 @@ static void *work(void *hand)
 			lp_bell_disarm(&h->bell);
 			continue;
 		}
-		asks = !h->over && lp_asks_pending(h->worker->asks);
-		lp_bell_sleep(&h->bell, asks ? lp_asks_fd(h->worker->asks) : -1,
-			      asks ? RETRY_MS : -1);
+		nap(h);
 	}
 	return NULL;
 }
@@ -237,9 +258,13 @@ static enum lp_err make(struct lp_crew *c)
 	struct lp_engine *e = c->engine;
 	enum lp_err err;
 
-	err = lp_share_new(&c->share, e->workers, BATCHES, &e->seed);
+	err = lp_share_new(&c->share, e->workers, e->live ? LIVE : BATCHES, &e->seed);
 	if (!err)
 		err = lp_merge_new(&c->merge, e->workers, EVENTS, lp_outputs_event, e->outputs);
+	if (!err && e->live) {
+		lp_share_live(c->share);
+		lp_merge_live(c->merge);
+	}
 	if (!err)
 		err = lp_reader_new(&c->reader, &e->decode_config, &lp_share_sink, c->share);
 	if (err)
@@ -353,6 +378,16 @@ int lp_crew_finish(struct lp_crew *c)
 	/* The counters are those of the last packet's time. */
 	lp_sessions_expire(c->engine->sessions, last_ns, lp_clock_mono());
 	return state(c);
+}
+
+void lp_crew_rotate(struct lp_crew *c)
+{
+	lp_merge_rotate(c->merge);
+}
+
+uint64_t lp_crew_shed(const struct lp_crew *c)
+{
+	return lp_share_shed(c->share);
 }
 
 const struct lp_reader *lp_crew_reader(const struct lp_crew *c)

@@ -6,7 +6,9 @@
  * All of a flow is done by one worker; the outputs are called by one thread, in the order of
  * places. So a replay gives the same bytes as one worker alone does, as long as no cap is
  * reached. A worker that has no room takes no more packets, which stops the reader; it never
- * stops taking answers. A fault of one ends the run; the others come to their end first.
+ * stops taking answers. Live a reader that were stopped would lose packets unseen; there a
+ * worker without room loses its own, which is counted (lp_crew_shed), and no worker's
+ * events wait for another's. A fault of one ends the run; the others come to their end first.
  *
  * Threads: the crew's functions belong to one, the caller's; a hand's to its worker.
  * Owner: who made it; before the engine is freed. Times in nanoseconds.
@@ -31,7 +33,7 @@ unsigned lp_engine_workers(const struct lp_engine *e);
 struct lp_crew *lp_crew_new(struct lp_engine *e, char *why);
 void lp_crew_free(struct lp_crew *c);
 
-/* Waits while there is no room for these packets. 0, or -1: a fault. */
+/* Waits while there is no room for these packets, live not. 0, or -1: a fault. */
 int lp_crew_packets(struct lp_crew *c, const struct lp_wire *packets, size_t n);
 
 /* No packet came, but it is now_ns on the packets' clock. */
@@ -42,6 +44,12 @@ void lp_crew_fault(struct lp_crew *c, enum lp_err err);
 
 /* No more packets come: waits until everything has left, and ends all threads. Once. */
 int lp_crew_finish(struct lp_crew *c);
+
+/* The outputs are to open their files anew. */
+void lp_crew_rotate(struct lp_crew *c);
+
+/* Live: segments that a worker had no room for. Once it has finished. */
+uint64_t lp_crew_shed(const struct lp_crew *c);
 
 /* Which decodes for all of them. */
 const struct lp_reader *lp_crew_reader(const struct lp_crew *c);

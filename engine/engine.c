@@ -89,7 +89,7 @@ static const char *alone(const struct lp_engine *e, const struct lp_config *c)
 		return "libnids";
 	if (c->session_store)
 		return "--session-store";
-	return e->follow ? "a capture that is still growing" : NULL;
+	return e->follow && !e->live ? "a capture that is still growing" : NULL;
 }
 
 static void choose_workers(struct lp_engine *e, const struct lp_config *c)
@@ -395,7 +395,10 @@ void lp_engine_captured(struct lp_engine *e, uint64_t kernel_drop, uint64_t if_d
 
 void lp_engine_rotate(struct lp_engine *e)
 {
-	lp_outputs_rotate(e->outputs);
+	if (e->crew)
+		lp_crew_rotate(e->crew);
+	else
+		lp_outputs_rotate(e->outputs);
 	if (e->follow)
 		lp_warden_reload(e->warden);
 }

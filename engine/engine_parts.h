@@ -158,6 +158,8 @@ struct lp_worker {
 	uint64_t late_seen;               /* secrets of the key log when last looked at */
 	uint64_t late_reloads;            /* … and reloads of keys */
 	uint64_t now_ns;                  /* of the capture */
+	unsigned number;                  /* of its line to the warden; keys come through 0 */
+	bool ended;                       /* the capture, for this one */
 	size_t max_order;                 /* bytes that its order may hold */
 	uint64_t no_tls, empty, with_tls; /* flows */
 };

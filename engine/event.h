@@ -35,6 +35,7 @@ enum lp_event_kind {
 	LP_EVENT_SESSION_END,   /* facts, result */
 	LP_EVENT_FLOW_END,      /* end */
 	LP_EVENT_TICK,          /* of no flow: the outputs' clock */
+	LP_EVENT_ROTATE,        /* of no flow: files are to be opened anew */
 };
 
 struct lp_event {

@@ -47,7 +47,7 @@ bool lp_late_wait(struct lp_tracked *f, const struct lp_logged_ids *ids,
 	l->ids = *ids;
 	l->ticket = f->ticket == LP_TICKET_REFUSED;
 	l->reloads = e->reloads;
-	l->over = !e->key_wait_ns || e->finished ||
+	l->over = !e->key_wait_ns || f->worker->ended ||
 		  !(l->ticket || lp_keylogs_followed(e->keylogs));
 	if (l->over)
 		return false;

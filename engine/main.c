@@ -60,7 +60,7 @@ static const char usage[] =
 	"  --verify all|first   check the MAC of every record (all), or of the first ones of\n"
 	"                each direction only, which is faster and less safe\n"
 	"  --checksums auto|on|off    --overlap linux|bsd    --tcp native|nids\n"
-	"  --workers COUNT      threads that follow the connections of a file (1)\n"
+	"  --workers COUNT      threads that follow the connections (1)\n"
 	"  --crypto auto|mbedtls|openssl    --strict-key-modes    --no-promiscuous\n"
 	"  --key-wait SECONDS   how long a session waits for a line of a key log that\n"
 	"                grows, or for a ticket key\n"
@@ -461,17 +461,18 @@ static int give(struct run *run, const struct lp_packet *packets, size_t n)
 /* Nothing came: waits for packets or for the warden, and lets time pass. */
 static int idle(struct run *run)
 {
+	/* What a crew is told its workers hear themselves. */
 	struct pollfd fd[2] = {
-		{ .fd = lp_engine_fd(run->engine), .events = POLLIN },
+		{ .fd = run->crew ? -1 : lp_engine_fd(run->engine), .events = POLLIN },
 		{ .fd = lp_capture_fd(run->capture), .events = POLLIN },
 	};
-
-	int timeout = lp_engine_timeout(run->engine);
+	int timeout = run->crew ? -1 : lp_engine_timeout(run->engine);
 
 	if (fd[1].fd >= 0)
 		(void)poll(fd, 2, timeout < 0 || timeout > 250 ? 250 : timeout);
 	if (run->crew)
-		return lp_crew_packets(run->crew, NULL, 0);
+		return lp_capture_live(run->capture) ? lp_crew_advance(run->crew, wall_ns())
+						     : lp_crew_packets(run->crew, NULL, 0);
 	if (lp_worker_poll(run->worker, 0) < 0)
 		return -1;
 	if (lp_capture_live(run->capture))

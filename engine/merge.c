@@ -20,6 +20,8 @@ struct lp_merge {
 	lp_order_sink *sink;
 	void *user;
 	struct lp_bell bell;      /* of the output thread */
+	bool live;
+	atomic_bool rotate;
 	size_t n;
 	struct source *source;
 };
@@ -72,7 +74,23 @@ void lp_merge_free(struct lp_merge *m)
 	free(m);
 }
 
+void lp_merge_live(struct lp_merge *m)
+{
+	m->live = true;
+}
+
+void lp_merge_rotate(struct lp_merge *m)
+{
+	atomic_store(&m->rotate, true);
+	lp_bell_ring(&m->bell);
+}
+
 /* ---- a source ---- */
+
+void lp_merge_wake(struct lp_merge *m)
+{
+	lp_bell_ring(&m->bell);
+}
 
 void lp_merge_bell(struct lp_merge *m, size_t source, struct lp_bell *bell)
 {
@@ -230,6 +248,27 @@ static void deliver(struct lp_merge *m, struct source *s)
 	lp_chunk_unref(event.chunk);
 }
 
+/* Of each a ring's length at most, then the next has its turn. */
+static bool take_live(struct lp_merge *m, bool *over)
+{
+	struct lp_when floor;
+	bool any = false;
+
+	*over = true;
+	for (size_t i = 0; i < m->n; i++) {
+		struct source *s = &m->source[i];
+		/* First this, then the ring: what was put before it was over is seen. */
+		bool runs = floor_of(s, &floor);
+		size_t most = s->ring.slots;
+
+		for (; most && lp_ring_front(&s->ring); most--, any = true)
+			deliver(m, s);
+		if (runs || !most)
+			*over = false;
+	}
+	return any;
+}
+
 static bool take(struct lp_merge *m, bool *over)
 {
 	const struct lp_event *head;
@@ -237,6 +276,10 @@ static bool take(struct lp_merge *m, bool *over)
 	struct source *s;
 	bool any = false, limited;
 
+	if (atomic_load(&m->rotate) && atomic_exchange(&m->rotate, false))
+		m->sink(m->user, &(struct lp_event){ .kind = LP_EVENT_ROTATE });
+	if (m->live)
+		return take_live(m, over);
 	while ((s = next(m, &limit, &limited, over))) {
 		any = true;
 		do {

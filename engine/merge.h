@@ -7,7 +7,8 @@
  * Each source puts its events in the order of their places and says with its floor how
  * far it is. An event leaves when no source can have an earlier one: its ring shows a later
  * one, or is empty and its floor is above. So the sequence does not depend on which worker
- * is fast, as long as no two sources use the same place.
+ * is fast, as long as no two sources use the same place. Live nothing waits for another
+ * source: the events of each keep their order, and floors are for lp_merge_passed() alone.
  *
  * Threads: a source's functions are called by its worker alone; lp_merge_take() and
  * lp_merge_run() by the output thread alone; the rest says who.
@@ -27,6 +28,12 @@ LP_MUST enum lp_err lp_merge_new(struct lp_merge **out, size_t sources, size_t s
 				 lp_order_sink *sink, void *user);
 void lp_merge_free(struct lp_merge *m);
 
+/* Nothing is to wait for another source; before any thread runs. */
+void lp_merge_live(struct lp_merge *m);
+
+/* Any thread: the output thread gives the sink an LP_EVENT_ROTATE soon. */
+void lp_merge_rotate(struct lp_merge *m);
+
 /* ---- a source, from 0 ---- */
 
 /* What its worker sleeps on, before any thread runs: rung when there is room again after
@@ -38,6 +45,9 @@ bool lp_merge_ready(struct lp_merge *m, size_t source);
 
 /* There is room. Places never go back. Takes the event with its chunk. */
 void lp_merge_put(struct lp_merge *m, size_t source, struct lp_event *event);
+
+/* Live: what was put is to leave now, whatever the floor. */
+void lp_merge_wake(struct lp_merge *m);
 
 /* Whatever this source puts from now on is at this place or later; and its other work for
  * earlier places (secrets that may be resumed) is done, too. Never goes back. */

@@ -398,6 +398,9 @@ void lp_outputs_event(void *outputs, struct lp_event *e)
 	case LP_EVENT_TICK:
 		lp_outputs_tick(o, e->when.released_ns);
 		break;
+	case LP_EVENT_ROTATE:
+		lp_outputs_rotate(o);
+		break;
 	}
 }
 

@@ -7,7 +7,10 @@
 #include "base/ring.h"
 #include "net/flow.h"
 
-enum { BYTES = 128 * 1024 }; /* of a batch, unless one segment alone has more */
+enum {
+	BYTES = 128 * 1024, /* of a batch, unless one segment alone has more */
+	HUNGRY = 4,         /* live: less than this part of a ring is waiting */
+};
 
 struct lane {
 	struct lp_ring ring;
@@ -19,6 +22,8 @@ struct lp_share {
 	struct lp_flow_table key; /* its seed only */
 	struct lp_bell room;      /* what the reader sleeps on */
 	enum lp_err fault;
+	bool live;
+	uint64_t shed;
 	uint64_t number;          /* of the last segment or second */
 	atomic_uint_fast64_t reached;
 	atomic_bool ended;
@@ -75,6 +80,16 @@ void lp_share_free(struct lp_share *sh)
 	free(sh);
 }
 
+void lp_share_live(struct lp_share *sh)
+{
+	sh->live = true;
+}
+
+uint64_t lp_share_shed(const struct lp_share *sh)
+{
+	return sh->shed;
+}
+
 size_t lp_share_pick(const struct lp_share *sh, const struct lp_segment *s)
 {
 	struct lp_flow_name name;
@@ -106,13 +121,32 @@ static void push_all(struct lp_share *sh)
 			lp_bell_ring(sh->lane[i].bell);
 }
 
-/* An empty batch to fill. */
+/* Live a device gives few packets at once. A worker that has enough to go on with gets what
+ * comes in full batches, for a ring has room for so many batches, not packets. */
+static void push_hungry(struct lp_share *sh)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < sh->n; i++) {
+		struct lane *l = &sh->lane[i];
+
+		if (lp_ring_count(&l->ring) < l->ring.slots / HUNGRY)
+			push(l);
+		all = all && !l->open;
+	}
+	if (all)
+		push_all(sh);
+}
+
+/* A batch to fill; live NULL if there is no room. */
 static struct lp_batch *open_batch(struct lp_share *sh, struct lane *l, uint64_t ns)
 {
 	struct lp_batch *b = l->open;
 
 	if (!b && !(b = lp_ring_room(&l->ring)))
 		push_all(sh);
+	if (!b && sh->live)
+		return NULL;
 	while (!b) {
 		lp_bell_arm(&sh->room);
 		b = lp_ring_room(&l->ring);
@@ -168,9 +202,13 @@ static void give(struct lp_share *sh, const struct lp_segment *s, uint64_t ns)
 	struct lp_batch *b = open_batch(sh, l, ns);
 	size_t size = need > BYTES ? need : BYTES;
 
-	if (b->n && b->size - b->used < need) {
+	if (b && b->n && b->size - b->used < need) {
 		push(l);
 		b = open_batch(sh, l, ns);
+	}
+	if (!b) {
+		sh->shed++;
+		return;
 	}
 	if (b->size < need) { /* it is empty */
 		free(b->bytes);
@@ -194,7 +232,10 @@ static void on_segments(void *user, const struct lp_segment *s, size_t n, uint64
 		give(sh, &s[i], ns);
 		sh->number = s[i].number;
 	}
-	push_all(sh);
+	if (sh->live && n)
+		push_hungry(sh);
+	else
+		push_all(sh);
 }
 
 static void on_second(void *user, uint64_t number, uint64_t ns)
@@ -207,6 +248,8 @@ static void on_second(void *user, uint64_t number, uint64_t ns)
 
 		push(l);
 		b = open_batch(sh, l, ns);
+		if (!b)
+			continue; /* whoever is so late gets the next one */
 		b->second = true;
 		b->number = number;
 		push(l);

@@ -7,7 +7,8 @@
  * Which worker a flow goes to is decided by a keyed hash of its addresses, ports and domain
  * within all tunnels, the same for both directions. Batches hold copies of the bytes. A full ring
  * makes the reader wait, but not before everybody has what is meant for them and knows
- * how far the reader is; so nobody waits for a reader that waits.
+ * how far the reader is; so nobody waits for a reader that waits. Live it never waits: what
+ * finds a full ring is shed and counted, and reassembly finds the hole.
  *
  * Threads: the sink, lp_share_fault() and lp_share_end() belong to the reader's; front and pop to
  * that worker's; the rest to anybody.
@@ -37,6 +38,12 @@ struct lp_share;
 LP_MUST enum lp_err lp_share_new(struct lp_share **out, size_t workers, size_t slots,
 				 const struct lp_hash_seed *seed);
 void lp_share_free(struct lp_share *sh);
+
+/* A capture that does not wait for us; to be called before the first segment. */
+void lp_share_live(struct lp_share *sh);
+
+/* Segments that were shed, for the reader's thread or once it has ended. */
+uint64_t lp_share_shed(const struct lp_share *sh);
 
 extern const struct lp_reader_sink lp_share_sink; /* user: the lp_share */
 

@@ -35,6 +35,7 @@ static const struct {
 	{ "drop.bad_md5", "with an MD5 signature that was not agreed on" },
 	{ "drop.memcap", "for which the memory of out-of-order packets was full" },
 	{ "drop.nids_unsupported", "of a kind that libnids cannot take" },
+	{ "drop.shed", "that a worker had no room for in time" },
 };
 
 const char *lp_totals_text(const char *counter)
@@ -207,6 +208,12 @@ size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MA
 	summary->packets = decode.read;
 	lp_reader_times(reader, &summary->first_ns, &summary->last_ns);
 	summary->cap_reached = cap_reached(e, &decode, &sum);
+	if (e->live) {
+		uint64_t shed = e->crew ? lp_crew_shed(e->crew) : 0;
+
+		add(&l, "drop.shed", shed);
+		dropped += shed;
+	}
 	add(&l, "packets.processed", decode.read - dropped);
 	add(&l, "flow.tls", sum.with_tls);
 	add(&l, "flow.no_tls", sum.no_tls);

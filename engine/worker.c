@@ -118,6 +118,7 @@ enum lp_err lp_worker_make(struct lp_worker **out, struct lp_engine *e, unsigned
 		return LP_E_NOMEM;
 	w->engine = e;
 	w->hand = hand;
+	w->number = i;
 	enlist(e, w);
 	lp_ctx_cache_init(&w->contexts, e->max_contexts);
 	fill_env(w, n);
@@ -277,21 +278,28 @@ int lp_worker_advance(struct lp_worker *w, uint64_t now_ns)
 
 bool lp_worker_turn(struct lp_worker *w)
 {
+	struct lp_engine *e = w->engine;
 	size_t pending = lp_asks_pending(w->asks);
 	const struct lp_tracked *lookups = w->lookups;
-	enum lp_err err = LP_OK;
+	const struct lp_late *late = w->late;
+	enum lp_err err = lp_keylogs_poll(e->keylogs, late != NULL);
 
-	if (pending || w->engine->follow)
+	if (late)
+		lp_late_poll(w, w->ended);
+	if (!err && (pending || (e->follow && !w->number)))
 		err = lp_asks_poll(w->asks, 0, lp_worker_answer);
+	if (!err)
+		err = lp_engine_reloaded(e);
 	if (err)
 		w->env.fault = err;
 	lp_wanted_lookups(w);
 	lp_order_drain(w->order);
-	return pending != lp_asks_pending(w->asks) || lookups != w->lookups;
+	return pending != lp_asks_pending(w->asks) || lookups != w->lookups || late != w->late;
 }
 
 void lp_worker_finish(struct lp_worker *w, uint64_t number, uint64_t ns)
 {
+	w->ended = true; /* what is waited for does not come any more */
 	/* So that what ends now has a place behind everything, whoever saw the last packet. */
 	w->engine->reasm_ops->advance(w->reasm, number, ns);
 	w->engine->reasm_ops->finish(w->reasm);

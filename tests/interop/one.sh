@@ -578,6 +578,61 @@ t_live() {
 	servers_stop
 }
 
+# Several workers on a device, and whoever shares the packets out: what was sent comes out, the
+# sums hold, and where the kernel cannot keep a connection together that is said.
+t_fanout() {
+	local kind how n=60 pid i addr diff
+
+	[ "$LEVEL" = short ] || n=1000
+	link
+	server nginx
+	for kind in plain vlan vxlan; do
+		addr=10.8.0
+		case $kind in
+		plain) addr=10.9.0 ;;
+		vlan) ip link add link veth1 name t1 type vlan id 9
+			far ip link add link veth2 name t2 type vlan id 9 ;;
+		vxlan) ip link add name t1 type vxlan id 5 dstport 4789 local 10.9.0.1 remote 10.9.0.2 &&
+			far ip link add name t2 type vxlan id 5 dstport 4789 local 10.9.0.2 remote 10.9.0.1 ;;
+		esac || { echo "  fanout: this kernel makes no $kind"; continue; }
+		[ $kind = plain ] || {
+			ip addr add 10.8.0.1/24 dev t1 && ip link set t1 up
+			far ip addr add 10.8.0.2/24 dev t2 && far ip link set t2 up
+		}
+		for how in ${FANOUTS:-user}; do
+			live_many "$kind $how" "$addr" "$n" --workers 3
+		done
+		[ $kind = plain ] || { ip link del t1; far ip link del t2; }
+	done
+	servers_stop
+}
+# live_many NAME NETWORK CONNECTIONS ARGUMENTS...: connections between the ends of the link,
+# and what was sent is what limpid at the far end has written to $WORK/live.
+live_many() {
+	local name="interop fanout: $1" addr=$2 n=$3 pid i diff
+
+	shift 3
+	rm -rf "$WORK/live"
+	nsenter -t "$FAR" --net "$LIMPID" -i veth2 -k "$KEYS/server.pem" -B 65536 -o "files:$WORK/live" -o "json:$WORK/live.json,stats=on" "$@" \
+		>"$WORK/live.log" 2>"$WORK/live.err" &
+	pid=$!
+	for i in $(seq 250); do
+		[ "$(far cat /proc/net/packet | wc -l)" -gt 1 ] && [ -e "$WORK/live/index.jsonl" ] && break
+		sleep 0.02
+	done
+	far "$HELPERS/many" "$addr.1" "${PORT[nginx.]}" "$n" 8 > "$WORK/expect.jsonl" || fail "$name: a connection failed"
+	for i in $(seq 250); do [ "$(lines "$WORK/live/index.jsonl")" -ge "$n" ] && break; sleep 0.02; done
+	kill -INT $pid
+	for i in $(seq 250); do kill -0 $pid 2>/dev/null || break; sleep 0.02; done
+	kill -0 $pid 2>/dev/null && { fail "$name: SIGINT does not end it"; kill -KILL $pid; }
+	wait $pid
+	want "$name: ends with status 0" test $? = 0
+	diff=$(compare "$WORK/expect.jsonl" "$WORK/live" set 2>&1)
+	[ -z "$diff" ] || { echo "$diff" | head -n 6; head -n 5 "$WORK/live.err"; tail -n 12 "$WORK/live.log"; }
+	want "$name: what was sent came out" test -z "$diff"
+	want "$name: each packet was counted once" sh -c "tail -n 1 '$WORK/live.json' | jq -e '.stats | .read > 0 and .read == .packets.processed + (.drop | add)' >/dev/null"
+}
+
 # Live, with outputs on a disk that fills up and has room again: they lose what came
 # meanwhile and nothing else, say so, and another output loses nothing at all.
 t_outage() {

@@ -9,8 +9,8 @@ export LIMPID=${LIMPID:-./limpid} HELPERS=${HELPERS:-${BUILD:-build}/interop} LE
 
 both="openssl nginx gnutls java suites exchange deflate nss hello renegotiation resumption records
 	starttls tickets rotation store evasion tunnels"
-short="$both live keylog"
-all="$both live keylog apache cross download many canary outage suricata metadata"
+short="$both live fanout keylog"
+all="$both live fanout keylog apache cross download many canary outage suricata metadata"
 case ${1:-short} in
 short) shift; tests=${*:-$short} ;;
 all) LEVEL=all; shift; tests=${*:-$all} ;;

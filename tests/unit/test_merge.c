@@ -93,6 +93,56 @@ START_TEST(waits_for_who_may_be_earlier)
 }
 END_TEST
 
+START_TEST(live_nothing_waits_for_another)
+{
+	struct seen *seen = calloc(1, sizeof *seen);
+	struct lp_merge *m;
+
+	ck_assert_int_eq(lp_merge_new(&m, 2, 8, sink, seen), LP_OK);
+	lp_merge_live(m);
+	put(m, 0, 9, 0);
+	put(m, 0, 9, 1);
+	ck_assert(lp_merge_take(m)); /* the other has said nothing */
+	check_text(seen, "aa");
+	ck_assert_uint_eq(seen->when[1].index, 1);
+	put(m, 1, 3, 0);
+	put(m, 0, 2, 0); /* an answer that came late */
+	ck_assert(lp_merge_take(m));
+	check_text(seen, "aaab");
+	ck_assert(!lp_merge_take(m));
+	put(m, 1, 4, 0);
+	lp_merge_over(m, 0);
+	lp_merge_over(m, 1);
+	lp_merge_run(m); /* takes what is there, and returns */
+	check_text(seen, "aaabb");
+	lp_merge_free(m);
+	free(seen);
+}
+END_TEST
+
+static void count_rotations(void *user, struct lp_event *e)
+{
+	*(unsigned *)user += e->kind == LP_EVENT_ROTATE;
+}
+
+START_TEST(files_are_opened_anew_by_the_output_thread)
+{
+	unsigned rotated = 0;
+	struct lp_merge *m;
+
+	ck_assert_int_eq(lp_merge_new(&m, 1, 8, count_rotations, &rotated), LP_OK);
+	(void)lp_merge_take(m);
+	ck_assert_uint_eq(rotated, 0);
+	lp_merge_rotate(m);
+	lp_merge_rotate(m);
+	ck_assert_uint_eq(rotated, 0);
+	(void)lp_merge_take(m);
+	(void)lp_merge_take(m);
+	ck_assert_uint_eq(rotated, 1);
+	lp_merge_free(m);
+}
+END_TEST
+
 START_TEST(tells_when_all_others_have_passed)
 {
 	struct seen *seen = calloc(1, sizeof *seen);
@@ -307,6 +357,8 @@ Suite *suite_merge(void)
 	TCase *t = tcase_create("merge");
 
 	tcase_add_test(t, waits_for_who_may_be_earlier);
+	tcase_add_test(t, live_nothing_waits_for_another);
+	tcase_add_test(t, files_are_opened_anew_by_the_output_thread);
 	tcase_add_test(t, tells_when_all_others_have_passed);
 	tcase_add_test(t, a_full_ring_says_no_and_rings_later);
 	tcase_add_loop_test(t, any_speed_gives_one_order, 0, 16);

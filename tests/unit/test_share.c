@@ -135,12 +135,70 @@ START_TEST(all_of_a_flow_to_one)
 }
 END_TEST
 
+static const struct lp_batch *next_batch(struct lp_share *sh, size_t *segments)
+{
+	const struct lp_batch *b = lp_share_front(sh, 0);
+
+	*segments += b ? b->n : 0;
+	return b;
+}
+
+/* The worker takes nothing: the ring fills up, in full batches, and the reader goes on. */
+START_TEST(live_a_full_ring_sheds)
+{
+	const struct lp_hash_seed seed = { 1, 2 };
+	const size_t slots = 8;
+	size_t n = 0, first, batches = 0;
+	const struct lp_batch *b;
+	struct lp_share *sh;
+	uint64_t number = 0;
+
+	ck_assert_int_eq(lp_share_new(&sh, 1, slots, &seed), LP_OK);
+	lp_share_live(sh);
+	number++;
+	give(sh, number, number);
+	number++;
+	give(sh, number, number);
+	ck_assert(lp_share_front(sh, 0)); /* who has nothing else gets it at once */
+	ck_assert_uint_eq(lp_share_reached(sh), number);
+	while (number < 4000) {
+		number++;
+		give(sh, number, number);
+	}
+	lp_share_sink.second(sh, number + 1, number); /* nor does time stop it */
+	lp_share_sink.segments(sh, NULL, 0, number);
+	ck_assert_uint_gt(lp_share_shed(sh), 0);
+	ck_assert_uint_eq(lp_share_reached(sh), number);
+	for (; (b = next_batch(sh, &n)); lp_share_pop(sh, 0)) {
+		batches++;
+		ck_assert(b->n == LP_SHARE_BATCH || batches <= slots / 4 || b->used > 100000);
+		ck_assert(!b->second);
+	}
+	ck_assert_uint_eq(batches, slots);
+	ck_assert_uint_eq(n + lp_share_shed(sh), number);
+	first = n;
+	/* There is room again: nothing is shed any more. */
+	number++;
+	give(sh, number, number);
+	lp_share_sink.second(sh, number + 1, number);
+	lp_share_end(sh, number, number);
+	for (b = next_batch(sh, &n); b && !b->second; b = next_batch(sh, &n))
+		lp_share_pop(sh, 0);
+	ck_assert_uint_eq(n, first + 1);
+	ck_assert(b && b->second);
+	lp_share_pop(sh, 0);
+	ck_assert(!lp_share_front(sh, 0));
+	lp_share_free(sh);
+}
+END_TEST
+
 Suite *suite_share(void)
 {
 	Suite *s = suite_create("share");
 	TCase *t = tcase_create("share");
 
 	tcase_add_loop_test(t, all_of_a_flow_to_one, 0, 8);
+	tcase_add_test(t, live_a_full_ring_sheds);
 	suite_add_tcase(s, t);
 	return s;
 }
