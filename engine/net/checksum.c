@@ -2,6 +2,10 @@
 
 #include <string.h>
 
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
 enum {
 	TCP_CHECKSUM = 16, /* offset of the field */
 	TCP_HEADER = 20,
@@ -22,18 +26,52 @@ static inline uint64_t add_carry(uint64_t a, uint64_t b)
 	return a + (a < b);
 }
 
-/* Two 64-bit words at a time, one machine word or one vector register each. */
-typedef uint64_t pair __attribute__((vector_size(16)));
-
-/* For n a multiple of 32, below 2^34: the words w and their upper halves w >> 32 are
+/* For n a multiple of LP_CHECKSUM_BLOCK, below 2^34: the words w and their upper halves w >> 32 are
  * added up without a look at carries. The sum of the lower halves is
  * sum(w) - 2^32 * sum(w >> 32), exact modulo 2^64 and smaller than that. So a
  * word costs an addition, a shift and an addition. */
-static uint64_t add_blocks(const uint8_t *p, size_t n)
+static inline uint64_t halves(uint64_t words, uint64_t upper)
+{
+	return words - (upper << 32) + upper;
+}
+
+#ifdef __x86_64__
+__attribute__((target("avx2"))) static uint64_t add_avx2(const uint8_t *p, size_t n)
+{
+	__m256i words[2] = { _mm256_setzero_si256(), _mm256_setzero_si256() };
+	__m256i upper[2] = { _mm256_setzero_si256(), _mm256_setzero_si256() };
+	__m128i w, u;
+
+	for (const uint8_t *end = p + n; p < end; p += LP_CHECKSUM_BLOCK) {
+		__m256i a = _mm256_loadu_si256((const __m256i_u *)p);
+		__m256i b = _mm256_loadu_si256((const __m256i_u *)(p + LP_CHECKSUM_BLOCK / 2));
+
+		words[0] = _mm256_add_epi64(words[0], a);
+		words[1] = _mm256_add_epi64(words[1], b);
+		upper[0] = _mm256_add_epi64(upper[0], _mm256_srli_epi64(a, 32));
+		upper[1] = _mm256_add_epi64(upper[1], _mm256_srli_epi64(b, 32));
+	}
+	words[0] = _mm256_add_epi64(words[0], words[1]);
+	upper[0] = _mm256_add_epi64(upper[0], upper[1]);
+	w = _mm_add_epi64(_mm256_castsi256_si128(words[0]), _mm256_extracti128_si256(words[0], 1));
+	u = _mm_add_epi64(_mm256_castsi256_si128(upper[0]), _mm256_extracti128_si256(upper[0], 1));
+	return halves((uint64_t)_mm_cvtsi128_si64(w) + (uint64_t)_mm_extract_epi64(w, 1),
+		      (uint64_t)_mm_cvtsi128_si64(u) + (uint64_t)_mm_extract_epi64(u, 1));
+}
+#endif
+
+/* Two 64-bit words at a time, one machine word or one vector register each. */
+typedef uint64_t pair __attribute__((vector_size(16)));
+
+uint64_t lp_checksum_blocks(const uint8_t *p, size_t n, bool wide)
 {
 	pair words[2] = { { 0, 0 }, { 0, 0 } }, upper[2] = { { 0, 0 }, { 0, 0 } };
-	uint64_t all, high;
 
+#ifdef __x86_64__
+	if (wide && __builtin_cpu_supports("avx2"))
+		return add_avx2(p, n);
+#endif
+	(void)wide;
 	for (const uint8_t *end = p + n; p < end; p += 32) {
 		pair w[2];
 
@@ -46,20 +84,18 @@ static uint64_t add_blocks(const uint8_t *p, size_t n)
 	}
 	words[0] += words[1];
 	upper[0] += upper[1];
-	all = words[0][0] + words[0][1];
-	high = upper[0][0] + upper[0][1];
-	return all - (high << 32) + high;
+	return halves(words[0][0] + words[0][1], upper[0][0] + upper[0][1]);
 }
 
 uint64_t lp_checksum_add(uint64_t sum, const void *data, size_t n)
 {
 	const uint8_t *p = data;
-	size_t blocks = n & ~(size_t)31;
+	size_t blocks = n & ~(size_t)(LP_CHECKSUM_BLOCK - 1);
 	uint32_t four;
 	uint16_t two;
 
 	if (blocks) {
-		sum = add_carry(sum, add_blocks(p, blocks));
+		sum = add_carry(sum, lp_checksum_blocks(p, blocks, true));
 		p += blocks;
 		n -= blocks;
 	}

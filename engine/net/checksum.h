@@ -12,6 +12,12 @@
 /* Adds n bytes to a partial sum. Only the last piece may have an odd length. */
 uint64_t lp_checksum_add(uint64_t sum, const void *p, size_t n);
 
+enum { LP_CHECKSUM_BLOCK = 64 };
+
+/* What lp_checksum_add() is made of: n bytes, a multiple of LP_CHECKSUM_BLOCK below 2^34.
+ * wide: with the wide registers that this processor may have. */
+uint64_t lp_checksum_blocks(const uint8_t *p, size_t n, bool wide);
+
 /* A partial sum as the 16 bits that stand in a header, not complemented: a block
  * that holds its own right checksum folds to 0xffff. */
 static inline uint16_t lp_checksum_fold(uint64_t sum)

@@ -15,9 +15,11 @@ struct lp_recent_entry {
 	uint32_t hash;
 };
 
+enum { LP_RECENT_KEY = 128 }; /* words of 64 bits, made of the seed */
+
 struct lp_recent {
 	struct lp_recent_entry *entries;
-	struct lp_hash_seed seed;
+	uint64_t key[LP_RECENT_KEY];
 };
 
 LP_MUST enum lp_err lp_recent_init(struct lp_recent *r, const struct lp_hash_seed *seed);
@@ -34,5 +36,9 @@ void lp_recent_put(struct lp_recent *r, uint64_t stream, uint32_t seq, const uin
 /* Whether n bytes at seq, all of which were handed on before, are known to be others now. */
 bool lp_recent_differs(const struct lp_recent *r, uint64_t stream, uint32_t seq, const uint8_t *p,
 		       uint32_t n);
+
+/* What the hash is made of, for its test: with the wide registers that a processor may have, and
+ * without. n is a multiple of 64, at most LP_RECENT_KEY * 8. */
+uint64_t lp_recent_sum(const uint64_t *key, const uint8_t *p, size_t n, bool wide);
 
 #endif

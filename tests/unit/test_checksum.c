@@ -73,6 +73,19 @@ START_TEST(sum_of_much)
 }
 END_TEST
 
+START_TEST(wide_registers_change_nothing)
+{
+	uint8_t bytes[64 * 40];
+	uint32_t state = 3;
+
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = noise(&state) | (i < 1000 ? 0xf0 : 0);
+	for (size_t n = 0; n <= sizeof bytes; n += LP_CHECKSUM_BLOCK)
+		ck_assert_uint_eq(lp_checksum_blocks(bytes, n, false),
+				  lp_checksum_blocks(bytes, n, true));
+}
+END_TEST
+
 static enum lp_csum classify(struct help_packet *h, bool zero_len)
 {
 	static uint8_t bytes[HELP_PACKET_MAX];
@@ -249,6 +262,7 @@ Suite *suite_checksum(void)
 	tcase_add_test(t, sum_equals_the_slow_one);
 	tcase_add_test(t, sum_carries);
 	tcase_add_test(t, sum_of_much);
+	tcase_add_test(t, wide_registers_change_nothing);
 	tcase_add_test(t, tcp_is_classified);
 	tcase_add_test(t, bare_and_right_tells_nothing);
 	tcase_add_test(t, one_flipped_bit_is_bad);
