@@ -17,6 +17,7 @@
 enum {
 	FIRST_SIZE = 1 << 18,     /* of a stream's buffer: a pipe's worth, a few times */
 	READ_SIZE = 1 << 16,      /* of one read, what a pipe holds; unpack.c takes one */
+	FAULT_AHEAD = 1 << 20,    /* mapped bytes whose pages are asked for at once */
 	GIVE_BACK = 1 << 23,      /* mapped bytes read before their pages are given back */
 };
 
@@ -220,6 +221,26 @@ enum lp_err lp_input_open(struct lp_input *in, const char *path)
 	return err;
 }
 
+/* Pages that the next packets lie in are mapped before they are touched: a processor does not
+ * fetch ahead what is not mapped. A kernel before 5.14 cannot do that; a file
+ * that cannot be read is found by who reads it. */
+static void fault_ahead(struct lp_input *in, size_t at)
+{
+#ifdef MADV_POPULATE_READ
+	size_t end = at + in->n, from = in->map_ready;
+
+	if (from < at)
+		from = at / FAULT_AHEAD * FAULT_AHEAD;
+	if (from >= end || from > at + FAULT_AHEAD / 2)
+		return;
+	in->map_ready = end - from < FAULT_AHEAD ? end : from + FAULT_AHEAD;
+	(void)madvise(in->map + from, in->map_ready - from, MADV_POPULATE_READ);
+#else
+	(void)in;
+	(void)at;
+#endif
+}
+
 void lp_input_begin(struct lp_input *in)
 {
 	size_t at, give;
@@ -230,6 +251,7 @@ void lp_input_begin(struct lp_input *in)
 	at = (size_t)(in->p - in->map);
 	if (!fstat(in->fd, &st) && (uintmax_t)st.st_size < at + in->n)
 		in->n = (uintmax_t)st.st_size > at ? (size_t)st.st_size - at : 0;
+	fault_ahead(in, at);
 	/* Otherwise the whole file would come to count as our resident memory. */
 	give = (at - in->map_given) / GIVE_BACK * GIVE_BACK;
 	if (give) {

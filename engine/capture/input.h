@@ -28,7 +28,9 @@ struct lp_input {
 	bool signaled; /* a signal ended the last wait */
 	/* mapped */
 	uint8_t *map;
-	size_t map_size, map_given; /* map_given: bytes whose pages were given back */
+	size_t map_size;
+	size_t map_given; /* bytes whose pages were given back */
+	size_t map_ready; /* … and up to where they are there */
 	/* not mapped */
 	uint8_t *buf;
 	size_t size;

@@ -121,8 +121,7 @@ static uint32_t hash_key(const struct lp_hash_seed *seed, const struct lp_flow_k
 	return (uint32_t)(h ^ h >> 32);
 }
 
-void lp_flow_name(const struct lp_flow_table *t, const struct lp_segment *s,
-		  struct lp_flow_name *out)
+static inline void make_key(const struct lp_segment *s, struct lp_flow_name *out)
 {
 	struct lp_flow_key *k = &out->key;
 	uint32_t src, dst;
@@ -147,7 +146,32 @@ void lp_flow_name(const struct lp_flow_table *t, const struct lp_segment *s,
 	k->domain = s->domain;
 	out->family = s->family;
 	out->swap = swap;
-	out->tag = hash_key(&t->seed, k, s->family);
+}
+
+static inline bool same_key(const struct lp_flow_key *a, const struct lp_flow_key *b)
+{
+	uint64_t x[5], y[5];
+
+	memcpy(x, a, sizeof x);
+	memcpy(y, b, sizeof y);
+	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
+}
+
+void lp_flow_name(const struct lp_flow_table *t, const struct lp_segment *s,
+		  struct lp_flow_name *out)
+{
+	make_key(s, out);
+	out->tag = hash_key(&t->seed, &out->key, out->family);
+}
+
+void lp_flow_name_after(const struct lp_flow_table *t, const struct lp_segment *s,
+			const struct lp_flow_name *before, struct lp_flow_name *out)
+{
+	make_key(s, out);
+	if (out->family == before->family && same_key(&out->key, &before->key))
+		out->tag = before->tag;
+	else
+		out->tag = hash_key(&t->seed, &out->key, out->family);
 }
 
 void lp_flow_prefetch(const struct lp_flow_table *t, const struct lp_flow_name *name)
@@ -164,15 +188,6 @@ void lp_flow_prefetch(const struct lp_flow_table *t, const struct lp_flow_name *
 	__builtin_prefetch(f, 1);
 	__builtin_prefetch(f + 64, 1);
 	__builtin_prefetch(f + 128, 1);
-}
-
-static inline bool same_key(const struct lp_flow_key *a, const struct lp_flow_key *b)
-{
-	uint64_t x[5], y[5];
-
-	memcpy(x, a, sizeof x);
-	memcpy(y, b, sizeof y);
-	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
 }
 
 struct lp_flow *lp_flow_find(const struct lp_flow_table *t, const struct lp_flow_name *name)

@@ -127,6 +127,10 @@ void lp_flow_table_clear(struct lp_flow_table *t);
 /* The key and the hash of a segment's flow. */
 void lp_flow_name(const struct lp_flow_table *t, const struct lp_segment *s,
 		  struct lp_flow_name *out);
+/* The same, given the name of the segment before: segments come in trains, and a train is
+ * hashed once. */
+void lp_flow_name_after(const struct lp_flow_table *t, const struct lp_segment *s,
+			const struct lp_flow_name *before, struct lp_flow_name *out);
 
 /* The flow of that name, or NULL. */
 struct lp_flow *lp_flow_find(const struct lp_flow_table *t, const struct lp_flow_name *name);

@@ -39,7 +39,10 @@ static enum lp_err native_segments(struct lp_reasm *r, const struct lp_segment *
 	for (; n && !err; s += some, n -= some) {
 		some = n < BATCH ? n : BATCH;
 		for (size_t i = 0; i < some; i++) {
-			lp_flow_name(&r->table, &s[i], &name[i]);
+			if (i)
+				lp_flow_name_after(&r->table, &s[i], &name[i - 1], &name[i]);
+			else
+				lp_flow_name(&r->table, &s[i], &name[i]);
 			lp_flow_prefetch_slot(&r->table, &name[i]);
 			lp_recent_prefetch(&r->recent, name[i].tag, s[i].seq);
 		}
