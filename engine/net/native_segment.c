@@ -206,8 +206,9 @@ static enum lp_err on_data(struct lp_reasm *r, struct lp_flow *f, enum lp_side s
 	return lp_native_keep(r, f, side, piece);
 }
 
-/* What side offers to take, from its acknowledgement on. An offer is not withdrawn (RFC 9293 section 3.8.6), and it may grow
- * while a hole holds the acknowledgements back: the furthest end counts. */
+/* What side offers to take, from its acknowledgement on. An offer is not withdrawn (RFC 9293
+ * section 3.8.6), and it may grow while a hole holds the acknowledgements back: the
+ * furthest end counts. */
 static void on_offer(struct lp_flow *f, enum lp_side side, uint32_t further, uint16_t window)
 {
 	unsigned scale = f->scale >> (side == LP_A2B ? 0 : 4) & 15;
@@ -329,37 +330,13 @@ static enum lp_err on_bytes(struct lp_reasm *r, struct lp_flow *f, enum lp_side 
 	return err;
 }
 
-enum lp_err lp_native_segment(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
-			      const struct lp_segment *s)
+/* A segment with an ACK and without RST or SYN: what it says of its flow, and its bytes. */
+static enum lp_err on_plain(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+			    const struct lp_segment *s)
 {
 	struct lp_half *h = &f->half[side];
 	enum lp_err err = LP_OK;
 
-	if ((h->flags & LP_HALF_SYN) && !(f->md5 & 1 << side) && s->options_len > 18 &&
-	    lp_native_is_signed(s)) {
-		r->stats.bad_md5++;
-		return LP_OK;
-	}
-	if (s->flags & LP_TCP_RST)
-		return on_rst(r, f, side, s);
-	if (s->flags & LP_TCP_SYN)
-		return s->flags & LP_TCP_ACK ? lp_native_syn_ack(r, f, side, s)
-					     : lp_native_syn(r, f, side, s);
-	/* RFC 9293 section 3.10.7.4: "if the ACK bit is off, drop the segment". */
-	if (!(s->flags & LP_TCP_ACK)) {
-		r->stats.no_ack++;
-		return LP_OK;
-	}
-	/* Only one direction is captured: no SYN-ACK will come. */
-	if (f->pending_side && is_reuse_by_data(f, side, s)) {
-		lp_native_reuse(r, f, side, s);
-		side = LP_A2B;
-		h = &f->half[side];
-	}
-	if (is_old(f, h, s)) {
-		r->stats.old_timestamp++;
-		return LP_OK;
-	}
 	if (f->state == LP_FLOW_HALF) {
 		if (!lp_native_is_third(f, side, s)) {
 			r->stats.processed++;
@@ -394,3 +371,35 @@ enum lp_err lp_native_segment(struct lp_reasm *r, struct lp_flow *f, enum lp_sid
 	return err;
 }
 
+enum lp_err lp_native_segment(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+			      const struct lp_segment *s)
+{
+	struct lp_half *h = &f->half[side];
+
+	if ((h->flags & LP_HALF_SYN) && !(f->md5 & 1 << side) && s->options_len > 18 &&
+	    lp_native_is_signed(s)) {
+		r->stats.bad_md5++;
+		return LP_OK;
+	}
+	if (s->flags & LP_TCP_RST)
+		return on_rst(r, f, side, s);
+	if (s->flags & LP_TCP_SYN)
+		return s->flags & LP_TCP_ACK ? lp_native_syn_ack(r, f, side, s)
+					     : lp_native_syn(r, f, side, s);
+	/* RFC 9293 section 3.10.7.4: "if the ACK bit is off, drop the segment". */
+	if (!(s->flags & LP_TCP_ACK)) {
+		r->stats.no_ack++;
+		return LP_OK;
+	}
+	/* Only one direction is captured: no SYN-ACK will come. */
+	if (f->pending_side && is_reuse_by_data(f, side, s)) {
+		lp_native_reuse(r, f, side, s);
+		side = LP_A2B;
+		h = &f->half[side];
+	}
+	if (is_old(f, h, s)) {
+		r->stats.old_timestamp++;
+		return LP_OK;
+	}
+	return on_plain(r, f, side, s);
+}
