@@ -11,9 +11,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { SLAB_SIZE = 65536, CLASSES = 5 };
+enum { SLAB_SIZE = 65536, CLASSES = 7 };
 
-static const size_t class_size[CLASSES] = { 64, 192, 512, 2048, 8192 };
+/* A master secret, the keys of a direction (tls/protect.c), and larger things. */
+static const size_t class_size[CLASSES] = { 64, 96, 128, 192, 512, 2048, 8192 };
 
 struct slot {
 	struct slot *next;
@@ -22,6 +23,7 @@ struct slot {
 /* The one process-wide object of limpid: memory that belongs to nobody's
  * engine, as malloc's arena does. */
 static struct slot *free_slots[CLASSES];
+static size_t lent; /* bytes of slots in use */
 static pthread_mutex_t slots_lock = PTHREAD_MUTEX_INITIALIZER;
 
 void lp_wipe(void *p, size_t n)
@@ -113,6 +115,7 @@ void *lp_secret_alloc(size_t n)
 		s = free_slots[c];
 		free_slots[c] = s->next;
 		s->next = NULL;
+		lent += class_size[c];
 	}
 	pthread_mutex_unlock(&slots_lock);
 	return s;
@@ -134,7 +137,18 @@ void lp_secret_free(void *p, size_t n)
 	pthread_mutex_lock(&slots_lock);
 	s->next = free_slots[c];
 	free_slots[c] = s;
+	lent -= class_size[c];
 	pthread_mutex_unlock(&slots_lock);
+}
+
+size_t lp_secret_lent(void)
+{
+	size_t n;
+
+	pthread_mutex_lock(&slots_lock);
+	n = lent;
+	pthread_mutex_unlock(&slots_lock);
+	return n;
 }
 
 enum lp_err lp_secret_set(struct lp_secret *s, const void *p, size_t n)

@@ -20,6 +20,10 @@ LP_MUST void *lp_secret_alloc(size_t n);
 /* Wipes and frees what lp_secret_alloc(n) gave; NULL is ignored. */
 void lp_secret_free(void *p, size_t n);
 
+/* Bytes of slabs that are in use now, as the slots have them (what is larger than a slot is
+ * not among them). */
+size_t lp_secret_lent(void);
+
 /* Puts a copy of n bytes into s, which must be empty ({NULL, 0}). */
 LP_MUST enum lp_err lp_secret_set(struct lp_secret *s, const void *p, size_t n);
 

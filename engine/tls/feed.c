@@ -10,8 +10,8 @@
 static void count_only(struct lp_tls *tls, enum lp_dir dir, uint64_t n)
 {
 	lp_tls_account(tls, dir, tls->dead[dir] ? LP_IN_LOST : LP_IN_OPAQUE, n);
-	if (tls->dead[dir])
-		tls->dead_bytes[dir] += n;
+	if (tls->dead[dir] && lp_tls_hurt(tls))
+		tls->hurt->dead_bytes[dir] += n;
 }
 
 static void bad_record(struct lp_tls *tls, enum lp_dir dir)
@@ -26,9 +26,9 @@ static void bad_record(struct lp_tls *tls, enum lp_dir dir)
 		/* The other direction may be well: only this one is lost. */
 		tls->dead[dir] = true;
 		if (tls->reason == LP_REASON_NONE) {
-			tls->reason = LP_REASON_RECORD_BAD;
-			lp_tls_say(tls, &tls->detail, "at byte %llu the %s's stream stops being TLS (%s)",
-				 (unsigned long long)at, lp_tls_who(dir), why);
+			lp_tls_because(tls, LP_REASON_RECORD_BAD,
+				       "at byte %llu the %s's stream stops being TLS (%s)",
+				       (unsigned long long)at, lp_tls_who(dir), why);
 		}
 		return;
 	}
@@ -71,27 +71,27 @@ static void opening(struct lp_tls *tls, enum lp_dir dir, const struct lp_seek *s
 {
 	bool finished = s->type == LP_CONTENT_HANDSHAKE && !s->lost && !s->spoilt;
 
-	if (!tls->next_proven)
+	if (!tls->shake->next_proven)
 		lp_tls_prove(tls);
-	if (finished || tls->hs->finished[dir].seen)
+	if (finished || tls->shake->hs->finished[dir].seen)
 		return;
-	lp_handshake_finished_lost(tls->hs, dir);
+	lp_handshake_finished_lost(tls->shake->hs, dir);
 	tls->notes |= LP_NOTE_FINISHED_UNCHECKED;
 }
 
 /* Bytes that wait for their turn, or for keys, before those that wait already. */
 static void put_back(struct lp_tls *tls, enum lp_dir dir, lp_span bytes)
 {
-	struct lp_buf behind = tls->back[dir];
+	struct lp_buf behind = tls->hurt->back[dir];
 	lp_span b = lp_buf_span(&behind);
 
-	if (!bytes.n)
+	if (!bytes.n || !lp_tls_hurt(tls))
 		return;
-	lp_buf_init(&tls->back[dir], LP_BACK_MAX);
-	if (lp_buf_append(&tls->back[dir], bytes.p, bytes.n) ||
-	    lp_buf_append(&tls->back[dir], b.p, b.n)) {
+	lp_buf_init(&tls->hurt->back[dir], LP_BACK_MAX);
+	if (lp_buf_append(&tls->hurt->back[dir], bytes.p, bytes.n) ||
+	    lp_buf_append(&tls->hurt->back[dir], b.p, b.n)) {
 		lp_tls_nomem(tls);
-		lp_tls_account(tls, dir, LP_IN_LOST, bytes.n + b.n - lp_buf_len(&tls->back[dir]));
+		lp_tls_account(tls, dir, LP_IN_LOST, bytes.n + b.n - lp_buf_len(&tls->hurt->back[dir]));
 		tls->dead[dir] = true;
 	}
 	lp_buf_clear(&behind);
@@ -101,18 +101,18 @@ static void put_back(struct lp_tls *tls, enum lp_dir dir, lp_span bytes)
  * was gathered behind it. */
 static void resume(struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
 {
-	struct lp_seek *s = tls->seek[dir];
+	struct lp_seek *s = tls->hurt->seek[dir];
 	struct lp_records *records = &tls->records[dir];
 	size_t past = s->at, left;
 	lp_span b;
 
-	tls->seek[dir] = NULL;
+	tls->hurt->seek[dir] = NULL;
 	if (s->mode == LP_SEEK_SEALED) {
 		past += s->wire;
-		if (tls->hs && tls->hs->sealed[dir])
+		if (tls->shake->hs && tls->shake->hs->sealed[dir])
 			opening(tls, dir, s);
 		lp_tls_seek_tell(tls, dir, s);
-		if (tls->hs && lp_handshake_done(tls->hs))
+		if (tls->shake->hs && lp_handshake_done(tls->shake->hs))
 			lp_tls_complete(tls);
 	} else {
 		lp_tls_account(tls, dir, LP_IN_LOST, s->at);
@@ -138,21 +138,21 @@ static void resume(struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
 static void seek_on(struct lp_tls *tls, enum lp_side side, enum lp_dir dir, bool final)
 {
 	lp_tls_seek_go(tls, dir, final);
-	if (tls->seek[dir] && tls->seek[dir]->found)
+	if (tls->hurt->seek[dir] && tls->hurt->seek[dir]->found)
 		resume(tls, side, dir);
 }
 
 /* Every byte that was taken is in one account, or in a record that is not whole. */
 static void check_sum(const struct lp_tls *tls, enum lp_dir dir)
 {
-	uint64_t sum = tls->total[dir].stream;
+	uint64_t sum = lp_tls_accounted(tls, dir);
 
 	if (tls->state == LP_TLS_RUNNING || tls->state == LP_TLS_WAITING)
 		sum += lp_records_held(&tls->records[dir]) + lp_tls_seek_held(tls, dir) +
-		       lp_buf_len(&tls->back[dir]);
-	if (tls->trial && tls->trial->dir == dir)
-		sum += LP_RECORD_HEADER + tls->trial->n;
-	assert(sum == tls->fed[dir]);
+		       lp_buf_len(&tls->hurt->back[dir]);
+	if (tls->shake->trial && tls->shake->trial->dir == dir)
+		sum += LP_RECORD_HEADER + tls->shake->trial->n;
+	assert(sum == tls->fed[dir] || tls->env->fault);
 	(void)sum;
 }
 
@@ -172,16 +172,16 @@ static size_t take(struct lp_tls *tls, enum lp_side side, enum lp_dir dir, const
 {
 	size_t left = n;
 
-	if (tls->skip[dir] && tls->state == LP_TLS_RUNNING)
+	if (tls->hurt->skip[dir] && tls->state == LP_TLS_RUNNING)
 		left -= lp_tls_skip(tls, dir, left);
-	while (left && tls->seek[dir] && tls->state == LP_TLS_RUNNING &&
+	while (left && tls->hurt->seek[dir] && tls->state == LP_TLS_RUNNING &&
 	       !lp_tls_blocked(tls, side, -1)) {
 		left -= lp_tls_seek_feed(tls, dir, p + (n - left), left);
-		if (tls->seek[dir] && tls->seek[dir]->found)
+		if (tls->hurt->seek[dir] && tls->hurt->seek[dir]->found)
 			resume(tls, side, dir);
 	}
-	if (left && tls->state == LP_TLS_RUNNING && !tls->dead[dir] && !tls->seek[dir] &&
-	    !lp_buf_len(&tls->back[dir])) {
+	if (left && tls->state == LP_TLS_RUNNING && !tls->dead[dir] && !tls->hurt->seek[dir] &&
+	    !lp_buf_len(&tls->hurt->back[dir])) {
 		lp_records_push(&tls->records[dir], p + (n - left), left);
 		left = work(tls, side, dir);
 	}
@@ -195,13 +195,13 @@ static size_t take(struct lp_tls *tls, enum lp_side side, enum lp_dir dir, const
 /* What a seek had left over, once the direction may go on. */
 static void take_back(struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
 {
-	struct lp_buf b = tls->back[dir];
+	struct lp_buf b = tls->hurt->back[dir];
 	lp_span s = lp_buf_span(&b);
 	size_t left;
 
-	lp_buf_init(&tls->back[dir], LP_BACK_MAX);
+	lp_buf_init(&tls->hurt->back[dir], LP_BACK_MAX);
 	left = take(tls, side, dir, s.p, s.n);
-	if (left && lp_buf_append(&tls->back[dir], s.p + s.n - left, left)) {
+	if (left && lp_buf_append(&tls->hurt->back[dir], s.p + s.n - left, left)) {
 		lp_tls_nomem(tls);
 		lp_tls_account(tls, dir, LP_IN_LOST, left);
 		tls->dead[dir] = true;
@@ -212,11 +212,11 @@ static void take_back(struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
 /* Whether a direction can go on with what it has gathered. */
 static bool can_go(const struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
 {
-	lp_span back = lp_buf_span(&tls->back[dir]);
+	lp_span back = lp_buf_span(&tls->hurt->back[dir]);
 
 	if (tls->state != LP_TLS_RUNNING || lp_tls_blocked(tls, side, back.n ? back.p[0] : -1))
 		return false;
-	return (tls->seek[dir] && tls->seek[dir]->waits) || back.n;
+	return (tls->hurt->seek[dir] && tls->hurt->seek[dir]->waits) || back.n;
 }
 
 void lp_tls_wake(struct lp_tls *tls)
@@ -226,7 +226,7 @@ void lp_tls_wake(struct lp_tls *tls)
 
 		if (!can_go(tls, (enum lp_side)side, dir))
 			continue;
-		if (tls->seek[dir] && tls->seek[dir]->waits)
+		if (tls->hurt->seek[dir] && tls->hurt->seek[dir]->waits)
 			seek_on(tls, (enum lp_side)side, dir, false);
 		else
 			take_back(tls, (enum lp_side)side, dir);
@@ -238,10 +238,20 @@ void lp_tls_wake(struct lp_tls *tls)
  * changes nothing that anybody could wait for. Most packets of a large transfer are such. */
 static bool in_data(const struct lp_tls *tls, enum lp_dir dir)
 {
-	return tls->state == LP_TLS_RUNNING && !tls->hs && lp_protect_ready(&tls->now[dir]) &&
-	       !tls->dead[dir] && !tls->skip[dir] && !tls->seek[dir] &&
-	       !lp_buf_len(&tls->back[dir]) && lp_records_held(&tls->records[dir]) &&
+	return tls->state == LP_TLS_RUNNING && !tls->shake->hs && lp_protect_ready(&tls->now[dir]) &&
+	       !tls->dead[dir] && !tls->hurt->skip[dir] && !tls->hurt->seek[dir] &&
+	       !lp_buf_len(&tls->hurt->back[dir]) && lp_records_held(&tls->records[dir]) &&
 	       lp_records_type(&tls->records[dir]) == LP_CONTENT_DATA;
+}
+
+/* Bytes of dir, up to stream offset end, have come at when. */
+static void set_call(struct lp_tls *tls, enum lp_dir dir, uint64_t end, const struct lp_when *when)
+{
+	tls->when = when;
+	tls->env->call_dir = dir;
+	tls->env->call_end = end;
+	if (lp_tls_is_hurt(tls))
+		tls->hurt->stream_end[dir] = end;
 }
 
 size_t lp_tls_feed(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t n, uint64_t off,
@@ -251,8 +261,7 @@ size_t lp_tls_feed(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size
 	bool on = lp_tls_refill_on(tls, dir);
 	size_t left;
 
-	tls->when = *when;
-	tls->stream_end[dir] = off + n;
+	set_call(tls, dir, off + n, when);
 	if (in_data(tls, dir) && lp_records_more(&tls->records[dir], p, n)) {
 		tls->fed[dir] += n;
 		return n;
@@ -266,6 +275,7 @@ size_t lp_tls_feed(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size
 		lp_tls_refill_bytes(tls, dir, p, n, off);
 	tls->fed[dir] += n - left;
 	lp_tls_wake(tls);
+	lp_tls_settle(tls);
 	check_sum(tls, LP_C2S);
 	check_sum(tls, LP_S2C);
 	return n - left;
@@ -280,28 +290,29 @@ static void lost_for_good(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uin
 
 	lp_tls_account(tls, dir, LP_IN_LOST, spoilt);
 	tls->dead[dir] = true;
-	tls->dead_bytes[dir] += n + spoilt;
+	if (lp_tls_hurt(tls))
+		tls->hurt->dead_bytes[dir] += n + spoilt;
 	if (tls->reason != LP_REASON_NONE)
 		return;
-	tls->reason = LP_REASON_GAP_NOT_RECOVERED;
-	lp_tls_say(tls, &tls->detail, "%llu bytes from the %s at byte %llu, %s, were not captured",
-		 (unsigned long long)n, lp_tls_who(dir), (unsigned long long)off, where);
+	lp_tls_because(tls, LP_REASON_GAP_NOT_RECOVERED,
+		       "%llu bytes from the %s at byte %llu, %s, were not captured",
+		       (unsigned long long)n, lp_tls_who(dir), (unsigned long long)off, where);
 }
 
 /* A hole behind the direction's ChangeCipherSpec: if it is in the Finished, that will
  * not be compared. */
 static void lost_behind_ccs(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
 {
-	if (tls->hs->facts.compression && tls->proven) {
+	if (tls->shake->hs->facts.compression && tls->proven) {
 		lost_for_good(tls, dir, off, n, "in a compressed stream");
 		return;
 	}
-	if (!tls->hs->finished[dir].seen) {
+	if (!tls->shake->hs->finished[dir].seen) {
 		lp_tls_hole_describe(tls, dir, off, n);
-		lp_messages_clear(&tls->messages[dir]);
-		lp_handshake_gap(tls->hs, dir);
+		lp_messages_clear(&tls->shake->messages[dir]);
+		lp_handshake_gap(tls->shake->hs, dir);
 	}
-	if (tls->hs->facts.compression)
+	if (tls->shake->hs->facts.compression)
 		lp_tls_fail_hole(tls);
 	else
 		lp_tls_seek_begin(tls, dir, off, n);
@@ -322,13 +333,13 @@ static void in_handshake(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint
  * data or messages of it: what comes next will show (lp_tls_goes_on). */
 static void in_later_handshake(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
 {
-	bool torn = lp_messages_partial(&tls->messages[dir]);
+	bool torn = lp_messages_partial(&tls->shake->messages[dir]);
 
 	lp_tls_hole_describe(tls, dir, off, n);
-	lp_messages_clear(&tls->messages[dir]);
+	lp_messages_clear(&tls->shake->messages[dir]);
 	if (torn)
-		lp_handshake_gap(tls->hs, dir);
-	tls->unsure[dir] = true;
+		lp_handshake_gap(tls->shake->hs, dir);
+	tls->shake->unsure[dir] = true;
 	lp_tls_seek_begin(tls, dir, off, n);
 }
 
@@ -337,29 +348,28 @@ void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
 {
 	enum lp_dir dir = lp_tls_dir(tls, side);
 
-	tls->when = *when;
+	set_call(tls, dir, off + n, when);
 	tls->strict = true;
 	tls->fed[dir] += n;
-	tls->stream_end[dir] = off + n;
 	lp_tls_account(tls, dir, LP_IN_LOST, n);
-	if (tls->dead[dir])
-		tls->dead_bytes[dir] += n;
+	if (tls->dead[dir] && lp_tls_hurt(tls))
+		tls->hurt->dead_bytes[dir] += n;
 	if (tls->state != LP_TLS_RUNNING || tls->dead[dir])
 		return;
-	if (tls->hs && tls->hs->sealed[dir]) {
+	if (tls->shake->hs && tls->shake->hs->sealed[dir]) {
 		lost_behind_ccs(tls, dir, off, n);
 		return;
 	}
 	/* A HelloRequest alone begins no handshake: the client may ignore it. */
-	if (lp_protect_ready(&tls->now[dir]) && !lp_messages_partial(&tls->messages[dir]) &&
-	    (!tls->hs || lp_handshake_idle(tls->hs))) {
+	if (lp_protect_ready(&tls->now[dir]) && !lp_messages_partial(&tls->shake->messages[dir]) &&
+	    (!tls->shake->hs || lp_handshake_idle(tls->shake->hs))) {
 		if (tls->compressed)
 			lost_for_good(tls, dir, off, n, "in a compressed stream");
 		else
 			lp_tls_seek_begin(tls, dir, off, n);
 		return;
 	}
-	if (tls->proven && tls->hs && !lp_handshake_idle(tls->hs) && !tls->compressed &&
+	if (tls->proven && tls->shake->hs && !lp_handshake_idle(tls->shake->hs) && !tls->compressed &&
 	    lp_protect_ready(&tls->now[dir])) {
 		in_later_handshake(tls, dir, off, n);
 		return;
@@ -384,7 +394,7 @@ void lp_tls_not_captured(struct lp_tls *tls, const struct lp_when *when)
 {
 	const struct lp_evidence *e = tls->evidence;
 
-	tls->when = *when;
+	tls->when = when;
 	for (int dir = 0; dir < 2; dir++)
 		if (lp_tls_absent(tls, (enum lp_dir)dir))
 			lp_tls_fail(tls, LP_REASON_ONE_DIRECTION, "no packet from the %s was captured",
@@ -405,7 +415,7 @@ void lp_tls_finish(struct lp_tls *tls, const enum lp_end end[2], const uint64_t 
 {
 	enum lp_end by_dir[2];
 
-	tls->when = *when;
+	tls->when = when;
 	for (int side = 0; side < 2; side++) {
 		enum lp_dir dir = lp_tls_dir(tls, (enum lp_side)side);
 

@@ -22,19 +22,24 @@ static bool within_record(struct lp_tls *tls, enum lp_dir dir, lp_span header, u
 	struct lp_records *r = &tls->records[dir];
 	uint64_t rest = wanted - n, torn = left > n ? left - n : 0;
 	uint8_t again[LP_RECORD_HEADER];
+	struct lp_hurt *hurt = lp_tls_hurt(tls);
 	struct lp_record none;
 
+	if (!hurt) {
+		(void)lp_records_resync(r, off + n);
+		return false;
+	}
 	if (left < n || torn >= rest) {
 		/* Where the message ends is not known, or it ends in a later record. */
 		(void)lp_records_resync(r, off + wanted);
-		tls->skip[dir] = rest;
-		tls->skip_message[dir] = torn > rest ? torn - rest : 0;
+		hurt->skip[dir] = rest;
+		tls->shake->skip_message[dir] = torn > rest ? torn - rest : 0;
 		return false;
 	}
 	memcpy(again, header.p, sizeof again);
 	again[3] = (uint8_t)((rest - torn) >> 8);
 	again[4] = (uint8_t)(rest - torn);
-	tls->skip[dir] = torn;
+	hurt->skip[dir] = torn;
 	(void)lp_records_resync(r, off + n + torn - LP_RECORD_HEADER);
 	lp_records_push(r, again, sizeof again);
 	if (lp_records_next(r, &none) == LP_E_NOMEM)
@@ -51,14 +56,18 @@ static uint64_t message_left(const struct lp_messages *m)
 
 void lp_tls_hole_describe(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
 {
-	const uint8_t last = tls->hs ? tls->hs->last[dir] : 0;
+	const uint8_t last = tls->shake->hs ? tls->shake->hs->last[dir] : 0;
 	const bool cut = lp_tls_cut(tls, dir);
+	struct lp_shake *shake = lp_tls_shake(tls);
+	struct lp_hurt *hurt = lp_tls_hurt(tls);
 
-	tls->hole = true;
-	tls->way[dir].hole = off;
-	tls->way[dir].hole_n = n;
-	tls->hole_reason = cut ? LP_REASON_SNAPLEN : LP_REASON_HANDSHAKE_LOST;
-	lp_tls_say(tls, &tls->hole_detail,
+	if (!shake || !hurt)
+		return;
+	shake->hole = true;
+	hurt->way[dir].hole = off;
+	hurt->way[dir].hole_n = n;
+	shake->hole_reason = cut ? LP_REASON_SNAPLEN : LP_REASON_HANDSHAKE_LOST;
+	lp_tls_say(tls, &shake->hole_detail,
 		   "%llu bytes of the handshake from the %s, at byte %llu%s%s%s, were %s",
 		   (unsigned long long)n, lp_tls_who(dir), (unsigned long long)off,
 		   last ? " (behind its " : "", last ? lp_message_name(last) : "",
@@ -66,38 +75,41 @@ void lp_tls_hole_describe(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uin
 		   cut ? "cut off by the snap length of the capture" : "not captured");
 	if (!lp_tls_absent(tls, dir))
 		return;
-	tls->hole_reason = LP_REASON_ONE_DIRECTION;
-	lp_tls_say(tls, &tls->hole_detail, "no packet from the %s was captured", lp_tls_who(dir));
+	shake->hole_reason = LP_REASON_ONE_DIRECTION;
+	lp_tls_say(tls, &shake->hole_detail, "no packet from the %s was captured", lp_tls_who(dir));
 }
 
 /* What goes on behind the hole, and where. True: the header is used once more. */
 static bool go_on(struct lp_tls *tls, enum lp_dir dir, lp_span header, lp_span part, uint64_t off,
 		  uint64_t n, uint64_t wanted)
 {
+	struct lp_shake *shake = lp_tls_shake(tls);
 	const struct lp_facts *f;
 	bool again = false;
 
-	tls->pushed_end = off;
-	tls->record_end = off + wanted;
+	if (!shake)
+		return false;
+	shake->pushed_end = off;
+	shake->record_end = off + wanted;
 	if (part.n)
 		lp_tls_messages(tls, dir, part);
 	if (tls->state != LP_TLS_RUNNING)
 		return false;
 	lp_tls_hole_describe(tls, dir, off, n);
 	f = lp_tls_facts(tls);
-	if (!f->client_version || !f->version || !tls->hs) {
+	if (!f->client_version || !f->version || !tls->shake->hs) {
 		lp_tls_fail_hole(tls);
 		return false;
 	}
 	if (part.n && n <= wanted) {
 		again = within_record(tls, dir, header, off, n, wanted,
-				      message_left(&tls->messages[dir]));
+				      message_left(&tls->shake->messages[dir]));
 	} else {
 		(void)lp_records_resync(&tls->records[dir], off + n);
 		lp_tls_seek_clear_text(tls, dir, off + n);
 	}
-	lp_messages_clear(&tls->messages[dir]);
-	lp_handshake_gap(tls->hs, dir);
+	lp_messages_clear(&tls->shake->messages[dir]);
+	lp_handshake_gap(tls->shake->hs, dir);
 	return again;
 }
 
@@ -123,9 +135,10 @@ void lp_tls_hole(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
 
 size_t lp_tls_skip(struct lp_tls *tls, enum lp_dir dir, size_t n)
 {
-	size_t took = tls->skip[dir] < n ? (size_t)tls->skip[dir] : n;
+	size_t took = tls->hurt->skip[dir] < n ? (size_t)tls->hurt->skip[dir] : n;
 
-	tls->skip[dir] -= took;
+	if (took)
+		tls->hurt->skip[dir] -= took;
 	lp_tls_account(tls, dir, LP_IN_LOST, took);
 	return took;
 }
@@ -146,7 +159,7 @@ static bool may_be_finished(const struct lp_handshake *hs, size_t n)
 
 enum lp_behind lp_tls_behind(const struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r)
 {
-	const struct lp_handshake *hs = tls->hs;
+	const struct lp_handshake *hs = tls->shake->hs;
 
 	switch (r->type) {
 	case LP_CONTENT_CCS:
@@ -158,7 +171,8 @@ enum lp_behind lp_tls_behind(const struct lp_tls *tls, enum lp_dir dir, const st
 	default:
 		return LP_BEHIND_SEALED;
 	}
-	if (!hs->suite || tls->skip_message[dir] || lp_messages_partial(&tls->messages[dir]) ||
+	if (!hs->suite || tls->shake->skip_message[dir] ||
+	    lp_messages_partial(&tls->shake->messages[dir]) ||
 	    lp_handshake_fits(hs, dir, r->fragment))
 		return LP_BEHIND_CLEAR;
 	return may_be_finished(hs, r->fragment.n) ? LP_BEHIND_SEALED : LP_BEHIND_PART;
@@ -166,16 +180,16 @@ enum lp_behind lp_tls_behind(const struct lp_tls *tls, enum lp_dir dir, const st
 
 bool lp_tls_goes_on(struct lp_tls *tls, enum lp_dir dir, const uint8_t *p, size_t n)
 {
-	struct lp_handshake *hs = tls->hs;
+	struct lp_handshake *hs = tls->shake->hs;
 	const lp_span fragment = { p, n };
 
-	if (!hs || hs->sealed[dir] || lp_messages_partial(&tls->messages[dir]))
+	if (!hs || hs->sealed[dir] || lp_messages_partial(&tls->shake->messages[dir]))
 		return true;
 	/* What comes next in any case shows that only data was lost. */
-	if (tls->unsure[dir] &&
+	if (tls->shake->unsure[dir] &&
 	    !(p ? lp_handshake_fits(hs, dir, fragment) : lp_handshake_ccs_fits(hs, dir)))
 		lp_handshake_gap(hs, dir);
-	tls->unsure[dir] = false;
+	tls->shake->unsure[dir] = false;
 	if (!hs->torn[dir])
 		return true;
 	if (!hs->facts.version) {

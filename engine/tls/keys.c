@@ -16,18 +16,22 @@ enum { COMPRESSION_DEFLATE = 1 }; /* RFC 3749 section 2 */
 
 static void forget_master(struct lp_tls *tls)
 {
-	if (tls->master_mac)
-		tls->env->crypto->base->mac_free(tls->master_mac);
-	tls->master_mac = NULL;
-	lp_secret_clear(&tls->master);
+	if (tls->shake->master_mac) {
+		tls->env->crypto->base->mac_free(tls->shake->master_mac);
+		tls->shake->master_mac = NULL;
+	}
+	if (tls->shake->master.n)
+		lp_secret_clear(&tls->shake->master);
 }
 
 static void forget_next(struct lp_tls *tls)
 {
-	for (int dir = 0; tls->next && dir < 2; dir++)
-		lp_protect_clear(&tls->next[dir]);
-	free(tls->next);
-	tls->next = NULL;
+	if (!tls->shake->next)
+		return;
+	for (int dir = 0; dir < 2; dir++)
+		lp_protect_clear(&tls->shake->next[dir]);
+	free(tls->shake->next);
+	tls->shake->next = NULL;
 }
 
 /* Whether these are the keys of the handshake under way. */
@@ -40,22 +44,28 @@ void lp_tls_keys_clear(struct lp_tls *tls)
 {
 	for (int dir = 0; dir < 2; dir++) {
 		lp_protect_clear(&tls->now[dir]);
-		lp_inflate_free(tls->inflate[dir]);
-		lp_inflate_free(tls->inflate_next[dir]);
-		tls->inflate[dir] = tls->inflate_next[dir] = NULL;
+		lp_inflate_free(tls->hurt->inflate[dir]);
+		lp_inflate_free(tls->shake->inflate_next[dir]);
+		if (tls->hurt->inflate[dir])
+			tls->hurt->inflate[dir] = NULL;
+		if (tls->shake->inflate_next[dir])
+			tls->shake->inflate_next[dir] = NULL;
 	}
 	forget_next(tls);
 	forget_master(tls);
-	free(tls->trial);
-	tls->trial = NULL;
+	if (tls->shake->trial) {
+		free(tls->shake->trial);
+		tls->shake->trial = NULL;
+	}
 }
 
 /* A handshake whose keys do not come: the first one leaves the session opaque, a
  * later one what was open partial. */
 static void closed(struct lp_tls *tls, enum lp_reason reason, const char *detail)
 {
-	if (reason == LP_REASON_HANDSHAKE_LOST && tls->hole)
-		lp_tls_fail(tls, tls->hole_reason, "%s: %s", detail, lp_tls_hole_detail(tls));
+	if (reason == LP_REASON_HANDSHAKE_LOST && tls->shake->hole)
+		lp_tls_fail(tls, (enum lp_reason)tls->shake->hole_reason, "%s: %s", detail,
+			    lp_tls_hole_detail(tls));
 	else if (tls->completed)
 		lp_tls_fail(tls, LP_REASON_LATER_HANDSHAKE_CLOSED, "handshake number %u: %s",
 			    tls->completed + 1, detail);
@@ -65,19 +75,20 @@ static void closed(struct lp_tls *tls, enum lp_reason reason, const char *detail
 
 static void disproved(struct lp_tls *tls)
 {
-	const struct lp_peer_cert *cert = tls->hs->facts.server_cert;
-	enum lp_dir dir = tls->trial ? tls->trial->dir : LP_C2S;
+	const struct lp_peer_cert *cert = tls->shake->hs->facts.server_cert;
+	enum lp_dir dir = tls->shake->trial ? tls->shake->trial->dir : LP_C2S;
 	char detail[LP_RESULT_TEXT];
 	enum lp_reason reason = LP_REASON_KEYS_DISPROVED;
 
 	/* What makes keys out of nothing else is the first suspect. */
 	if (cert && !cert->has_key && !cert->has_text)
 		reason = LP_REASON_MALFORMED;
-	else if (tls->hs->suite->exported && tls->hole && !tls->hs->facts.exchange_seen)
+	else if (tls->shake->hs->suite->exported && tls->shake->hole &&
+		 !tls->shake->hs->facts.exchange_seen)
 		reason = LP_REASON_EXPORT_KEY;
 	snprintf(detail, sizeof detail, "%u secret%s that may belong to this session (server "
 		 "certificate: %.160s), and the first protected record, from the %s, opened under "
-		 "none of the keys made of them", tls->attempt, tls->attempt == 1 ? "" : "s",
+		 "none of the keys made of them", tls->shake->attempt, tls->shake->attempt == 1 ? "" : "s",
 		 cert ? cert->has_text ? cert->subject : "unreadable" : "not seen",
 		 lp_tls_who(dir));
 	closed(tls, reason, detail);
@@ -89,10 +100,10 @@ static void question(struct lp_tls *tls)
 {
 	struct lp_no_secret no = { .reason = LP_REASON_NO_KEY };
 	struct lp_question q = {
-		.hs = tls->hs,
-		.extended = tls->extended,
-		.attempt = tls->attempt,
-		.when = &tls->when,
+		.hs = tls->shake->hs,
+		.extended = tls->shake->extended,
+		.attempt = tls->shake->attempt,
+		.when = tls->when,
 		.now = lp_secret_alloc(LP_MASTER_SIZE),
 	};
 	enum lp_reply reply;
@@ -105,7 +116,7 @@ static void question(struct lp_tls *tls)
 	}
 	tls->state = LP_TLS_WAITING;
 	reply = tls->env->cb->ask(tls->owner, &q, &no);
-	tls->final = reply == LP_REPLY_NOW;
+	tls->shake->final = reply == LP_REPLY_NOW;
 	if (reply != LP_REPLY_NEVER) {
 		tls->env->waiting++;
 		if (reply != LP_REPLY_LATER)
@@ -113,15 +124,15 @@ static void question(struct lp_tls *tls)
 	} else {
 		tls->state = LP_TLS_RUNNING;
 		if (lp_tls_refilled(tls) ||
-		    (no.reason == LP_REASON_HANDSHAKE_LOST_EMS && tls->hole))
+		    (no.reason == LP_REASON_HANDSHAKE_LOST_EMS && tls->shake->hole))
 			again = lp_tls_refill(tls);
 		if (again)
 			;
 		else if (lp_tls_refilled(tls))
 			lp_tls_fail_hole(tls);
-		else if (tls->attempt)
+		else if (tls->shake->attempt)
 			disproved(tls);
-		else if (no.reason == LP_REASON_HANDSHAKE_LOST_EMS && tls->hole)
+		else if (no.reason == LP_REASON_HANDSHAKE_LOST_EMS && tls->shake->hole)
 			lp_tls_fail_hole(tls);
 		else
 			closed(tls, no.reason, no.detail);
@@ -134,15 +145,15 @@ static void question(struct lp_tls *tls)
 /* The handshake as it is now has been asked for nothing yet. */
 static void begin_questions(struct lp_tls *tls)
 {
-	tls->extended = tls->hs->facts.ems > 0;
-	tls->toggled = false;
-	tls->attempt = 0;
+	tls->shake->extended = tls->shake->hs->facts.ems > 0;
+	tls->shake->toggled = false;
+	tls->shake->attempt = 0;
 	question(tls);
 }
 
 void lp_tls_ask(struct lp_tls *tls)
 {
-	const struct lp_handshake *hs = tls->hs;
+	const struct lp_handshake *hs = tls->shake->hs;
 	char detail[LP_RESULT_TEXT];
 
 	if (!hs->suite) {
@@ -158,18 +169,18 @@ void lp_tls_ask(struct lp_tls *tls)
 static void next_candidate(struct lp_tls *tls)
 {
 	/* (What was filled in is proven by the extended derivation alone.) */
-	bool other = !tls->final && !lp_tls_refilled(tls) &&
-		     (tls->extended || tls->hs->session_hash_size);
+	bool other = !tls->shake->final && !lp_tls_refilled(tls) &&
+		     (tls->shake->extended || tls->shake->hs->session_hash_size);
 
 	forget_next(tls);
 	forget_master(tls);
-	if (!tls->toggled && other) {
-		tls->toggled = true;
-		tls->extended = !tls->extended;
+	if (!tls->shake->toggled && other) {
+		tls->shake->toggled = true;
+		tls->shake->extended = !tls->shake->extended;
 	} else {
-		tls->toggled = false;
-		tls->extended = tls->hs->facts.ems > 0;
-		tls->attempt++;
+		tls->shake->toggled = false;
+		tls->shake->extended = tls->shake->hs->facts.ems > 0;
+		tls->shake->attempt++;
 	}
 	question(tls);
 }
@@ -181,7 +192,7 @@ void lp_tls_disproved(struct lp_tls *tls)
 
 static bool derive(struct lp_tls *tls, const uint8_t *secret, size_t n)
 {
-	const struct lp_handshake *hs = tls->hs;
+	const struct lp_handshake *hs = tls->shake->hs;
 	const struct lp_crypto_set *crypto = tls->env->crypto;
 	const struct lp_suite *suite = hs->suite;
 	const char *version = lp_version_text(hs->facts.version);
@@ -201,7 +212,7 @@ static bool derive(struct lp_tls *tls, const uint8_t *secret, size_t n)
 		closed(tls, LP_REASON_SUITE_UNSUPPORTED, detail);
 		return false;
 	}
-	tls->compressed_next = hs->facts.compression == COMPRESSION_DEFLATE;
+	tls->shake->compressed_next = hs->facts.compression == COMPRESSION_DEFLATE;
 	params = (struct lp_protect_params){
 		.suite = suite,
 		.cipher = crypto->cipher[suite->cipher],
@@ -210,17 +221,17 @@ static bool derive(struct lp_tls *tls, const uint8_t *secret, size_t n)
 		.epoch = (uint16_t)(tls->epochs + 1),
 		.etm = hs->facts.etm > 0,
 		.truncated_hmac = hs->facts.truncated_hmac,
-		.kept = &tls->master_mac,
+		.kept = &tls->shake->master_mac,
 	};
 	forget_master(tls);
-	err = n == LP_MASTER_SIZE ? lp_secret_set(&tls->master, secret, n) : LP_E_FORMAT;
-	if (!err && !tls->next) {
-		tls->next = calloc(2, sizeof *tls->next);
-		err = tls->next ? LP_OK : LP_E_NOMEM;
+	err = n == LP_MASTER_SIZE ? lp_secret_set(&tls->shake->master, secret, n) : LP_E_FORMAT;
+	if (!err && !tls->shake->next) {
+		tls->shake->next = calloc(2, sizeof *tls->shake->next);
+		err = tls->shake->next ? LP_OK : LP_E_NOMEM;
 	}
 	if (!err)
-		err = lp_protect_derive(&tls->next[LP_C2S], &tls->next[LP_S2C],
-					tls->env->contexts, &params, tls->master.p,
+		err = lp_protect_derive(&tls->shake->next[LP_C2S], &tls->shake->next[LP_S2C],
+					tls->env->contexts, &params, tls->shake->master.p,
 					hs->client_random, hs->server_random);
 	if (!err)
 		return true;
@@ -236,17 +247,17 @@ void lp_tls_prove(struct lp_tls *tls)
 	char name[LP_SECRET_NAME] = "";
 	struct lp_snapshot *s;
 
-	tls->next_proven = true;
+	tls->shake->next_proven = true;
 	tls->proven = true;
-	if (tls->toggled)
+	if (tls->shake->toggled)
 		tls->notes |= LP_NOTE_EMS_MISMATCH;
 	tls->epochs++;
-	tls->env->cb->proven(tls->owner, tls->hs, name, sizeof name);
+	tls->env->cb->proven(tls->owner, tls->shake->hs, name, sizeof name);
 	free(tls->secret_name);
 	tls->secret_name = strdup(name);
 	s = lp_tls_snapshot(tls);
 	if (s)
-		tls->env->cb->ready(tls->owner, s, &tls->when);
+		tls->env->cb->ready(tls->owner, s, tls->when);
 }
 
 /* ---- records ---- */
@@ -254,8 +265,8 @@ void lp_tls_prove(struct lp_tls *tls)
 static void count_closed(struct lp_tls *tls, enum lp_dir dir, const struct lp_sealed *sealed)
 {
 	lp_tls_account(tls, dir, LP_IN_OPAQUE, LP_RECORD_HEADER + sealed->fragment.n);
-	if (sealed->type == LP_CONTENT_DATA)
-		tls->total[dir].records_closed++;
+	if (sealed->type == LP_CONTENT_DATA && lp_tls_told(tls))
+		tls->told->count[dir].records_closed++;
 }
 
 static void record_closed(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p,
@@ -269,15 +280,12 @@ static void record_closed(struct lp_tls *tls, enum lp_dir dir, struct lp_protect
 	tls->strict = true;
 	if (tls->reason != LP_REASON_NONE)
 		return;
-	if (tls->hole) {
-		tls->reason = LP_REASON_GAP_NOT_RECOVERED;
-		lp_tls_say(tls, &tls->detail, "%s", lp_tls_hole_detail(tls));
+	if (tls->shake->hole) {
+		lp_tls_because(tls, LP_REASON_GAP_NOT_RECOVERED, "%s", lp_tls_hole_detail(tls));
 		return;
 	}
-	tls->reason = LP_REASON_RECORD_BAD;
-	lp_tls_say(tls, &tls->detail, "record %llu of the %s does not authenticate (%s)",
-		 (unsigned long long)(p->seq - 1), dir == LP_C2S ? "client" : "server",
-		 why ? why : "malformed");
+	lp_tls_because(tls, LP_REASON_RECORD_BAD, "record %llu of the %s does not authenticate (%s)",
+		       (unsigned long long)(p->seq - 1), lp_tls_who(dir), why ? why : "malformed");
 }
 
 static bool keep_trial(struct lp_tls *tls, enum lp_dir dir, const struct lp_sealed *sealed)
@@ -290,12 +298,12 @@ static bool keep_trial(struct lp_tls *tls, enum lp_dir dir, const struct lp_seal
 		return false;
 	}
 	t->n = sealed->fragment.n;
-	t->offset = tls->sealed_at;
+	t->offset = tls->env->sealed_at;
 	t->dir = dir;
 	t->version = sealed->version;
 	t->type = sealed->type;
 	memcpy(t->bytes, sealed->fragment.p, t->n);
-	tls->trial = t;
+	tls->shake->trial = t;
 	return true;
 }
 
@@ -308,15 +316,13 @@ static void stream_broken(struct lp_tls *tls, enum lp_dir dir, enum lp_reason re
 
 	snprintf(detail, sizeof detail, "record %llu of the %s %s", (unsigned long long)seq,
 		 dir == LP_C2S ? "client" : "server", why);
-	if (tls->hs && tls->hs->sealed[dir] && !lp_handshake_done(tls->hs)) {
+	if (tls->shake->hs && tls->shake->hs->sealed[dir] && !lp_handshake_done(tls->shake->hs)) {
 		closed(tls, reason, detail); /* its Finished was in it */
 		return;
 	}
 	tls->dead[dir] = true;
-	if (tls->reason == LP_REASON_NONE) {
-		tls->reason = reason;
-		lp_tls_say(tls, &tls->detail, "%s", detail);
-	}
+	if (tls->reason == LP_REASON_NONE)
+		lp_tls_because(tls, reason, "%s", detail);
 }
 
 /* Takes the compression off record seq, whose n bytes stand in *room; the clear bytes
@@ -324,14 +330,15 @@ static void stream_broken(struct lp_tls *tls, enum lp_dir dir, enum lp_reason re
 static bool decompress(struct lp_tls *tls, enum lp_dir dir, bool next, uint64_t seq,
 		       uint8_t **room, size_t *n)
 {
-	struct lp_inflate **z = next ? &tls->inflate_next[dir] : &tls->inflate[dir];
+	struct lp_hurt *hurt = lp_tls_hurt(tls);
+	struct lp_inflate **z = next ? &tls->shake->inflate_next[dir] : &hurt->inflate[dir];
 	uint8_t packed[LP_INFLATE_IN_MAX];
 	size_t packed_n = *n;
 	enum lp_err err;
 
 	memcpy(packed, *room, packed_n);
 	*room = tls->env->cb->room(tls->owner, LP_INFLATE_ROOM);
-	err = !*room ? LP_E_NOMEM : *z ? LP_OK : lp_inflate_new(z);
+	err = !*room || !hurt ? LP_E_NOMEM : *z ? LP_OK : lp_inflate_new(z);
 	if (!err)
 		err = lp_inflate_record(*z, seq, lp_span_of(packed, packed_n), *room, n);
 	lp_wipe(packed, packed_n);
@@ -352,8 +359,8 @@ static bool decompress(struct lp_tls *tls, enum lp_dir dir, bool next, uint64_t 
 static void not_authentic(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p,
 			  const struct lp_sealed *sealed, const char *why)
 {
-	if (!is_next(tls, dir, p) || tls->next_proven) {
-		bool compressed = !is_next(tls, dir, p) ? tls->compressed : tls->compressed_next;
+	if (!is_next(tls, dir, p) || tls->shake->next_proven) {
+		bool compressed = !is_next(tls, dir, p) ? tls->compressed : tls->shake->compressed_next;
 
 		record_closed(tls, dir, p, sealed, why);
 		if (compressed)
@@ -367,7 +374,7 @@ static void not_authentic(struct lp_tls *tls, enum lp_dir dir, struct lp_protect
 
 static void opened(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p, lp_span fragment)
 {
-	if (is_next(tls, dir, p) && !tls->next_proven)
+	if (is_next(tls, dir, p) && !tls->shake->next_proven)
 		lp_tls_prove(tls);
 	lp_tls_opened(tls, dir, p, fragment);
 }
@@ -399,14 +406,14 @@ static bool is_trusted(const struct lp_tls *tls, const struct lp_protect *p, boo
 	const struct lp_evidence *e = tls->evidence;
 
 	return tls->env->verify_first && !tls->strict && sealed->type == LP_CONTENT_DATA &&
-	       p->seq >= LP_VERIFY_FIRST && (!next || tls->next_proven) &&
-	       !(next ? tls->compressed_next : tls->compressed) && lp_protect_has_mac(p) &&
-	       !(e && e->conflict && lp_when_compare(&tls->when, &e->conflict_at) >= 0);
+	       p->seq >= LP_VERIFY_FIRST && (!next || tls->shake->next_proven) &&
+	       !(next ? tls->shake->compressed_next : tls->compressed) && lp_protect_has_mac(p) &&
+	       !(e && e->conflict && lp_when_compare(tls->when, &e->conflict_at) >= 0);
 }
 
 static void open_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_sealed *sealed)
 {
-	bool next = tls->hs && tls->hs->sealed[dir];
+	bool next = tls->shake->hs && tls->shake->hs->sealed[dir];
 	struct lp_protect *p = lp_tls_protect(tls, dir);
 	size_t wire = LP_RECORD_HEADER + sealed->fragment.n;
 	uint8_t *room;
@@ -437,7 +444,7 @@ static void open_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_sea
 		tls->unchecked = true;
 		tls->env->unchecked++;
 	}
-	if (err && tls->other[dir])
+	if (err && tls->hurt->other[dir])
 		err = open_other(tls, dir, p, sealed, room, &n, err);
 	else if (!err)
 		opened(tls, dir, p, sealed->fragment);
@@ -453,7 +460,7 @@ static void open_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_sea
 		count_closed(tls, dir, sealed);
 		return;
 	}
-	if ((next ? tls->compressed_next : tls->compressed) &&
+	if ((next ? tls->shake->compressed_next : tls->compressed) &&
 	    !decompress(tls, dir, next, p->seq - 1, &room, &n)) {
 		lp_tls_account(tls, dir, LP_IN_OPAQUE, wire);
 		return;
@@ -465,25 +472,26 @@ void lp_tls_open(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r)
 {
 	const struct lp_sealed sealed = { r->type, r->version, r->fragment };
 
-	tls->sealed_at = r->offset;
+	tls->env->sealed_at = r->offset;
 	open_sealed(tls, dir, &sealed);
 }
 
 void lp_tls_answer(struct lp_tls *tls, const uint8_t *secret, size_t n,
 		   const struct lp_no_secret *no)
 {
-	struct lp_trial *t = tls->trial;
+	struct lp_trial *t = tls->shake->trial;
 	struct lp_sealed sealed;
 	bool tried = false;
 
 	tls->env->waiting--;
 	tls->state = LP_TLS_RUNNING;
-	tls->trial = NULL;
+	if (t)
+		tls->shake->trial = NULL;
 	if (!secret) {
 		closed(tls, no->reason, no->detail);
 	} else if (derive(tls, secret, n) && t) {
 		tried = true;
-		tls->sealed_at = t->offset;
+		tls->env->sealed_at = t->offset;
 		sealed = (struct lp_sealed){ t->type, t->version, lp_span_of(t->bytes, t->n) };
 		open_sealed(tls, t->dir, &sealed);
 	}
@@ -504,33 +512,33 @@ void lp_tls_again(struct lp_tls *tls)
 static enum lp_err expected_finished(struct lp_tls *tls, enum lp_dir dir, uint8_t *out,
 				     size_t *n)
 {
-	const struct lp_handshake *hs = tls->hs;
+	const struct lp_handshake *hs = tls->shake->hs;
 	const struct lp_finished *f = &hs->finished[dir];
 	const struct lp_kdf kdf = { tls->env->crypto->base, hs->facts.version,
-				    (enum lp_digest)hs->suite->prf, &tls->master_mac };
+				    (enum lp_digest)hs->suite->prf, &tls->shake->master_mac };
 	lp_span messages = lp_transcript_raw(&hs->transcript);
 
 	if (!f->upto) {
 		*n = LP_VERIFY_DATA_SIZE;
-		return lp_kdf_verify_data(&kdf, tls->master.p, dir == LP_C2S,
+		return lp_kdf_verify_data(&kdf, tls->shake->master.p, dir == LP_C2S,
 					  lp_span_of(f->hash, f->hash_size), out);
 	}
 	if (f->upto > messages.n)
 		return LP_E_ARG;
 	messages.n = f->upto;
 	*n = LP_SSL3_FINISHED_SIZE;
-	return lp_kdf_ssl3_finished(&kdf, tls->master.p, dir == LP_C2S, messages, out);
+	return lp_kdf_ssl3_finished(&kdf, tls->shake->master.p, dir == LP_C2S, messages, out);
 }
 
 void lp_tls_check_finished(struct lp_tls *tls, enum lp_dir dir)
 {
-	const struct lp_finished *f = &tls->hs->finished[dir];
+	const struct lp_finished *f = &tls->shake->hs->finished[dir];
 	uint8_t expected[LP_SSL3_FINISHED_SIZE];
 	size_t n;
 
 	if (!f->seen)
 		return;
-	if (!f->comparable || !tls->master.n)
+	if (!f->comparable || !tls->shake->master.n)
 		tls->notes |= LP_NOTE_FINISHED_UNCHECKED;
 	else if (expected_finished(tls, dir, expected, &n) != LP_OK)
 		tls->notes |= LP_NOTE_FINISHED_UNCHECKED;
@@ -539,35 +547,46 @@ void lp_tls_check_finished(struct lp_tls *tls, enum lp_dir dir)
 	lp_wipe(expected, sizeof expected);
 }
 
+static void take_inflate(struct lp_tls *tls, int dir)
+{
+	struct lp_inflate *next = tls->shake->inflate_next[dir];
+
+	tls->shake->inflate_next[dir] = NULL;
+	if (tls->hurt->inflate[dir] || (next && lp_tls_hurt(tls))) {
+		lp_inflate_free(tls->hurt->inflate[dir]);
+		tls->hurt->inflate[dir] = next;
+	} else {
+		lp_inflate_free(next);
+	}
+}
+
 void lp_tls_complete(struct lp_tls *tls)
 {
-	if (tls->master.n)
-		tls->env->cb->keep(tls->owner, tls->hs, tls->master.p, &tls->when);
+	if (tls->shake->master.n)
+		tls->env->cb->keep(tls->owner, tls->shake->hs, tls->shake->master.p, tls->when);
 	lp_tls_refill_keep(tls);
 	lp_tls_refill_free(tls);
 	for (int dir = 0; dir < 2; dir++) {
 		lp_protect_clear(&tls->now[dir]);
 		tls->now[dir] = (struct lp_protect){ 0 };
-		if (tls->next)
-			tls->now[dir] = tls->next[dir];
-		lp_inflate_free(tls->inflate[dir]);
-		tls->inflate[dir] = tls->inflate_next[dir];
-		tls->inflate_next[dir] = NULL;
+		if (tls->shake->next)
+			tls->now[dir] = tls->shake->next[dir];
+		take_inflate(tls, dir);
 	}
-	free(tls->next); /* moved */
-	tls->next = NULL;
-	tls->compressed = tls->compressed_next;
-	tls->compressed_next = false;
+	free(tls->shake->next); /* moved */
+	tls->shake->next = NULL;
+	tls->compressed = tls->shake->compressed_next;
+	tls->shake->compressed_next = false;
 	forget_master(tls);
 	lp_facts_clear(&tls->facts);
-	lp_handshake_take(tls->hs, &tls->facts);
-	lp_handshake_free(tls->hs);
-	tls->hs = NULL;
-	tls->next_proven = false;
-	tls->hole = false; /* it did no harm */
-	free(tls->hole_detail);
-	tls->hole_detail = NULL;
-	tls->no_more = false;
-	tls->unsure[0] = tls->unsure[1] = false;
+	lp_handshake_take(tls->shake->hs, &tls->facts);
+	lp_handshake_free(tls->shake->hs);
+	tls->shake->hs = NULL;
+	tls->shake->next_proven = false;
+	tls->shake->hole = false; /* it did no harm */
+	free(tls->shake->hole_detail);
+	tls->shake->hole_detail = NULL;
+	tls->shake->no_more = false;
+	tls->shake->unsure[0] = tls->shake->unsure[1] = false;
 	tls->completed++;
 }

@@ -18,7 +18,7 @@ struct lp_other {
 /* Forgets what stands before offset. */
 static void forget(struct lp_tls *tls, enum lp_dir dir, uint64_t offset)
 {
-	struct lp_other **at = &tls->other[dir];
+	struct lp_other **at = &tls->hurt->other[dir];
 
 	while (*at) {
 		struct lp_other *o = *at;
@@ -28,7 +28,7 @@ static void forget(struct lp_tls *tls, enum lp_dir dir, uint64_t offset)
 			continue;
 		}
 		*at = o->next;
-		tls->other_n -= sizeof *o + o->n;
+		tls->hurt->other_n -= sizeof *o + o->n;
 		free(o);
 	}
 }
@@ -46,28 +46,30 @@ void lp_tls_other(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_
 
 	if (tls->state != LP_TLS_RUNNING && tls->state != LP_TLS_WAITING)
 		return;
+	if (!lp_tls_hurt(tls))
+		return;
 	tls->notes |= LP_NOTE_OVERLAP_CONFLICT;
-	if (tls->fed[dir] && !tls->trial)
+	if (tls->fed[dir] && !tls->shake->trial)
 		forget(tls, dir, lp_records_offset(&tls->records[dir]));
-	if (n > OTHER_MAX - sizeof *o || tls->other_n > OTHER_MAX - sizeof *o - n)
+	if (n > OTHER_MAX - sizeof *o || tls->hurt->other_n > OTHER_MAX - sizeof *o - n)
 		return; /* the record will be closed, and the conflict is noted */
 	o = malloc(sizeof *o + n);
 	if (!o) {
 		lp_tls_nomem(tls);
 		return;
 	}
-	*o = (struct lp_other){ tls->other[dir], off, n };
+	*o = (struct lp_other){ tls->hurt->other[dir], off, n };
 	memcpy(o->bytes, p, n);
-	tls->other[dir] = o;
-	tls->other_n += sizeof *o + n;
+	tls->hurt->other[dir] = o;
+	tls->hurt->other_n += sizeof *o + n;
 }
 
 uint8_t *lp_tls_other_copy(struct lp_tls *tls, enum lp_dir dir, lp_span fragment)
 {
-	const uint64_t begin = tls->sealed_at + LP_RECORD_HEADER, end = begin + fragment.n;
+	const uint64_t begin = tls->env->sealed_at + LP_RECORD_HEADER, end = begin + fragment.n;
 	uint8_t *copy = NULL;
 
-	for (const struct lp_other *o = tls->other[dir]; o; o = o->next) {
+	for (const struct lp_other *o = tls->hurt->other[dir]; o; o = o->next) {
 		uint64_t from = o->off > begin ? o->off : begin;
 		uint64_t to = o->off + o->n < end ? o->off + o->n : end;
 

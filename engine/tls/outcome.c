@@ -7,26 +7,53 @@
 
 void lp_tls_account(struct lp_tls *tls, enum lp_dir dir, enum lp_account what, uint64_t n)
 {
-	struct lp_dir_totals *t = &tls->total[dir];
+	struct lp_count *count = &tls->count[dir];
+	struct lp_told *told;
 
-	t->stream += n;
+	if (what == LP_IN_OPENED || what == LP_IN_HANDSHAKE) {
+		*(what == LP_IN_OPENED ? &count->opened : &count->handshake) += n;
+		return;
+	}
+	told = n ? lp_tls_told(tls) : NULL;
+	if (!told)
+		return;
 	switch (what) {
-	case LP_IN_OPENED:
-		t->opened += n;
-		break;
-	case LP_IN_HANDSHAKE:
-		t->handshake += n;
-		break;
 	case LP_IN_ALERT:
-		t->alert += n;
+		told->count[dir].alert += n;
 		break;
 	case LP_IN_OPAQUE:
-		t->opaque += n;
+		told->count[dir].opaque += n;
 		break;
-	case LP_IN_LOST:
-		t->lost += n;
+	default:
+		told->count[dir].lost += n;
 		break;
 	}
+}
+
+uint64_t lp_tls_accounted(const struct lp_tls *tls, enum lp_dir dir)
+{
+	const struct lp_count_more *more = &tls->told->count[dir];
+
+	return tls->count[dir].opened + tls->count[dir].handshake + more->alert + more->opaque +
+	       more->lost;
+}
+
+static struct lp_dir_totals totals(const struct lp_tls *tls, enum lp_dir dir)
+{
+	const struct lp_count *count = &tls->count[dir];
+	const struct lp_count_more *more = &tls->told->count[dir];
+
+	return (struct lp_dir_totals){
+		.stream = lp_tls_accounted(tls, dir),
+		.opened = count->opened,
+		.handshake = count->handshake,
+		.alert = more->alert,
+		.opaque = more->opaque,
+		.lost = more->lost,
+		.clear = count->clear,
+		.records = count->records,
+		.records_closed = more->records_closed,
+	};
 }
 
 /* IANA "TLS Alerts". */
@@ -61,14 +88,13 @@ static void set_reason(struct lp_tls *tls, enum lp_reason reason, const char *de
 {
 	if (tls->reason != LP_REASON_NONE)
 		return;
-	tls->reason = reason;
-	lp_tls_say(tls, &tls->detail, "%s", detail);
+	lp_tls_because(tls, reason, "%s", detail);
 }
 
 /* How far the handshake came: " after the server's ServerHelloDone". */
 static void how_far(const struct lp_tls *tls, char *out, size_t size)
 {
-	const struct lp_handshake *hs = tls->hs;
+	const struct lp_handshake *hs = tls->shake->hs;
 
 	out[0] = '\0';
 	if (!hs || !hs->last[LP_C2S])
@@ -96,9 +122,10 @@ static void closed_early(struct lp_tls *tls, const enum lp_end end[2])
 		who = lp_tls_dir(tls, (enum lp_side)(e->ender - 1));
 	reset = end[who] == LP_END_RST;
 	how_far(tls, far, sizeof far);
-	if (tls->warning >= 0)
+	if (tls->shake->warning >= 0)
 		snprintf(warning, sizeof warning, "; the %s had sent the alert %s (%d)",
-			 lp_tls_who(tls->warning_dir), alert_name(tls->warning), tls->warning);
+			 lp_tls_who((enum lp_dir)tls->shake->warning_dir),
+			 alert_name(tls->shake->warning), tls->shake->warning);
 	snprintf(text, sizeof text, "the %s %s the connection before keys were used%s%s",
 		 lp_tls_who(who), reset ? "reset" : "closed", far, warning);
 	set_reason(tls, LP_REASON_HANDSHAKE_FAILED, text);
@@ -128,14 +155,15 @@ static bool closed_by_peer(enum lp_end end)
 static void unfinished(struct lp_tls *tls, const enum lp_end end[2])
 {
 	const struct lp_evidence *e = tls->evidence;
-	bool silent = !tls->total[LP_S2C].stream, more = tls->total[LP_C2S].opaque;
+	bool silent = !lp_tls_accounted(tls, LP_S2C), more = tls->told->count[LP_C2S].opaque;
 	char text[LP_RESULT_TEXT];
 
-	if (tls->alert >= 0) {
+	if (tls->shake->alert >= 0) {
 		snprintf(text, sizeof text, "the %s refused with alert %s (%d)",
-			 lp_tls_who(tls->alert_dir), alert_name(tls->alert), tls->alert);
+			 lp_tls_who((enum lp_dir)tls->shake->alert_dir),
+			 alert_name(tls->shake->alert), tls->shake->alert);
 		set_reason(tls, LP_REASON_HANDSHAKE_FAILED, text);
-	} else if (tls->hole) {
+	} else if (tls->shake->hole) {
 		lp_tls_fail_hole(tls);
 	} else if (lp_tls_absent(tls, LP_S2C)) {
 		set_reason(tls, LP_REASON_ONE_DIRECTION, "no packet from the server was captured");
@@ -155,15 +183,16 @@ static void unfinished(struct lp_tls *tls, const enum lp_end end[2])
 
 static enum lp_verdict judge(struct lp_tls *tls, const enum lp_end end[2])
 {
-	const struct lp_dir_totals *c = &tls->total[LP_C2S];
-	const struct lp_dir_totals *s = &tls->total[LP_S2C];
-	bool opened = c->records || s->records;
+	const struct lp_count_more *c = &tls->told->count[LP_C2S];
+	const struct lp_count_more *s = &tls->told->count[LP_S2C];
+	bool opened = tls->count[LP_C2S].records || tls->count[LP_S2C].records;
 
 	if (!tls->proven) {
 		unfinished(tls, end);
 		return LP_OPAQUE;
 	}
-	if ((c->opaque || s->opaque) && tls->completed && tls->hs && !lp_handshake_idle(tls->hs))
+	if ((c->opaque || s->opaque) && tls->completed && tls->shake->hs &&
+	    !lp_handshake_idle(tls->shake->hs))
 		set_reason(tls, LP_REASON_LATER_HANDSHAKE_CLOSED,
 			   "the peers began another handshake, whose end was not captured");
 	else if (c->opaque || s->opaque)
@@ -175,7 +204,7 @@ static enum lp_verdict judge(struct lp_tls *tls, const enum lp_end end[2])
 		set_reason(tls, LP_REASON_COMPLETE, "every record that was seen was opened");
 		return LP_DECRYPTED;
 	}
-	return opened || !lp_reason_fits(tls->reason, LP_OPAQUE) ? LP_PARTIAL : LP_OPAQUE;
+	return opened || !lp_reason_fits((enum lp_reason)tls->reason, LP_OPAQUE) ? LP_PARTIAL : LP_OPAQUE;
 }
 
 static void fill_notes(const struct lp_tls *tls, struct lp_result *r)
@@ -193,12 +222,12 @@ static void tell_dead(struct lp_tls *tls, enum lp_dir dir)
 {
 	const struct lp_gap_info gap = {
 		.size = sizeof gap,
-		.stream_bytes = tls->dead_bytes[dir],
-		.clear_max = tls->dead_bytes[dir],
+		.stream_bytes = tls->hurt->dead_bytes[dir],
+		.clear_max = tls->hurt->dead_bytes[dir],
 	};
 
-	if (tls->dead_bytes[dir])
-		tls->env->cb->gap(tls->owner, dir, &gap, &tls->when);
+	if (tls->hurt->dead_bytes[dir])
+		tls->env->cb->gap(tls->owner, dir, &gap, tls->when);
 }
 
 void lp_tls_end(struct lp_tls *tls, const enum lp_end end[2])
@@ -240,12 +269,12 @@ void lp_tls_end(struct lp_tls *tls, const enum lp_end end[2])
 		.verdict = judge(tls, end),
 		.detail = r->detail,
 		.end = { end[0], end[1] },
-		.total = { tls->total[0], tls->total[1] },
+		.total = { totals(tls, LP_C2S), totals(tls, LP_S2C) },
 	};
-	r->pub.reason = lp_reason_text(tls->reason)->code;
+	r->pub.reason = lp_reason_text((enum lp_reason)tls->reason)->code;
 	r->pub.verified = tls->unchecked ? "first" : NULL;
-	r->pub.advice = lp_reason_text(tls->reason)->advice;
-	snprintf(r->detail, sizeof r->detail, "%s", tls->detail ? tls->detail : "");
+	r->pub.advice = lp_reason_text((enum lp_reason)tls->reason)->advice;
+	snprintf(r->detail, sizeof r->detail, "%s", tls->told->detail ? tls->told->detail : "");
 	fill_notes(tls, r);
-	tls->env->cb->end(tls->owner, snapshot, r, &tls->when);
+	tls->env->cb->end(tls->owner, snapshot, r, tls->when);
 }

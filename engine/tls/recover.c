@@ -59,11 +59,10 @@ void lp_tls_opened(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p, lp
 
 	lp_protect_settle(p);
 	if (has_nonce(p) && fragment.n >= EXPLICIT_NONCE) {
-		w->nonce = be64(fragment.p);
-		w->nonce_seq = p->seq - 1;
+		w->nonce = be64(fragment.p) - (p->seq - 1);
 		w->nonce_epoch = p->epoch;
 	}
-	w->bytes += LP_RECORD_HEADER + fragment.n;
+	w->bytes += LP_RECORD_HEADER + (uint32_t)fragment.n;
 	w->records++;
 	/* Recent records tell more than old ones. */
 	if (w->records == 64) {
@@ -74,10 +73,13 @@ void lp_tls_opened(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p, lp
 
 static void seek_free(struct lp_tls *tls, enum lp_dir dir)
 {
-	if (tls->seek[dir])
-		lp_buf_clear(&tls->seek[dir]->buf);
-	free(tls->seek[dir]);
-	tls->seek[dir] = NULL;
+	struct lp_seek *s = tls->hurt->seek[dir];
+
+	if (!s)
+		return;
+	tls->hurt->seek[dir] = NULL;
+	lp_buf_clear(&s->buf);
+	free(s);
 }
 
 void lp_tls_seek_clear(struct lp_tls *tls)
@@ -88,44 +90,45 @@ void lp_tls_seek_clear(struct lp_tls *tls)
 
 static void give_up(struct lp_tls *tls, enum lp_dir dir, const char *why)
 {
-	lp_tls_account(tls, dir, LP_IN_LOST, lp_buf_len(&tls->seek[dir]->buf));
-	tls->dead_bytes[dir] += tls->stream_end[dir] - tls->way[dir].end;
+	lp_tls_account(tls, dir, LP_IN_LOST, lp_buf_len(&tls->hurt->seek[dir]->buf));
+	tls->hurt->dead_bytes[dir] += tls->hurt->stream_end[dir] - tls->hurt->way[dir].end;
 	seek_free(tls, dir);
 	if (!tls->proven) {
 		lp_tls_fail_hole(tls);
 		return;
 	}
 	tls->dead[dir] = true;
-	tls->reason = LP_REASON_GAP_NOT_RECOVERED; /* worse than the gap itself */
-	lp_tls_say(tls, &tls->detail,
-		 "after a hole at byte %llu the %s's records were not found again: %s",
-		 (unsigned long long)tls->way[dir].end, dir == LP_C2S ? "client" : "server", why);
+	/* That is worse than the gap itself. */
+	lp_tls_because(tls, LP_REASON_GAP_NOT_RECOVERED,
+		       "after a hole at byte %llu the %s's records were not found again: %s",
+		       (unsigned long long)tls->hurt->way[dir].end, lp_tls_who(dir), why);
 }
 
 /* The direction's Finished has not been seen yet. */
 static bool is_opening(const struct lp_tls *tls, enum lp_dir dir)
 {
-	return tls->hs && tls->hs->sealed[dir] && !tls->hs->finished[dir].seen;
+	return tls->shake->hs && tls->shake->hs->sealed[dir] && !tls->shake->hs->finished[dir].seen;
 }
 
 /* The seek of a direction, empty; bytes that an earlier one had gathered are lost. */
 static struct lp_seek *seek_new(struct lp_tls *tls, enum lp_dir dir, uint64_t offset,
 				enum lp_seek_mode mode)
 {
-	struct lp_seek *s = tls->seek[dir];
+	struct lp_hurt *hurt = lp_tls_hurt(tls);
+	struct lp_seek *s = hurt ? hurt->seek[dir] : NULL;
 
 	if (s) {
 		lp_tls_account(tls, dir, LP_IN_LOST, lp_buf_len(&s->buf));
 		lp_buf_clear(&s->buf);
 	} else {
-		s = calloc(1, sizeof *s);
+		s = hurt ? calloc(1, sizeof *s) : NULL;
 		if (!s) {
 			lp_tls_nomem(tls);
 			tls->dead[dir] = true;
 			return NULL;
 		}
 		lp_buf_init(&s->buf, SEEK_BYTES);
-		tls->seek[dir] = s;
+		hurt->seek[dir] = s;
 	}
 	s->offset = offset;
 	s->mode = (uint8_t)mode;
@@ -140,18 +143,24 @@ static void say_gap(struct lp_tls *tls, enum lp_dir dir)
 {
 	if (tls->reason != LP_REASON_NONE)
 		return;
-	tls->reason = LP_REASON_GAP;
-	lp_tls_say(tls, &tls->detail, "%llu bytes from the %s at byte %llu were not captured",
-		 (unsigned long long)tls->way[dir].hole_n, dir == LP_C2S ? "client" : "server",
-		 (unsigned long long)tls->way[dir].hole);
+	lp_tls_because(tls, LP_REASON_GAP, "%llu bytes from the %s at byte %llu were not captured",
+		       (unsigned long long)tls->hurt->way[dir].hole_n, lp_tls_who(dir),
+		       (unsigned long long)tls->hurt->way[dir].hole);
 }
 
 void lp_tls_seek_begin(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
 {
 	struct lp_records *r = &tls->records[dir];
-	struct lp_way *w = &tls->way[dir];
+	struct lp_hurt *hurt = lp_tls_hurt(tls);
+	struct lp_hole *w;
 
-	if (!tls->seek[dir]) {
+	if (!hurt) {
+		lp_tls_account(tls, dir, LP_IN_LOST, lp_records_resync(r, off + n));
+		tls->dead[dir] = true;
+		return;
+	}
+	w = &hurt->way[dir];
+	if (!hurt->seek[dir]) {
 		uint64_t wanted = lp_records_wanted(r);
 
 		w->end = lp_records_offset(r);
@@ -174,13 +183,14 @@ void lp_tls_seek_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_rec
 {
 	struct lp_seek *s = seek_new(tls, dir, r->offset, LP_SEEK_SEALED);
 
-	tls->way[dir].end = tls->way[dir].hole;
-	tls->way[dir].first = 0;
-	if (s && (lp_buf_append(&s->buf, r->header.p, r->header.n) ||
-		  lp_buf_append(&s->buf, r->fragment.p, r->fragment.n)))
+	if (!s)
+		return;
+	tls->hurt->way[dir].end = tls->hurt->way[dir].hole;
+	tls->hurt->way[dir].first = 0;
+	if (lp_buf_append(&s->buf, r->header.p, r->header.n) ||
+	    lp_buf_append(&s->buf, r->fragment.p, r->fragment.n))
 		lp_tls_nomem(tls);
-	if (s)
-		s->waits = s->ccs_lost = true;
+	s->waits = s->ccs_lost = true;
 }
 
 /* ---- one candidate ---- */
@@ -221,7 +231,7 @@ static void spend(struct lp_tls *tls, struct lp_seek *s, uint64_t n)
 {
 	s->spent += n;
 	s->at_spent += n;
-	tls->seek_spent += n;
+	tls->hurt->seek_spent += n;
 }
 
 /* Opens a record that stands at `at` with so many lost before it. False: p is as before,
@@ -229,11 +239,11 @@ static void spend(struct lp_tls *tls, struct lp_seek *s, uint64_t n)
 static bool opens(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *rec, size_t at,
 		  uint64_t lost)
 {
-	struct lp_seek *s = tls->seek[dir];
+	struct lp_seek *s = tls->hurt->seek[dir];
 	struct lp_protect *p = lp_tls_protect(tls, dir);
 	const struct lp_sealed sealed = { rec->type, rec->version, rec->fragment };
 	const size_t block = cipher_of(p)->block;
-	uint64_t hole = s->offset + at - tls->way[dir].end, stood = p->stream_at;
+	uint64_t hole = s->offset + at - tls->hurt->way[dir].end, stood = p->stream_at;
 	uint8_t *room = tls->env->cb->room(tls->owner, rec->fragment.n + 1);
 	const char *why;
 
@@ -267,7 +277,7 @@ static bool opens(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r
 static bool try_at(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *rec, size_t at,
 		   uint64_t lost)
 {
-	struct lp_seek *s = tls->seek[dir];
+	struct lp_seek *s = tls->hurt->seek[dir];
 	struct lp_protect *p = lp_tls_protect(tls, dir);
 
 	if (!opens(tls, dir, rec, at, lost))
@@ -295,7 +305,7 @@ static bool try_at(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *
 
 static bool affordable(const struct lp_tls *tls, const struct lp_seek *s)
 {
-	return s->spent < SEEK_HOLE_COST && tls->seek_spent < SEEK_FLOW_COST;
+	return s->spent < SEEK_HOLE_COST && tls->hurt->seek_spent < SEEK_FLOW_COST;
 }
 
 /* What the explicit nonce says, where it is a counter. False: nothing. */
@@ -308,13 +318,13 @@ static bool count_by_nonce(struct lp_tls *tls, enum lp_dir dir, const struct lp_
 
 	if (!has_nonce(p) || rec->fragment.n < EXPLICIT_NONCE)
 		return false;
-	*lost = be64(rec->fragment.p) - (known ? w->nonce - w->nonce_seq : 0) - p->seq;
+	*lost = be64(rec->fragment.p) - (known ? w->nonce : 0) - p->seq;
 	return true;
 }
 
 /* If the record that the hole begins in is where it ends, that is one; else what follows
  * that one was as long as what stands behind the hole. */
-static uint64_t count_by_length(const struct lp_way *w, uint64_t hole, const struct lp_record *rec)
+static uint64_t count_by_length(const struct lp_hole *w, uint64_t hole, const struct lp_record *rec)
 {
 	uint64_t whole = LP_RECORD_HEADER + rec->fragment.n;
 	uint64_t rest = w->first && w->first <= hole ? hole - w->first : hole;
@@ -339,9 +349,10 @@ static bool outwards(uint64_t guess, uint64_t nth, uint64_t most, uint64_t *out)
 static bool next_count(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *rec,
 		       uint64_t *lost)
 {
-	struct lp_seek *s = tls->seek[dir];
+	struct lp_seek *s = tls->hurt->seek[dir];
 	const struct lp_way *w = &tls->way[dir];
-	uint64_t hole = s->offset + s->at - w->end;
+	const struct lp_hole *h = &tls->hurt->way[dir];
+	uint64_t hole = s->offset + s->at - h->end;
 	uint64_t most = hole / (LP_RECORD_HEADER + lp_protect_fragment_min(lp_tls_protect(tls, dir))) + 1;
 	uint64_t mean = w->records ? w->bytes / w->records : 1024;
 	uint64_t guess = (hole + mean / 2) / (mean ? mean : 1);
@@ -353,7 +364,7 @@ static bool next_count(struct lp_tls *tls, enum lp_dir dir, const struct lp_reco
 			if (count_by_nonce(tls, dir, rec, lost) && *lost <= most)
 				return true;
 		} else if (step <= SEEK_BESIDE) {
-			if (outwards(count_by_length(w, hole, rec), step - 1, most, lost))
+			if (outwards(count_by_length(h, hole, rec), step - 1, most, lost))
 				return true;
 		} else if ((step - SEEK_BESIDE) / 2 > most) {
 			return false;
@@ -394,11 +405,11 @@ static enum look look(struct lp_tls *tls, enum lp_dir dir, lp_span b, size_t at,
 	if (!lp_record_plausible(rec->header.p, rec->header.n))
 		return LOOK_NO;
 	c = lp_cursor_of(b.p + at, b.n - at);
-	rec->offset = tls->seek[dir]->offset + at;
+	rec->offset = tls->hurt->seek[dir]->offset + at;
 	rec->type = lp_cursor_u8(&c);
 	rec->version = lp_cursor_u16(&c);
 	rec->fragment = lp_cursor_vec16(&c);
-	if (!fits(tls, dir, (enum lp_seek_mode)tls->seek[dir]->mode, rec->type, rec->version,
+	if (!fits(tls, dir, (enum lp_seek_mode)tls->hurt->seek[dir]->mode, rec->type, rec->version,
 		  (size_t)(rec->header.p[3] << 8 | rec->header.p[4])))
 		return LOOK_NO;
 	if (lp_cursor_ok(&c))
@@ -413,8 +424,8 @@ static enum look look(struct lp_tls *tls, enum lp_dir dir, lp_span b, size_t at,
 static int shortest(struct lp_tls *tls, enum lp_dir dir, bool final, struct lp_record *rec,
 		    size_t *at)
 {
-	lp_span b = lp_buf_span(&tls->seek[dir]->buf);
-	size_t pos = tls->seek[dir]->at;
+	lp_span b = lp_buf_span(&tls->hurt->seek[dir]->buf);
+	size_t pos = tls->hurt->seek[dir]->at;
 	struct lp_record r;
 	int best = 0;
 
@@ -447,7 +458,7 @@ static void confirm(struct lp_tls *tls, enum lp_dir dir, const struct lp_record 
 		return;
 	p->seq = seq;
 	p->stream_at = stood;
-	if (!try_at(tls, dir, first, tls->seek[dir]->at, lost))
+	if (!try_at(tls, dir, first, tls->hurt->seek[dir]->at, lost))
 		(void)try_at(tls, dir, rec, at, lost + (unsigned)nth);
 }
 
@@ -455,7 +466,7 @@ static void confirm(struct lp_tls *tls, enum lp_dir dir, const struct lp_record 
 static enum look try_record(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *first,
 			    bool final)
 {
-	struct lp_seek *s = tls->seek[dir];
+	struct lp_seek *s = tls->hurt->seek[dir];
 	struct lp_record rec;
 	uint64_t lost;
 	size_t at;
@@ -483,7 +494,7 @@ static enum look try_record(struct lp_tls *tls, enum lp_dir dir, const struct lp
 
 static void search(struct lp_tls *tls, enum lp_dir dir, bool final)
 {
-	struct lp_seek *s = tls->seek[dir];
+	struct lp_seek *s = tls->hurt->seek[dir];
 	lp_span b = lp_buf_span(&s->buf);
 	struct lp_record rec = { 0 };
 
@@ -510,7 +521,7 @@ static void search(struct lp_tls *tls, enum lp_dir dir, bool final)
 void lp_tls_seek_tell(struct lp_tls *tls, enum lp_dir dir, const struct lp_seek *s)
 {
 	const struct lp_protect *p = lp_tls_protect(tls, dir);
-	const struct lp_way *w = &tls->way[dir];
+	const struct lp_hole *w = &tls->hurt->way[dir];
 	uint64_t lost = s->lost + (s->spoilt == s->wire);
 	uint64_t stream = s->offset + s->at + s->spoilt - w->end;
 	bool opening = is_opening(tls, dir);
@@ -536,17 +547,17 @@ void lp_tls_seek_tell(struct lp_tls *tls, enum lp_dir dir, const struct lp_seek 
 	gap.clear_max = stream > least ? stream - least : 0;
 	slack = cipher_of(p)->kind == LP_KIND_CBC ? lost * (cipher_of(p)->block - 1U) : 0;
 	/* Behind a lost heartbeat nobody's bytes are missing. */
-	if (gap.clear_max > slack && !opening && !tls->unsure[dir] &&
+	if (gap.clear_max > slack && !opening && !tls->shake->unsure[dir] &&
 	    !lp_tls_facts(tls)->heartbeat)
 		gap.clear_min = gap.clear_max - slack;
-	tls->env->cb->gap(tls->owner, dir, &gap, &tls->when);
+	tls->env->cb->gap(tls->owner, dir, &gap, tls->when);
 }
 
 /* Positions that have been ruled out need not be kept; the block before the next may
  * still be its IV. */
 static void forget(struct lp_tls *tls, enum lp_dir dir)
 {
-	struct lp_seek *s = tls->seek[dir];
+	struct lp_seek *s = tls->hurt->seek[dir];
 	size_t drop = s->at > LP_SEEK_BLOCK ? s->at - LP_SEEK_BLOCK : 0;
 
 	lp_tls_account(tls, dir, LP_IN_LOST, drop);
@@ -559,19 +570,19 @@ bool lp_tls_seek_parked(const struct lp_tls *tls, enum lp_dir dir)
 {
 	enum lp_dir other = dir == LP_C2S ? LP_S2C : LP_C2S;
 
-	if (!tls->seek[dir] || tls->seek[dir]->mode == LP_SEEK_CLEAR || !tls->hs ||
-	    !tls->hs->sealed[dir])
+	if (!tls->hurt->seek[dir] || tls->hurt->seek[dir]->mode == LP_SEEK_CLEAR || !tls->shake->hs ||
+	    !tls->shake->hs->sealed[dir])
 		return false;
 	if (!lp_tls_next_ready(tls, dir))
 		return true;
 	/* A record that is whole is the better proof of the keys, and it will come. */
-	return !tls->next_proven && tls->hs->sealed[other] && !tls->seek[other] &&
+	return !tls->shake->next_proven && tls->shake->hs->sealed[other] && !tls->hurt->seek[other] &&
 	       !tls->dead[other];
 }
 
 void lp_tls_seek_go(struct lp_tls *tls, enum lp_dir dir, bool final)
 {
-	struct lp_seek *s = tls->seek[dir];
+	struct lp_seek *s = tls->hurt->seek[dir];
 
 	s->waits = false;
 	search(tls, dir, final);
@@ -593,15 +604,15 @@ void lp_tls_seek_go(struct lp_tls *tls, enum lp_dir dir, bool final)
 
 bool lp_tls_seek_may_end(const struct lp_tls *tls, enum lp_dir dir)
 {
-	return tls->seek[dir] && lp_buf_len(&tls->seek[dir]->buf) > tls->seek[dir]->at &&
-	       (tls->seek[dir]->mode == LP_SEEK_CLEAR ||
-		(tls->hs && tls->hs->sealed[dir] ? lp_tls_next_ready(tls, dir)
+	return tls->hurt->seek[dir] && lp_buf_len(&tls->hurt->seek[dir]->buf) > tls->hurt->seek[dir]->at &&
+	       (tls->hurt->seek[dir]->mode == LP_SEEK_CLEAR ||
+		(tls->shake->hs && tls->shake->hs->sealed[dir] ? lp_tls_next_ready(tls, dir)
 						 : lp_protect_ready(&tls->now[dir])));
 }
 
 size_t lp_tls_seek_feed(struct lp_tls *tls, enum lp_dir dir, const uint8_t *p, size_t n)
 {
-	struct lp_seek *s = tls->seek[dir];
+	struct lp_seek *s = tls->hurt->seek[dir];
 	size_t room = s->buf.max - lp_buf_len(&s->buf);
 	size_t take = n < room ? n : room;
 
@@ -617,12 +628,12 @@ size_t lp_tls_seek_feed(struct lp_tls *tls, enum lp_dir dir, const uint8_t *p, s
 
 uint64_t lp_tls_seek_held(const struct lp_tls *tls, enum lp_dir dir)
 {
-	return tls->seek[dir] ? lp_buf_len(&tls->seek[dir]->buf) : 0;
+	return tls->hurt->seek[dir] ? lp_buf_len(&tls->hurt->seek[dir]->buf) : 0;
 }
 
 void lp_tls_seek_end(struct lp_tls *tls, enum lp_dir dir)
 {
-	struct lp_seek *s = tls->seek[dir];
+	struct lp_seek *s = tls->hurt->seek[dir];
 	struct lp_gap_info gap = { .size = sizeof gap };
 
 	if (!s)
@@ -632,7 +643,7 @@ void lp_tls_seek_end(struct lp_tls *tls, enum lp_dir dir)
 	if (!tls->proven)
 		return;
 	say_gap(tls, dir);
-	gap.stream_bytes = tls->stream_end[dir] - tls->way[dir].end;
+	gap.stream_bytes = tls->hurt->stream_end[dir] - tls->hurt->way[dir].end;
 	gap.clear_max = gap.stream_bytes;
-	tls->env->cb->gap(tls->owner, dir, &gap, &tls->when);
+	tls->env->cb->gap(tls->owner, dir, &gap, tls->when);
 }

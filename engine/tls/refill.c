@@ -35,24 +35,26 @@ struct lp_refill {
 	struct lp_buf hello[2]; /* ClientHello, ServerHello */
 	struct track track[2];  /* by enum lp_dir */
 	unsigned next;          /* choice */
-	bool filled;            /* tls->hs is one of ours */
+	bool filled;            /* tls->shake->hs is one of ours */
 };
 
 void lp_tls_refill_free(struct lp_tls *tls)
 {
-	struct lp_refill *r = tls->refill;
+	struct lp_refill *r = tls->shake->refill;
 
-	for (int dir = 0; r && dir < 2; dir++) {
+	if (!r)
+		return;
+	for (int dir = 0; dir < 2; dir++) {
 		lp_buf_clear(&r->hello[dir]);
 		lp_buf_clear(&r->track[dir].bytes);
 	}
 	free(r);
-	tls->refill = NULL;
+	tls->shake->refill = NULL;
 }
 
 bool lp_tls_refilled(const struct lp_tls *tls)
 {
-	return tls->refill && tls->refill->filled;
+	return tls->shake->refill && tls->shake->refill->filled;
 }
 
 /* ---- writing down ---- */
@@ -65,13 +67,15 @@ static void give_up(struct lp_tls *tls)
 
 bool lp_tls_refill_on(const struct lp_tls *tls, enum lp_dir dir)
 {
-	return tls->refill && tls->refill->track[dir].on && tls->hs && !tls->hs->sealed[dir];
+	const struct lp_shake *shake = tls->shake;
+
+	return shake->refill && shake->refill->track[dir].on && shake->hs && !shake->hs->sealed[dir];
 }
 
 void lp_tls_refill_bytes(struct lp_tls *tls, enum lp_dir dir, const uint8_t *p, size_t n,
 			 uint64_t off)
 {
-	struct track *t = &tls->refill->track[dir];
+	struct track *t = &tls->shake->refill->track[dir];
 	uint64_t at = t->start + lp_buf_len(&t->bytes);
 	size_t room = TRACK_MAX - lp_buf_len(&t->bytes);
 
@@ -90,7 +94,7 @@ void lp_tls_refill_bytes(struct lp_tls *tls, enum lp_dir dir, const uint8_t *p, 
 
 void lp_tls_refill_gap(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
 {
-	struct track *t = &tls->refill->track[dir];
+	struct track *t = &tls->shake->refill->track[dir];
 	size_t len = lp_buf_len(&t->bytes);
 	uint8_t *room;
 
@@ -113,7 +117,7 @@ static void begin(struct lp_tls *tls, const struct lp_message *msg)
 	struct lp_refill *r = calloc(1, sizeof *r);
 
 	lp_tls_refill_free(tls);
-	tls->refill = r;
+	tls->shake->refill = r;
 	if (!r) {
 		lp_tls_nomem(tls);
 		return;
@@ -143,18 +147,19 @@ static bool repeats_itself(const struct lp_suite *suite)
 /* The ServerHello has come, and behind it in its record stands what m->in has. */
 static void track(struct lp_tls *tls, const struct lp_message *msg)
 {
-	const struct lp_messages *m = &tls->messages[LP_S2C];
-	struct lp_refill *r = tls->refill;
+	const struct lp_messages *m = &tls->shake->messages[LP_S2C];
+	struct lp_refill *r = tls->shake->refill;
 	struct track *server = &r->track[LP_S2C], *client = &r->track[LP_C2S];
 
-	if (tls->hs->facts.ems <= 0 || tls->hs->loose || !repeats_itself(tls->hs->suite) ||
+	if (tls->shake->hs->facts.ems <= 0 || tls->shake->hs->loose ||
+	    !repeats_itself(tls->shake->hs->suite) ||
 	    msg->whole.n > HELLO_MAX ||
 	    lp_records_held(&tls->records[LP_C2S])) {
 		lp_tls_refill_free(tls);
 		return;
 	}
-	server->start = tls->pushed_end - m->in.n;
-	server->lead = (uint32_t)(tls->record_end - server->start);
+	server->start = tls->shake->pushed_end - m->in.n;
+	server->lead = (uint32_t)(tls->shake->record_end - server->start);
 	client->start = lp_records_offset(&tls->records[LP_C2S]);
 	server->on = client->on = true;
 	if (lp_buf_append(&r->hello[LP_S2C], msg->whole.p, msg->whole.n))
@@ -165,39 +170,39 @@ static void track(struct lp_tls *tls, const struct lp_message *msg)
 
 void lp_tls_refill_message(struct lp_tls *tls, enum lp_dir dir, const struct lp_message *msg)
 {
-	const struct lp_messages *m = &tls->messages[dir];
+	const struct lp_messages *m = &tls->shake->messages[dir];
 
 	if (tls->completed || tls->proven || msg->v2)
 		return;
 	if (msg->type == LP_MSG_CLIENT_HELLO) {
-		if (tls->hs->offered & LP_HAS_EMS && msg->whole.n <= HELLO_MAX)
+		if (tls->shake->hs->offered & LP_HAS_EMS && msg->whole.n <= HELLO_MAX)
 			begin(tls, msg);
 		return;
 	}
-	if (!tls->refill)
+	if (!tls->shake->refill)
 		return;
 	if (msg->type == LP_MSG_SERVER_HELLO)
 		track(tls, msg);
-	else if (tls->refill->track[dir].on && !tls->hs->loose &&
+	else if (tls->shake->refill->track[dir].on && !tls->shake->hs->loose &&
 		 msg->type == (dir == LP_S2C ? LP_MSG_SERVER_HELLO_DONE : LP_MSG_CERTIFICATE))
-		tls->refill->track[dir].end =
-			(size_t)(tls->pushed_end - m->in.n - tls->refill->track[dir].start);
+		tls->shake->refill->track[dir].end =
+			(size_t)(tls->shake->pushed_end - m->in.n - tls->shake->refill->track[dir].start);
 }
 
 void lp_tls_refill_keep(struct lp_tls *tls)
 {
 	const struct lp_tls_cb *cb = tls->env->cb;
-	struct lp_refill *r = tls->refill;
+	struct lp_refill *r = tls->shake->refill;
 
-	if (!r || tls->completed || tls->hs->facts.resumed > 0 || !cb->keep_flight)
+	if (!r || tls->completed || tls->shake->hs->facts.resumed > 0 || !cb->keep_flight)
 		return;
 	for (int dir = 0; dir < 2; dir++) {
 		const struct track *t = &r->track[dir];
 		lp_span s = lp_buf_span(&t->bytes);
 
 		if (t->end && t->end <= s.n && (!t->holes || t->hole[0] >= t->end))
-			cb->keep_flight(tls->owner, tls->hs, (enum lp_dir)dir,
-					lp_span_of(s.p, t->end), t->lead, &tls->when);
+			cb->keep_flight(tls->owner, tls->shake->hs, (enum lp_dir)dir,
+					lp_span_of(s.p, t->end), t->lead, tls->when);
 	}
 }
 
@@ -349,14 +354,14 @@ static bool read_all(struct lp_handshake *hs, const struct lp_refill *f, struct 
 static bool choose(struct lp_tls *tls, enum lp_dir dir, unsigned choice, struct lp_buf *out,
 		   uint32_t *lead)
 {
-	const struct track *t = &tls->refill->track[dir];
+	const struct track *t = &tls->shake->refill->track[dir];
 
 	*lead = 0;
 	if (!choice)
 		return true;
 	if (!t->holes || (t->end && t->hole[0] >= t->end))
 		return false; /* nothing of it is missing */
-	return tls->env->cb->flight(tls->owner, tls->hs, dir, choice - 1, &tls->when, out, lead);
+	return tls->env->cb->flight(tls->owner, tls->shake->hs, dir, choice - 1, tls->when, out, lead);
 }
 
 static struct lp_handshake *read_again(struct lp_tls *tls, const unsigned choice[2])
@@ -373,10 +378,10 @@ static struct lp_handshake *read_again(struct lp_tls *tls, const unsigned choice
 	for (int dir = 0; dir < 2; dir++) {
 		lp_buf_init(&flight[dir], TRACK_MAX);
 		ok = ok && choose(tls, (enum lp_dir)dir, choice[dir], &flight[dir], &lead) &&
-		     open_reader(&r[dir], &tls->refill->track[dir], lp_buf_span(&flight[dir]), lead,
+		     open_reader(&r[dir], &tls->shake->refill->track[dir], lp_buf_span(&flight[dir]), lead,
 				 room + dir * TRACK_MAX);
 	}
-	ok = ok && read_all(hs, tls->refill, r);
+	ok = ok && read_all(hs, tls->shake->refill, r);
 	for (int dir = 0; dir < 2; dir++) {
 		if (r[dir].no_memory)
 			lp_tls_nomem(tls);
@@ -392,7 +397,7 @@ static struct lp_handshake *read_again(struct lp_tls *tls, const unsigned choice
 
 bool lp_tls_refill(struct lp_tls *tls)
 {
-	struct lp_refill *r = tls->refill;
+	struct lp_refill *r = tls->shake->refill;
 	struct lp_handshake *hs = NULL;
 
 	if (!r || !r->track[LP_S2C].on || !tls->env->cb->flight)
@@ -406,8 +411,8 @@ bool lp_tls_refill(struct lp_tls *tls)
 	}
 	if (!hs)
 		return false;
-	lp_handshake_free(tls->hs);
-	tls->hs = hs;
+	lp_handshake_free(tls->shake->hs);
+	tls->shake->hs = hs;
 	r->filled = true;
 	return true;
 }

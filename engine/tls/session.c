@@ -7,29 +7,162 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a session shares with all that have none of their own. Never written to. */
+static const struct lp_shake no_shake = { .alert = -1, .warning = -1 };
+static const struct lp_hurt no_hurt;
+static const struct lp_told no_told;
+
+static struct lp_shake *shake_none(void)
+{
+	return (struct lp_shake *)(uintptr_t)&no_shake;
+}
+
+static struct lp_hurt *hurt_none(void)
+{
+	return (struct lp_hurt *)(uintptr_t)&no_hurt;
+}
+
+struct lp_shake *lp_tls_shake(struct lp_tls *tls)
+{
+	struct lp_shake *shake = tls->shake;
+
+	if (shake != &no_shake)
+		return shake;
+	shake = malloc(sizeof *shake);
+	if (!shake) {
+		lp_tls_nomem(tls);
+		return NULL;
+	}
+	*shake = no_shake;
+	for (int dir = 0; dir < 2; dir++) {
+		lp_messages_init(&shake->messages[dir]);
+		if (tls->env->max_message)
+			shake->messages[dir].max = (uint32_t)tls->env->max_message;
+	}
+	lp_buf_init(&shake->early, LP_RECORD_FRAGMENT_MAX);
+	tls->shake = shake;
+	return shake;
+}
+
+/* Its keys are gone, or have moved. */
+static void shake_free(struct lp_tls *tls)
+{
+	struct lp_shake *shake = tls->shake;
+
+	if (shake == &no_shake)
+		return;
+	for (int dir = 0; dir < 2; dir++)
+		lp_messages_clear(&shake->messages[dir]);
+	lp_handshake_free(shake->hs);
+	lp_buf_clear(&shake->early);
+	lp_tls_refill_free(tls);
+	free(shake->hole_detail);
+	free(shake);
+	tls->shake = shake_none();
+}
+
+void lp_tls_settle(struct lp_tls *tls)
+{
+	const struct lp_shake *shake = tls->shake;
+	bool idle = shake != &no_shake && !shake->hs && !shake->next && !shake->trial &&
+		    tls->completed && tls->state == LP_TLS_RUNNING && !lp_buf_len(&shake->early);
+
+	for (int dir = 0; idle && dir < 2; dir++)
+		idle = !lp_messages_partial(&shake->messages[dir]) && !shake->messages[dir].in.n &&
+		       !shake->messages[dir].fault && !shake->skip_message[dir];
+	if (idle)
+		shake_free(tls);
+}
+
+struct lp_hurt *lp_tls_hurt(struct lp_tls *tls)
+{
+	struct lp_hurt *hurt = tls->hurt;
+
+	if (hurt != &no_hurt)
+		return hurt;
+	hurt = calloc(1, sizeof *hurt);
+	if (!hurt) {
+		lp_tls_nomem(tls);
+		return NULL;
+	}
+	for (int dir = 0; dir < 2; dir++)
+		lp_buf_init(&hurt->back[dir], LP_BACK_MAX);
+	hurt->stream_end[tls->env->call_dir] = tls->env->call_end;
+	tls->hurt = hurt;
+	return hurt;
+}
+
+bool lp_tls_is_hurt(const struct lp_tls *tls)
+{
+	return tls->hurt != &no_hurt;
+}
+
+/* What remains to be told of it stays. */
+static void hurt_free(struct lp_tls *tls, bool all)
+{
+	struct lp_hurt *hurt = tls->hurt;
+
+	if (hurt == &no_hurt)
+		return;
+	for (int dir = 0; dir < 2; dir++)
+		lp_buf_clear(&hurt->back[dir]);
+	lp_tls_seek_clear(tls);
+	lp_tls_other_free(tls);
+	if (!all && (hurt->dead_bytes[0] || hurt->dead_bytes[1]))
+		return;
+	free(hurt);
+	tls->hurt = hurt_none();
+}
+
+struct lp_told *lp_tls_told(struct lp_tls *tls)
+{
+	struct lp_told *told = tls->told;
+
+	if (told != &no_told)
+		return told;
+	told = calloc(1, sizeof *told);
+	if (!told) {
+		lp_tls_nomem(tls);
+		return NULL;
+	}
+	tls->told = told;
+	return told;
+}
+
+/* Whether there is a handshake, or one could be made. */
+static bool need_handshake(struct lp_tls *tls)
+{
+	struct lp_shake *shake = lp_tls_shake(tls);
+
+	if (shake && shake->hs)
+		return true;
+	if (shake && lp_handshake_new(&shake->hs, tls->env->crypto->base) == LP_OK)
+		return true;
+	lp_tls_nomem(tls);
+	return false;
+}
+
 struct lp_tls *lp_tls_new(struct lp_tls_env *env, void *owner, enum lp_side client)
 {
+	static const struct lp_when never = { .number = 0 };
 	struct lp_tls *tls = calloc(1, sizeof *tls);
 
 	if (!tls)
 		return NULL;
 	tls->env = env;
 	tls->owner = owner;
-	tls->client = (uint8_t)client;
-	tls->alert = tls->warning = -1;
+	tls->client = client == LP_B2A;
+	tls->when = &never;
+	tls->shake = shake_none();
+	tls->hurt = hurt_none();
+	tls->told = (struct lp_told *)(uintptr_t)&no_told;
 	lp_facts_init(&tls->facts);
-	if (lp_handshake_new(&tls->hs, env->crypto->base) != LP_OK) {
-		free(tls);
+	if (!need_handshake(tls)) {
+		lp_tls_free(tls);
 		return NULL;
 	}
-	for (int dir = 0; dir < 2; dir++) {
+	for (int dir = 0; dir < 2; dir++)
 		lp_records_init(&tls->records[dir], 0);
-		lp_messages_init(&tls->messages[dir]);
-		if (env->max_message)
-			tls->messages[dir].max = (uint32_t)env->max_message;
-		lp_buf_init(&tls->back[dir], LP_BACK_MAX);
-	}
-	lp_buf_init(&tls->early, LP_RECORD_FRAGMENT_MAX);
 	env->sessions++;
 	return tls;
 }
@@ -37,18 +170,11 @@ struct lp_tls *lp_tls_new(struct lp_tls_env *env, void *owner, enum lp_side clie
 /* Everything that a session needs only while it may still open something. */
 static void release(struct lp_tls *tls)
 {
-	for (int dir = 0; dir < 2; dir++) {
+	for (int dir = 0; dir < 2; dir++)
 		lp_records_clear(&tls->records[dir]);
-		lp_messages_clear(&tls->messages[dir]);
-		lp_buf_clear(&tls->back[dir]);
-	}
-	lp_tls_seek_clear(tls);
 	lp_tls_keys_clear(tls);
-	lp_handshake_free(tls->hs);
-	tls->hs = NULL;
-	lp_buf_clear(&tls->early);
-	lp_tls_refill_free(tls);
-	lp_tls_other_free(tls);
+	shake_free(tls);
+	hurt_free(tls, false);
 }
 
 void lp_tls_free(struct lp_tls *tls)
@@ -56,10 +182,13 @@ void lp_tls_free(struct lp_tls *tls)
 	if (!tls)
 		return;
 	release(tls);
+	hurt_free(tls, true);
 	lp_facts_clear(&tls->facts);
 	free(tls->secret_name);
-	free(tls->hole_detail);
-	free(tls->detail);
+	if (tls->told != &no_told) {
+		free(tls->told->detail);
+		free(tls->told);
+	}
 	free(tls);
 }
 
@@ -75,7 +204,7 @@ enum lp_side lp_tls_client(const struct lp_tls *tls)
 
 enum lp_tls_state lp_tls_state(const struct lp_tls *tls)
 {
-	return tls->state;
+	return (enum lp_tls_state)tls->state;
 }
 
 bool lp_tls_has_keys(const struct lp_tls *tls)
@@ -85,7 +214,10 @@ bool lp_tls_has_keys(const struct lp_tls *tls)
 
 const struct lp_facts *lp_tls_facts(const struct lp_tls *tls)
 {
-	return tls->hs && (!tls->completed || tls->next_proven) ? &tls->hs->facts : &tls->facts;
+	const struct lp_shake *shake = tls->shake;
+
+	return shake->hs && (!tls->completed || shake->next_proven) ? &shake->hs->facts
+								     : &tls->facts;
 }
 
 struct lp_snapshot *lp_tls_snapshot(struct lp_tls *tls)
@@ -116,10 +248,10 @@ static void begin(struct lp_tls *tls)
 	if (tls->began)
 		return;
 	tls->began = true;
-	tls->start_ns = tls->when.carried_ns;
+	tls->start_ns = tls->when->carried_ns;
 	s = lp_tls_snapshot(tls);
 	if (s)
-		tls->env->cb->begin(tls->owner, s, &tls->when);
+		tls->env->cb->begin(tls->owner, s, tls->when);
 }
 
 /* From here on bytes are only counted. */
@@ -132,13 +264,13 @@ static void turn_opaque(struct lp_tls *tls)
 		lp_tls_account(tls, (enum lp_dir)dir, LP_IN_OPAQUE,
 			       lp_records_held(r) + lp_records_rest(r).n +
 				       lp_tls_seek_held(tls, (enum lp_dir)dir) +
-				       lp_buf_len(&tls->back[dir]));
+				       lp_buf_len(&tls->hurt->back[dir]));
 	}
-	if (tls->trial)
-		lp_tls_account(tls, tls->trial->dir, LP_IN_OPAQUE,
-			       LP_RECORD_HEADER + tls->trial->n);
-	if (tls->hs && !tls->completed)
-		lp_handshake_take(tls->hs, &tls->facts);
+	if (tls->shake->trial)
+		lp_tls_account(tls, tls->shake->trial->dir, LP_IN_OPAQUE,
+			       LP_RECORD_HEADER + tls->shake->trial->n);
+	if (tls->shake->hs && !tls->completed)
+		lp_handshake_take(tls->shake->hs, &tls->facts);
 	release(tls);
 	tls->state = LP_TLS_OPAQUE;
 }
@@ -167,20 +299,37 @@ void lp_tls_say(struct lp_tls *tls, char **to, const char *format, ...)
 	va_end(args);
 }
 
+static void because(struct lp_tls *tls, enum lp_reason reason, const char *format, va_list args)
+{
+	struct lp_told *told = lp_tls_told(tls);
+
+	tls->reason = (uint8_t)reason;
+	if (told)
+		set_text(tls, &told->detail, format, args);
+}
+
+void lp_tls_because(struct lp_tls *tls, enum lp_reason reason, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	because(tls, reason, format, args);
+	va_end(args);
+}
+
 void lp_tls_fail(struct lp_tls *tls, enum lp_reason reason, const char *format, ...)
 {
 	va_list args;
 
-	if (tls->reason == LP_REASON_NONE && tls->hole &&
+	if (tls->reason == LP_REASON_NONE && tls->shake->hole &&
 	    (reason == LP_REASON_MALFORMED || reason == LP_REASON_LIMIT)) {
 		/* What makes no sense behind a hole is the hole's fault. */
 		lp_tls_fail_hole(tls);
 		return;
 	}
 	if (tls->reason == LP_REASON_NONE) {
-		tls->reason = reason;
 		va_start(args, format);
-		set_text(tls, &tls->detail, format, args);
+		because(tls, reason, format, args);
 		va_end(args);
 	}
 	if (tls->state != LP_TLS_OPAQUE && tls->state != LP_TLS_ENDED)
@@ -190,19 +339,20 @@ void lp_tls_fail(struct lp_tls *tls, enum lp_reason reason, const char *format, 
 void lp_tls_fail_hole(struct lp_tls *tls)
 {
 	const struct lp_facts *f = lp_tls_facts(tls);
-	bool lost = tls->hole_reason == LP_REASON_HANDSHAKE_LOST;
+	const enum lp_reason hole = (enum lp_reason)tls->shake->hole_reason;
+	bool lost = hole == LP_REASON_HANDSHAKE_LOST;
 
-	if (tls->completed && tls->hs && !tls->next_proven)
+	if (tls->completed && tls->shake->hs && !tls->shake->next_proven)
 		lp_tls_fail(tls, LP_REASON_LATER_HANDSHAKE_CLOSED, "%s", lp_tls_hole_detail(tls));
 	else if (tls->proven)
 		lp_tls_fail(tls, LP_REASON_GAP_NOT_RECOVERED, "%s", lp_tls_hole_detail(tls));
 	else if (f->ems > 0 && f->resumed <= 0 &&
-		 (lp_tls_refilled(tls) || !(tls->hs && tls->hs->session_hash_size)))
-		lp_tls_fail(tls, lost ? LP_REASON_HANDSHAKE_LOST_EMS : tls->hole_reason,
+		 (lp_tls_refilled(tls) || !(tls->shake->hs && tls->shake->hs->session_hash_size)))
+		lp_tls_fail(tls, lost ? LP_REASON_HANDSHAKE_LOST_EMS : hole,
 			    "%s, and Extended Master Secret needs every byte of it",
 			    lp_tls_hole_detail(tls));
 	else
-		lp_tls_fail(tls, tls->hole_reason, "%s", lp_tls_hole_detail(tls));
+		lp_tls_fail(tls, hole, "%s", lp_tls_hole_detail(tls));
 }
 
 void lp_tls_give_up(struct lp_tls *tls, enum lp_reason reason, const char *detail)
@@ -212,7 +362,7 @@ void lp_tls_give_up(struct lp_tls *tls, enum lp_reason reason, const char *detai
 
 static void fail_handshake(struct lp_tls *tls, enum lp_dir dir, const struct lp_message *msg)
 {
-	const struct lp_handshake *hs = tls->hs;
+	const struct lp_handshake *hs = tls->shake->hs;
 	enum lp_reason reason = hs->reason ? hs->reason : LP_REASON_MALFORMED;
 
 	if (tls->epochs)
@@ -225,16 +375,16 @@ static void fail_handshake(struct lp_tls *tls, enum lp_dir dir, const struct lp_
  * on; who has the secret is asked later. */
 static void check_server_hello(struct lp_tls *tls)
 {
-	const struct lp_facts *f = &tls->hs->facts;
+	const struct lp_facts *f = &tls->shake->hs->facts;
 
 	if (f->tls13)
 		lp_tls_fail(tls, LP_REASON_TLS13, "the server chose TLS 1.3 with %s",
-			    tls->hs->suite ? tls->hs->suite->name : "an unknown suite");
+			    tls->shake->hs->suite ? tls->shake->hs->suite->name : "an unknown suite");
 }
 
 static void one_message(struct lp_tls *tls, enum lp_dir dir, const struct lp_message *msg)
 {
-	enum lp_err err = lp_handshake_message(tls->hs, dir, msg);
+	enum lp_err err = lp_handshake_message(tls->shake->hs, dir, msg);
 
 	if (err == LP_E_NOMEM) {
 		lp_tls_nomem(tls);
@@ -252,29 +402,28 @@ static void one_message(struct lp_tls *tls, enum lp_dir dir, const struct lp_mes
 		check_server_hello(tls);
 	if (msg->type == LP_MSG_FINISHED && tls->state == LP_TLS_RUNNING)
 		lp_tls_check_finished(tls, dir);
-	if (tls->hs && lp_handshake_done(tls->hs))
+	if (tls->shake->hs && lp_handshake_done(tls->shake->hs))
 		lp_tls_complete(tls);
 }
 
-static bool need_handshake(struct lp_tls *tls)
+/* The same, or the session is over. */
+static bool begin_handshake(struct lp_tls *tls)
 {
-	if (tls->hs)
-		return true;
-	if (lp_handshake_new(&tls->hs, tls->env->crypto->base) == LP_OK)
-		return true;
-	lp_tls_nomem(tls);
-	lp_tls_fail(tls, LP_REASON_LIMIT, "out of memory");
-	return false;
+	bool ok = need_handshake(tls);
+
+	if (!ok)
+		lp_tls_fail(tls, LP_REASON_LIMIT, "out of memory");
+	return ok;
 }
 
 /* A server's answer to a ClientHello that is still to come: kept until then. */
 static bool too_early(struct lp_tls *tls, enum lp_dir dir, lp_span fragment)
 {
-	if (dir != LP_S2C || !tls->completed || (tls->hs && !lp_handshake_idle(tls->hs)) ||
-	    lp_messages_partial(&tls->messages[dir]) || !fragment.n ||
-	    fragment.p[0] == LP_MSG_HELLO_REQUEST || lp_buf_len(&tls->early))
+	if (dir != LP_S2C || !tls->completed || (tls->shake->hs && !lp_handshake_idle(tls->shake->hs)) ||
+	    lp_messages_partial(&tls->shake->messages[dir]) || !fragment.n ||
+	    fragment.p[0] == LP_MSG_HELLO_REQUEST || lp_buf_len(&tls->shake->early))
 		return false;
-	if (lp_buf_append(&tls->early, fragment.p, fragment.n)) {
+	if (lp_buf_append(&tls->shake->early, fragment.p, fragment.n)) {
 		lp_tls_nomem(tls);
 		lp_tls_fail(tls, LP_REASON_LIMIT, "out of memory");
 	}
@@ -283,17 +432,23 @@ static bool too_early(struct lp_tls *tls, enum lp_dir dir, lp_span fragment)
 
 void lp_tls_messages(struct lp_tls *tls, enum lp_dir dir, lp_span fragment)
 {
-	struct lp_messages *m = &tls->messages[dir];
+	struct lp_shake *shake = lp_tls_shake(tls);
+	struct lp_messages *m;
 	struct lp_message msg;
 	enum lp_err err;
 
+	if (!shake) {
+		lp_tls_fail(tls, LP_REASON_LIMIT, "out of memory");
+		return;
+	}
 	if (too_early(tls, dir, fragment))
 		return;
-	if (tls->skip_message[dir]) {
-		size_t skip = tls->skip_message[dir] < fragment.n ? (size_t)tls->skip_message[dir]
+	m = &shake->messages[dir];
+	if (tls->shake->skip_message[dir]) {
+		size_t skip = tls->shake->skip_message[dir] < fragment.n ? (size_t)tls->shake->skip_message[dir]
 								  : fragment.n;
 
-		tls->skip_message[dir] -= skip;
+		tls->shake->skip_message[dir] -= skip;
 		fragment = lp_span_of(fragment.p + skip, fragment.n - skip);
 	}
 	lp_messages_push(m, fragment);
@@ -310,7 +465,7 @@ void lp_tls_messages(struct lp_tls *tls, enum lp_dir dir, lp_span fragment)
 				    m->why ? m->why : lp_err_text(err));
 			return;
 		}
-		if (need_handshake(tls))
+		if (begin_handshake(tls))
 			one_message(tls, dir, &msg);
 	}
 }
@@ -318,9 +473,9 @@ void lp_tls_messages(struct lp_tls *tls, enum lp_dir dir, lp_span fragment)
 /* The hello has come that it answers. */
 static void early_answer(struct lp_tls *tls)
 {
-	struct lp_buf b = tls->early;
+	struct lp_buf b = tls->shake->early;
 
-	lp_buf_init(&tls->early, LP_RECORD_FRAGMENT_MAX);
+	lp_buf_init(&tls->shake->early, LP_RECORD_FRAGMENT_MAX);
 	lp_tls_messages(tls, LP_S2C, lp_buf_span(&b));
 	lp_buf_clear(&b);
 }
@@ -329,21 +484,29 @@ static void alert(struct lp_tls *tls, enum lp_dir dir, const uint8_t *p, size_t 
 {
 	enum { FATAL = 2, CLOSE_NOTIFY = 0, NO_RENEGOTIATION = 100 };
 
+	struct lp_shake *shake;
+
 	if (n != 2)
 		return; /* not an alert anybody could act upon (RFC 5246 section 7.2) */
 	if (p[1] == CLOSE_NOTIFY)
 		tls->close_notify[dir] = sealed;
 	if (p[0] == FATAL && p[1] != CLOSE_NOTIFY && !tls->proven) {
-		tls->alert = p[1];
-		tls->alert_dir = dir;
-	} else if (p[1] == NO_RENEGOTIATION && dir == LP_S2C && sealed && tls->hs &&
-		   lp_handshake_unanswered(tls->hs)) {
+		shake = lp_tls_shake(tls);
+		if (shake) {
+			shake->alert = p[1];
+			shake->alert_dir = (uint8_t)dir;
+		}
+	} else if (p[1] == NO_RENEGOTIATION && dir == LP_S2C && sealed && tls->shake->hs &&
+		   lp_handshake_unanswered(tls->shake->hs)) {
 		/* RFC 5246 section 7.2.2: all goes on as if the hello had not been sent. */
-		lp_handshake_free(tls->hs);
-		tls->hs = NULL;
+		lp_handshake_free(tls->shake->hs);
+		tls->shake->hs = NULL;
 	} else if (!sealed) {
-		tls->warning = p[1];
-		tls->warning_dir = dir;
+		shake = lp_tls_shake(tls);
+		if (shake) {
+			shake->warning = p[1];
+			shake->warning_dir = (uint8_t)dir;
+		}
 	}
 	if (tls->close_notify[0] && tls->close_notify[1]) {
 		const enum lp_end end[2] = { LP_END_CLOSE_NOTIFY, LP_END_CLOSE_NOTIFY };
@@ -361,46 +524,44 @@ static void change_cipher_spec(struct lp_tls *tls, enum lp_dir dir, const uint8_
 			    lp_tls_who(dir));
 		return;
 	}
-	if (!need_handshake(tls))
+	if (!begin_handshake(tls))
 		return;
-	if (lp_messages_partial(&tls->messages[dir])) {
+	if (lp_messages_partial(&tls->shake->messages[dir])) {
 		lp_tls_fail(tls, LP_REASON_MALFORMED,
 			    "ChangeCipherSpec from the %s in the middle of a handshake message",
 			    lp_tls_who(dir));
 		return;
 	}
-	err = lp_handshake_ccs(tls->hs, dir);
+	err = lp_handshake_ccs(tls->shake->hs, dir);
 	if (err == LP_E_NOMEM)
 		lp_tls_nomem(tls);
 	if (err) {
 		lp_tls_fail(tls, tls->epochs ? LP_REASON_LATER_HANDSHAKE_CLOSED
-					     : tls->hs->reason ? tls->hs->reason : LP_REASON_MALFORMED,
+					     : tls->shake->hs->reason ? tls->shake->hs->reason : LP_REASON_MALFORMED,
 			    "ChangeCipherSpec from the %s: %s", lp_tls_who(dir),
-			    tls->hs->why ? tls->hs->why : "not expected here");
+			    tls->shake->hs->why ? tls->shake->hs->why : "not expected here");
 		return;
 	}
-	if (lp_handshake_keyed(tls->hs) && !lp_tls_next_ready(tls, dir))
+	if (lp_handshake_keyed(tls->shake->hs) && !lp_tls_next_ready(tls, dir))
 		lp_tls_ask(tls);
 }
 
 void lp_tls_content(struct lp_tls *tls, enum lp_dir dir, uint8_t type, const uint8_t *p, size_t n,
 		    size_t wire)
 {
-	struct lp_dir_totals *t = &tls->total[dir];
-
 	switch (type) {
 	case LP_CONTENT_DATA:
 		lp_tls_account(tls, dir, LP_IN_OPENED, wire);
-		t->records++;
-		t->clear += n;
+		tls->count[dir].records++;
+		tls->count[dir].clear += n;
 		if (n)
-			tls->env->cb->data(tls->owner, dir, p, n, &tls->when);
+			tls->env->cb->data(tls->owner, dir, p, n, tls->when);
 		break;
 	case LP_CONTENT_HANDSHAKE:
 		lp_tls_account(tls, dir, LP_IN_HANDSHAKE, wire);
 		if (lp_tls_goes_on(tls, dir, p, n))
 			lp_tls_messages(tls, dir, lp_span_of(p, n));
-		if (lp_buf_len(&tls->early) && tls->hs && !lp_handshake_idle(tls->hs))
+		if (lp_buf_len(&tls->shake->early) && tls->shake->hs && !lp_handshake_idle(tls->shake->hs))
 			early_answer(tls);
 		break;
 	case LP_CONTENT_CCS:
@@ -420,7 +581,7 @@ void lp_tls_content(struct lp_tls *tls, enum lp_dir dir, uint8_t type, const uin
 
 bool lp_tls_sealed(const struct lp_tls *tls, enum lp_dir dir)
 {
-	return lp_protect_ready(&tls->now[dir]) || (tls->hs && tls->hs->sealed[dir]);
+	return lp_protect_ready(&tls->now[dir]) || (tls->shake->hs && tls->shake->hs->sealed[dir]);
 }
 
 /* RFC 5246 appendix E.2. It goes into the transcript without the two bytes of length. */
@@ -433,22 +594,22 @@ static void v2_hello(struct lp_tls *tls, enum lp_dir dir, lp_span fragment)
 		.whole = fragment,
 	};
 
-	if (need_handshake(tls))
+	if (begin_handshake(tls))
 		one_message(tls, dir, &msg);
 }
 
 /* A record under keys, and before it a hole that took the ChangeCipherSpec. */
 static void sealed_unseen(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r)
 {
-	enum lp_err err = lp_handshake_ccs(tls->hs, dir);
+	enum lp_err err = lp_handshake_ccs(tls->shake->hs, dir);
 
-	if (err || tls->hs->facts.compression) {
+	if (err || tls->shake->hs->facts.compression) {
 		lp_tls_account(tls, dir, LP_IN_OPAQUE, r->header.n + r->fragment.n);
 		lp_tls_fail_hole(tls);
 		return;
 	}
 	lp_tls_seek_sealed(tls, dir, r);
-	if (lp_handshake_keyed(tls->hs) && !lp_tls_next_ready(tls, dir))
+	if (lp_handshake_keyed(tls->shake->hs) && !lp_tls_next_ready(tls, dir))
 		lp_tls_ask(tls);
 }
 
@@ -456,9 +617,15 @@ void lp_tls_clear(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r
 {
 	size_t wire = r->header.n + r->fragment.n;
 	enum lp_behind behind = LP_BEHIND_CLEAR;
+	struct lp_shake *shake = lp_tls_shake(tls);
 
-	tls->pushed_end = tls->record_end = r->offset + wire;
-	if (tls->hs && tls->hs->torn[dir])
+	if (!shake) {
+		lp_tls_account(tls, dir, LP_IN_OPAQUE, wire);
+		lp_tls_fail(tls, LP_REASON_LIMIT, "out of memory");
+		return;
+	}
+	shake->pushed_end = shake->record_end = r->offset + wire;
+	if (tls->shake->hs && tls->shake->hs->torn[dir])
 		behind = lp_tls_behind(tls, dir, r);
 	if (behind == LP_BEHIND_SEALED) {
 		sealed_unseen(tls, dir, r);

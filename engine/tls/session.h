@@ -112,6 +112,10 @@ struct lp_tls_env {
 	                             * replay stops reading while there are any */
 	uint64_t sessions, waiting; /* begun; waiting for the warden now */
 	struct lp_spares spares;    /* for incomplete records, of LP_RECORD_MAX; may be empty */
+	/* Of the call that is being worked on: its direction, the stream offset behind its bytes,
+	 * and that of the record that is being opened. */
+	enum lp_dir call_dir;
+	uint64_t call_end, sealed_at;
 };
 
 enum { LP_VERIFY_FIRST = 16 };
@@ -157,7 +161,9 @@ bool lp_tls_has_keys(const struct lp_tls *tls);
 
 /* Feeds bytes; returns how many were taken. Fewer than n: the side became blocked
  * or the session ended, and the rest is to be offered later (or to the next
- * session). off is the stream offset of the first byte. */
+ * session). off is the stream offset of the first byte. Here and below, when is the
+ * caller's and lives until the next call that brings one: what happens in between, with an
+ * answer, happens at that place. */
 size_t lp_tls_feed(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t n,
 		   uint64_t off, const struct lp_when *when);
 

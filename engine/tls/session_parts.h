@@ -29,15 +29,19 @@ struct lp_trial {
 /* What a seek had gathered and a blocked direction cannot take yet, at most. */
 enum { LP_BACK_MAX = 1 << 18 };
 
-/* The latest of what was opened of a direction: where the way back starts. */
+/* What was opened of a direction lately: how the way back is found. */
 struct lp_way {
+	uint64_t nonce;          /* explicit nonce of the last record, less its number … */
+	uint16_t nonce_epoch;    /* … in this epoch */
+	uint16_t records;        /* recent ones … */
+	uint32_t bytes;          /* … and their bytes, for their mean length */
+};
+
+/* Where it starts. */
+struct lp_hole {
 	uint64_t end;            /* stream offset behind the last record, at a hole */
 	uint64_t first;          /* length of the record that begins there, 0 if not known */
 	uint64_t hole, hole_n;   /* the latest hole */
-	uint64_t nonce;          /* explicit nonce of the last record, … */
-	uint64_t nonce_seq;      /* … its number in its epoch */
-	uint16_t nonce_epoch;
-	uint64_t bytes, records; /* recent ones, for their mean length */
 };
 
 /* What a direction looks for after a hole: the next record in clear, which is believed
@@ -63,74 +67,115 @@ struct lp_seek {
 	uint64_t lost;           /* records */
 };
 
+/* What a handshake needs: made for it, given back once its keys are the present ones. A
+ * session that has none under way shares lp_shake_none, which nobody may write to. */
+struct lp_shake {
+	struct lp_handshake *hs;       /* NULL: there is none */
+	struct lp_messages messages[2];/* by enum lp_dir, as all that follow */
+	struct lp_buf early;           /* one record of the server's answer to a hello, within
+	                                * the session, that has not been seen yet */
+	struct lp_protect *next;       /* its keys, of both; NULL: none yet */
+	struct lp_inflate *inflate_next[2];
+	struct lp_secret master;
+	struct lp_mac_ctx *master_mac; /* a MAC keyed with it, once it was wanted */
+	struct lp_trial *trial;
+	struct lp_refill *refill;      /* of the first handshake; NULL: nothing is written down */
+	char *hole_detail;
+	uint64_t skip_message[2];      /* bytes of a message that a hole spoilt */
+	uint64_t pushed_end;           /* stream offset behind the fragment in messages[] … */
+	uint64_t record_end;           /* … and behind its record */
+	unsigned attempt;              /* candidate of the question that is out */
+	bool extended;                 /* its derivation */
+	bool toggled;                  /* … is the other one than negotiated */
+	bool final;                    /* the answer was a master secret as it stands */
+	bool compressed_next;          /* DEFLATE was negotiated */
+	bool next_proven;
+	bool unsure[2];                /* a hole may have cost messages of a later handshake */
+	bool no_more;                  /* the client's bytes behind a hole are waited for no longer */
+	bool hole;                     /* part of it is missing: hole_detail … */
+	uint8_t hole_reason;           /* … and what that is called: enum lp_reason */
+	int16_t alert;                 /* last fatal alert in clear, -1 none */
+	int16_t warning;               /* last one in clear that was not fatal, -1 none */
+	uint8_t alert_dir, warning_dir;
+};
+
+/* What most sessions never need: bytes were lost or are in no record that was opened, records
+ * are compressed, or there is something to say. Shared and given back like lp_shake, but it
+ * stays once it was made. */
+struct lp_hurt {
+	struct lp_seek *seek[2];       /* NULL: no hole at present */
+	uint64_t seek_spent;
+	struct lp_hole way[2];
+	uint64_t stream_end[2];        /* offset behind the last byte taken, since this was made */
+	struct lp_buf back[2];         /* what a seek had gathered and must wait, in order */
+	uint64_t skip[2];              /* bytes of a record that a hole in the handshake spoilt */
+	struct lp_other *other[2];     /* copies of bytes that differ, newest first */
+	size_t other_n;                /* their bytes */
+	uint64_t dead_bytes[2];        /* stream bytes since the direction died */
+	struct lp_inflate *inflate[2]; /* that of now[], made at its first record */
+};
+
+/* What came of the bytes of a direction: what every session has. */
+struct lp_count {
+	uint64_t opened, clear, records;
+	uint64_t handshake;
+};
+
+/* … and what few have. */
+struct lp_count_more {
+	uint64_t alert, opaque, lost, records_closed;
+};
+
+/* What there is to tell at the end that is not told of a session where all is well. */
+struct lp_told {
+	struct lp_count_more count[2];
+	char *detail;                  /* why it is as `reason` says; NULL: nothing to say */
+};
+
 struct lp_tls {
 	struct lp_tls_env *env;
 	void *owner;
-	enum lp_tls_state state;
-	uint8_t client;                /* enum lp_side */
-	bool began;                    /* session_begin was told */
-	bool proven;                   /* some epoch's keys were proven */
-	bool dead[2];                  /* a hole that could not be passed, by enum lp_dir */
-	bool close_notify[2];
-	struct lp_records records[2];  /* by enum lp_dir, as all that follow */
-	struct lp_messages messages[2];
-	struct lp_handshake *hs;       /* the one under way; NULL once it is done */
-	struct lp_buf early;           /* one record of the server's answer to a hello, within
-	                                * the session, that has not been seen yet */
-	struct lp_facts facts;         /* of the last completed one */
-	struct lp_protect now[2];      /* in use; keys NULL: clear text */
-	struct lp_protect *next;       /* both of the handshake under way; NULL: none yet */
-	struct lp_inflate *inflate[2]; /* that of now[], made at its first record */
-	struct lp_inflate *inflate_next[2];
-	bool compressed, compressed_next; /* DEFLATE was negotiated */
-	struct lp_secret master;       /* of the handshake under way, … */
-	struct lp_mac_ctx *master_mac; /* … and a MAC keyed with it, once it was wanted */
-	struct lp_trial *trial;
-	bool next_proven;
-	bool extended;                 /* derivation of the question that is out */
-	bool toggled;                  /* … and it is the other one than negotiated */
-	bool final;                    /* the answer was a master secret as it stands */
-	unsigned attempt;              /* candidate of that question */
-	unsigned epochs;               /* proven so far */
-	unsigned completed;            /* handshakes */
-	unsigned notes;                /* enum lp_note */
-	uint64_t start_ns;
-	struct lp_when when;           /* of what is being worked on */
-	struct lp_dir_totals total[2];
-	uint64_t fed[2];               /* stream bytes taken, gaps included */
-	struct lp_way way[2];
-	struct lp_seek *seek[2];       /* NULL: no hole at present */
-	uint64_t seek_spent;
-	struct lp_buf back[2];         /* what a seek had gathered and must wait, in order */
-	uint64_t skip[2];              /* bytes of a record that a hole in the handshake spoilt */
-	uint64_t skip_message[2];      /* … and of the message that it was part of */
-	bool unsure[2];                /* a hole may have cost messages of a later handshake */
-	bool hole;                     /* part of the handshake under way is missing: detail */
-	enum lp_reason hole_reason;    /* … and what that is called */
-	char *hole_detail;
-	struct lp_other *other[2];     /* copies of bytes that differ, newest first */
-	size_t other_n;                /* their bytes */
-	uint64_t sealed_at;            /* stream offset of the record that is being opened */
-	uint64_t pushed_end;           /* stream offset behind the fragment in messages[] … */
-	uint64_t record_end;           /* … and behind its record */
-	bool no_more;                  /* the client's bytes behind a hole are waited for no longer */
-	struct lp_refill *refill;      /* of the first handshake; NULL: nothing is written down */
-	bool strict;                   /* every MAC is checked from here on */
-	bool unchecked;                /* a record came out without */
-	bool iv_unsure[2];             /* the record before did not authenticate (TLS 1.0, EtM) */
-	uint64_t stream_end[2];        /* offset behind the last byte taken */
-	uint64_t dead_bytes[2];        /* stream bytes since the direction died */
-	enum lp_reason reason;         /* the first; NONE while all is well */
-	char *detail;                  /* … and why; NULL: nothing to say */
-	int alert;                     /* last fatal alert in clear, -1 none */
-	enum lp_dir alert_dir;
-	int warning;                   /* last alert in clear that was not fatal, -1 none */
-	enum lp_dir warning_dir;
+	const struct lp_when *when;    /* of what is being worked on; the caller's */
 	const struct lp_evidence *evidence; /* NULL: nothing is known */
+	struct lp_shake *shake;        /* never NULL, nor are the next two */
+	struct lp_hurt *hurt;
+	struct lp_told *told;          /* like hurt */
 	char *secret_name;
+	struct lp_records records[2];  /* by enum lp_dir, as all that follow */
+	struct lp_protect now[2];      /* in use; keys NULL: clear text */
+	struct lp_way way[2];
+	struct lp_count count[2];
+	uint64_t fed[2];               /* stream bytes taken, gaps included */
+	struct lp_facts facts;         /* of the last completed handshake */
+	uint64_t start_ns;
+	uint32_t epochs;               /* proven so far */
+	uint32_t completed;            /* handshakes */
+	uint16_t notes;                /* enum lp_note */
+	uint8_t state;                 /* enum lp_tls_state */
+	uint8_t reason;                /* enum lp_reason: the first; NONE while all is well */
+	uint8_t client : 1;            /* enum lp_side */
+	bool began : 1;                /* session_begin was told */
+	bool proven : 1;               /* some epoch's keys were proven */
+	bool compressed : 1;           /* DEFLATE was negotiated */
+	bool strict : 1;               /* every MAC is checked from here on */
+	bool unchecked : 1;            /* a record came out without */
+	bool dead[2];                  /* a hole that could not be passed */
+	bool close_notify[2];
+	bool iv_unsure[2];             /* the record before did not authenticate (TLS 1.0, EtM) */
 };
 
 /* ---- session.c ---- */
+
+/* Each for writing: made if there is none. NULL: out of memory, which is left in env->fault. */
+struct lp_shake *lp_tls_shake(struct lp_tls *tls);
+struct lp_hurt *lp_tls_hurt(struct lp_tls *tls);
+struct lp_told *lp_tls_told(struct lp_tls *tls);
+
+/* It has a lp_hurt of its own. */
+bool lp_tls_is_hurt(const struct lp_tls *tls);
+
+/* Nothing of a handshake is under way any more: what it needed is given back. */
+void lp_tls_settle(struct lp_tls *tls);
 
 static inline enum lp_dir lp_tls_dir(const struct lp_tls *tls, enum lp_side side)
 {
@@ -168,23 +213,27 @@ const struct lp_facts *lp_tls_facts(const struct lp_tls *tls);
  * or without one; NULL: its keys are not there. */
 static inline struct lp_protect *lp_tls_protect(struct lp_tls *tls, enum lp_dir dir)
 {
-	if (tls->hs && tls->hs->sealed[dir])
-		return tls->next ? &tls->next[dir] : NULL;
+	if (tls->shake->hs && tls->shake->hs->sealed[dir])
+		return tls->shake->next ? &tls->shake->next[dir] : NULL;
 	return &tls->now[dir];
 }
 
 /* The keys of the handshake under way are there. */
 static inline bool lp_tls_next_ready(const struct lp_tls *tls, enum lp_dir dir)
 {
-	return tls->next && lp_protect_ready(&tls->next[dir]);
+	return tls->shake->next && lp_protect_ready(&tls->shake->next[dir]);
 }
 
-/* A sentence in *to, detail or hole_detail, in place of what was there. */
+/* A sentence in *to in place of what was there. */
 void lp_tls_say(struct lp_tls *tls, char **to, const char *format, ...) LP_PRINTF(3, 4);
+
+/* What the verdict will say of the reason. */
+void lp_tls_because(struct lp_tls *tls, enum lp_reason reason, const char *format, ...)
+	LP_PRINTF(3, 4);
 
 static inline const char *lp_tls_hole_detail(const struct lp_tls *tls)
 {
-	return tls->hole_detail ? tls->hole_detail : "";
+	return tls->shake->hole_detail ? tls->shake->hole_detail : "";
 }
 
 /* The first reason wins; a session whose keys were never proven turns opaque. */
@@ -211,7 +260,7 @@ struct lp_snapshot *lp_tls_snapshot(struct lp_tls *tls);
 
 /* ---- keys.c ---- */
 
-/* Asks for the master secret of tls->hs as soon as it may be asked. */
+/* Asks for the master secret of tls->shake->hs as soon as it may be asked. */
 void lp_tls_ask(struct lp_tls *tls);
 
 /* Opens a record of a direction that is under keys. False: not now (WAITING, or the
@@ -257,7 +306,7 @@ bool lp_tls_seek_parked(const struct lp_tls *tls, enum lp_dir dir);
 /* Looks through what is gathered; final: there will be no more. */
 void lp_tls_seek_go(struct lp_tls *tls, enum lp_dir dir, bool final);
 
-/* Takes bytes that follow; returns how many. Afterwards tls->seek[dir]->found says
+/* Takes bytes that follow; returns how many. Afterwards tls->hurt->seek[dir]->found says
  * whether the next record was found; NULL: it was given up. */
 size_t lp_tls_seek_feed(struct lp_tls *tls, enum lp_dir dir, const uint8_t *p, size_t n);
 
@@ -317,7 +366,7 @@ void lp_tls_refill_bytes(struct lp_tls *tls, enum lp_dir dir, const uint8_t *p, 
 void lp_tls_refill_gap(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n);
 
 /* The secret cannot be had without the bytes that were lost: puts a handshake in the place
- * of tls->hs that has them from elsewhere. False: there is none (any more). */
+ * of tls->shake->hs that has them from elsewhere. False: there is none (any more). */
 bool lp_tls_refill(struct lp_tls *tls);
 bool lp_tls_refilled(const struct lp_tls *tls);
 
@@ -328,6 +377,9 @@ void lp_tls_refill_free(struct lp_tls *tls);
 /* ---- outcome.c ---- */
 
 void lp_tls_account(struct lp_tls *tls, enum lp_dir dir, enum lp_account what, uint64_t n);
+
+/* The bytes of a direction that are in one of the accounts. */
+uint64_t lp_tls_accounted(const struct lp_tls *tls, enum lp_dir dir);
 
 /* Tells the verdict; end by enum lp_dir. */
 void lp_tls_end(struct lp_tls *tls, const enum lp_end end[2]);

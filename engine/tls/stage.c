@@ -186,7 +186,7 @@ static void begin_session(struct lp_stage *s, enum lp_side client)
 
 /* TLS records without a ClientHello: say so, once it is clear that none comes. Who
  * begins with a ServerHello is the server, whoever was seen first. */
-static void begin_uncaptured(struct lp_stage *s, const struct lp_when *when)
+static void begin_uncaptured(struct lp_stage *s)
 {
 	uint8_t first[SNIFF_BYTES];
 	size_t n = lp_holds_peek(&s->holds, LP_A2B, first, sizeof first);
@@ -194,7 +194,7 @@ static void begin_uncaptured(struct lp_stage *s, const struct lp_when *when)
 
 	begin_session(s, server ? LP_B2A : LP_A2B);
 	if (s->tls)
-		lp_tls_not_captured(s->tls, when);
+		lp_tls_not_captured(s->tls, &s->last);
 }
 
 /* What is held goes the way that it would have gone, had it not been held. */
@@ -244,7 +244,7 @@ static void sniff(struct lp_stage *s, const struct lp_when *when)
 		/* Records behind both close_notify belong to nobody (RFC 5246 7.2.1). */
 		lp_holds_clear(&s->holds);
 	else if (tls && (a == b || hole || final))
-		begin_uncaptured(s, when);
+		begin_uncaptured(s);
 	else if (final)
 		s->state = LP_STAGE_CLEAR;
 }
@@ -278,11 +278,9 @@ static struct lp_hold *next_item(const struct lp_stage *s, enum lp_side *side)
 static size_t offer(struct lp_stage *s, enum lp_side side, const uint8_t *p, size_t n,
 		    uint64_t off, const struct lp_when *own)
 {
-	struct lp_when when;
-
 	if (s->state == LP_STAGE_TLS) {
-		when = told(s, own);
-		return lp_tls_feed(s->tls, side, p, n, off, &when);
+		(void)told(s, own);
+		return lp_tls_feed(s->tls, side, p, n, off, &s->last);
 	}
 	if (s->env->cleartext)
 		tell_clear(s, side, p, n, own);
@@ -292,11 +290,9 @@ static size_t offer(struct lp_stage *s, enum lp_side side, const uint8_t *p, siz
 static void offer_gap(struct lp_stage *s, enum lp_side side, uint64_t off, uint64_t n,
 		      const struct lp_when *own)
 {
-	struct lp_when when;
-
 	if (s->state == LP_STAGE_TLS) {
-		when = told(s, own);
-		lp_tls_gap(s->tls, side, off, n, &when);
+		(void)told(s, own);
+		lp_tls_gap(s->tls, side, off, n, &s->last);
 	} else if (s->env->cleartext) {
 		tell_clear(s, side, NULL, n, own);
 	}
@@ -398,8 +394,6 @@ void lp_stage_adopt(struct lp_stage *s, struct lp_prelude *pre, const struct lp_
 
 static bool finish(struct lp_stage *s)
 {
-	struct lp_when when;
-
 	if (!s->closing)
 		return false;
 	pump(s, &s->close_when);
@@ -423,8 +417,8 @@ static bool finish(struct lp_stage *s)
 				lp_tls_last_words(s->tls, (enum lp_side)side, h->bytes + h->taken,
 						  (size_t)h->n - h->taken);
 		}
-		when = told(s, &s->close_when);
-		lp_tls_finish(s->tls, s->end, s->holds.bytes, lost, s->conflict, &when);
+		(void)told(s, &s->close_when);
+		lp_tls_finish(s->tls, s->end, s->holds.bytes, lost, s->conflict, &s->last);
 	}
 	lp_holds_clear(&s->holds);
 	return true;

@@ -8,8 +8,8 @@ static bool passes(const struct lp_tls *tls, enum lp_dir dir, int type)
 {
 	return (type == LP_CONTENT_DATA || type == LP_CONTENT_ALERT ||
 		type == LP_CONTENT_HEARTBEAT) &&
-	       lp_protect_ready(&tls->now[dir]) && !(tls->hs && tls->hs->sealed[dir]) &&
-	       !tls->seek[dir];
+	       lp_protect_ready(&tls->now[dir]) && !(tls->shake->hs && tls->shake->hs->sealed[dir]) &&
+	       !tls->hurt->seek[dir];
 }
 
 /* No handshake is under way: the server's answer waits for the whole of the ClientHello,
@@ -17,7 +17,8 @@ static bool passes(const struct lp_tls *tls, enum lp_dir dir, int type)
  * has begun, since a HelloRequest binds nobody. */
 static bool blocked_idle(const struct lp_tls *tls, enum lp_dir dir)
 {
-	return dir == LP_S2C && (tls->completed ? lp_buf_len(&tls->early) > 0 : tls->hs != NULL);
+	return dir == LP_S2C && (tls->completed ? lp_buf_len(&tls->shake->early) > 0
+						 : tls->shake->hs != NULL);
 }
 
 /* Behind a hole nobody's turn is known; but what the server said once it had the client's
@@ -25,21 +26,22 @@ static bool blocked_idle(const struct lp_tls *tls, enum lp_dir dir)
  * for the secret follows from it. */
 static bool awaits_client(const struct lp_tls *tls, enum lp_dir dir)
 {
-	return dir == LP_S2C && !tls->no_more && !tls->dead[LP_C2S] &&
-	       lp_handshake_awaits_client(tls->hs);
+	return dir == LP_S2C && !tls->shake->no_more && !tls->dead[LP_C2S] &&
+	       lp_handshake_awaits_client(tls->shake->hs);
 }
 
 bool lp_tls_await_no_more(struct lp_tls *tls)
 {
-	bool awaited = tls->state == LP_TLS_RUNNING && tls->hs && awaits_client(tls, LP_S2C);
+	bool awaited = tls->state == LP_TLS_RUNNING && tls->shake->hs && awaits_client(tls, LP_S2C);
 
-	tls->no_more |= awaited;
+	if (awaited)
+		tls->shake->no_more = true;
 	return awaited;
 }
 
 bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side, int next)
 {
-	const struct lp_handshake *hs = tls->hs;
+	const struct lp_handshake *hs = tls->shake->hs;
 	enum lp_dir dir = lp_tls_dir(tls, side);
 	int begun = lp_records_type(&tls->records[dir]);
 	int turn;
@@ -67,5 +69,5 @@ bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side, int next)
 	/* A side that has finished may send application data before the other has
 	 * (RFC 7918, False Start; and the server after a resumption). A hello is another
 	 * handshake's. */
-	return !(tls->next_proven && hs->finished[dir].seen && next != LP_CONTENT_HANDSHAKE);
+	return !(tls->shake->next_proven && hs->finished[dir].seen && next != LP_CONTENT_HANDSHAKE);
 }
