@@ -64,6 +64,7 @@ static const struct option options[] = {
 	{ "buffer", BYTES, AT(buffer_bytes), 0, INT32_MAX, NULL },
 	{ "snaplen", NUMBER, AT(snaplen), 64, 262144, NULL },
 	{ "packets", NUMBER, AT(packets), 1, UINT64_MAX, NULL },
+	{ "fanout", TEXT, AT(fanout), 0, 0, "user|kernel" },
 	{ "workers", NUMBER, AT(workers), 1, LP_CONFIG_WORKERS, NULL },
 	{ "warden-threads", NUMBER, AT(warden_threads), 1, 256, NULL },
 	{ "warden-delay", NUMBER, AT(warden_delay_ms), 0, 60000, NULL },

@@ -44,6 +44,7 @@ struct lp_config {
 	bool strict_key_modes;
 	bool promiscuous;
 	uint64_t buffer_bytes, snaplen, packets; /* live capture; packets: stop after so many */
+	char *fanout;             /* NULL: "user" */
 	uint64_t workers;         /* 0: as it fits */
 	uint64_t warden_threads, warden_delay_ms;
 	uint64_t ticket_key_life_s; /* of a ticket key that its file has no more */

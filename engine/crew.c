@@ -5,22 +5,31 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "engine_parts.h"
 #include "merge.h"
 #include "share.h"
+#include "tap.h"
 
 enum {
 	BATCHES = 16,  /* of packets that wait for a worker */
 	LIVE = 128,    /* … if they would be lost otherwise */
 	EVENTS = 512,  /* of a worker that wait to be merged */
 	RETRY_MS = 10, /* the warden may have no room for questions now */
+	IDLE_MS = 250, /* how often a silent device's clock is looked at */
+	JUDGED = 32,   /* connections that tell how they are shared out */
 };
 
 struct lp_hand {
 	struct lp_crew *crew;
 	struct lp_worker *worker;
+	struct lp_tap *tap;    /* NULL: its packets come from the share */
+	int poll_fd;           /* of its tap and its line to the warden, or -1 */
 	struct lp_bell bell;
 	pthread_t thread;
 	unsigned number;
@@ -29,6 +38,7 @@ struct lp_hand {
 	bool ended;            /* the capture, for this one */
 	bool over;             /* it has nothing to tell any more */
 	bool started;
+	bool looked;           /* … and others were asked how far they are */
 	bool put;              /* events that the merge was not told of */
 	bool direct;           /* there are no threads any more */
 };
@@ -41,6 +51,10 @@ struct lp_crew {
 	pthread_t output;
 	bool output_started, finished;
 	atomic_int fault;      /* enum lp_err: the first */
+	atomic_bool said;      /* that packets are shared out badly */
+	const atomic_uint_fast64_t *taken; /* packets of all taps; NULL: there are none */
+	struct lp_capture *const *capture; /* of the taps */
+	_Atomic(const struct lp_capture *) deaf;
 	unsigned n;
 	struct lp_hand *hand;
 };
@@ -71,6 +85,19 @@ bool lp_hand_passed(const struct lp_hand *h, const struct lp_when *when)
 	return lp_merge_passed(h->crew->merge, h->number, when);
 }
 
+/* A worker that has its own handle depends on the kernel for both sides of a connection. */
+static void judge(const struct lp_hand *h)
+{
+	const struct lp_worker *w = h->worker;
+
+	if (w->begun < JUDGED || w->one_sided <= w->begun / 2 ||
+	    atomic_exchange(&h->crew->said, true))
+		return;
+	lp_log("the kernel shows a worker only one side of most connections (%llu of %llu): it "
+	       "splits those within tunnels; --fanout user keeps them together",
+	       (unsigned long long)w->one_sided, (unsigned long long)w->begun);
+}
+
 /* The outputs' clock, and that of the secrets: kept by the first for all. */
 static void tick(struct lp_hand *h, uint64_t number, uint64_t ns)
 {
@@ -93,27 +120,60 @@ static void tick(struct lp_hand *h, uint64_t number, uint64_t ns)
 	lp_sessions_expire(c->engine->sessions, ns, lp_clock_mono());
 }
 
+static void on_second(void *hand, uint64_t number, uint64_t ns)
+{
+	struct lp_hand *h = hand;
+
+	tick(h, number, ns);
+	lp_worker_second(h->worker, number, ns);
+	h->done = (struct lp_when){ .number = number, .tick = LP_TICK_NONE, .released_ns = ns };
+}
+
+static void on_segments(void *hand, const struct lp_segment *s, size_t n, uint64_t ns)
+{
+	struct lp_hand *h = hand;
+
+	if (!n)
+		return;
+	lp_worker_segments(h->worker, s, n, ns);
+	h->done = (struct lp_when){ .number = s[n - 1].number + 1, .released_ns = s[n - 1].clock_ns };
+	if (h->tap)
+		judge(h);
+}
+
+static const struct lp_reader_sink tap_sink = { on_segments, on_second };
+
 static void handle(struct lp_hand *h, const struct lp_batch *b)
 {
-	if (b->second) {
-		tick(h, b->number, b->now_ns);
-		lp_worker_second(h->worker, b->number, b->now_ns);
-		h->done = (struct lp_when){ .number = b->number, .tick = LP_TICK_NONE,
-					    .released_ns = b->now_ns };
-	}
-	if (b->n) {
-		lp_worker_segments(h->worker, b->segment, b->n, b->now_ns);
-		h->done = (struct lp_when){ .number = b->segment[b->n - 1].number + 1,
-					    .released_ns = b->segment[b->n - 1].clock_ns };
-	}
+	if (b->second)
+		on_second(h, b->number, b->now_ns);
+	on_segments(h, b->segment, b->n, b->now_ns);
 	lp_order_drain(h->worker->order);
+}
+
+/* False: there was nothing to read. */
+static bool listen(struct lp_hand *h)
+{
+	bool any = lp_tap_read(h->tap);
+
+	if (lp_tap_fault(h->tap))
+		atomic_store(&h->crew->deaf, h->crew->capture[h->number]);
+	lp_order_drain(h->worker->order);
+	return any;
 }
 
 static void end_capture(struct lp_hand *h)
 {
 	uint64_t number, ns;
 
-	lp_share_last(h->crew->share, &number, &ns);
+	if (h->tap) {
+		uint64_t first_ns;
+
+		lp_reader_times(lp_tap_reader(h->tap), &first_ns, &ns);
+		number = lp_reader_number(lp_tap_reader(h->tap));
+	} else {
+		lp_share_last(h->crew->share, &number, &ns);
+	}
 	h->ended = true;
 	lp_worker_finish(h->worker, number, ns);
 	lp_order_drain(h->worker->order);
@@ -156,31 +216,73 @@ static bool is_done(const struct lp_worker *w)
 	return !lp_asks_pending(w->asks) && !w->lookups && !lp_order_next(w->order);
 }
 
+/* Packets, if there are any and there is room. False: none; *empty: nor are there any. */
+static bool take_some(struct lp_hand *h, bool ended, bool *empty)
+{
+	struct lp_share *share = h->crew->share;
+	const struct lp_batch *b;
+
+	if (h->tap) {
+		*empty = ended || h->over;
+		if (*empty || lp_worker_full(h->worker))
+			return false;
+		*empty = !listen(h);
+		return !*empty;
+	}
+	b = lp_share_front(share, h->number);
+	*empty = !b;
+	if (!b || (!h->over && lp_worker_full(h->worker)))
+		return false;
+	if (!h->over)
+		handle(h, b);
+	lp_share_pop(share, h->number);
+	return true;
+}
+
+static void end(struct lp_hand *h)
+{
+	if (h->tap)
+		lp_tap_end(h->tap);
+	if (h->over)
+		h->ended = true;
+	else
+		end_capture(h);
+}
+
+static uint64_t reached_by(const struct lp_crew *c)
+{
+	return c->taken ? atomic_load(c->taken) : lp_share_reached(c->share);
+}
+
+/* Those who have nothing to read are to say that they have passed what one looks up. */
+static void ask_around(struct lp_hand *h, bool looks)
+{
+	const struct lp_crew *c = h->crew;
+
+	lp_merge_watch(c->merge, h->number, looks);
+	if (looks && !h->looked && c->taken)
+		for (unsigned i = 0; i < c->n; i++)
+			if (i != h->number)
+				lp_bell_ring(&c->hand[i].bell);
+	h->looked = looks;
+}
+
 /* False: there was nothing to do. */
 static bool step(struct lp_hand *h)
 {
-	struct lp_share *share = h->crew->share;
 	struct lp_worker *w = h->worker;
-	bool ended = lp_share_ended(share);
-	uint64_t reached = lp_share_reached(share);
-	const struct lp_batch *b;
-	bool worked = false;
+	bool ended = lp_share_ended(h->crew->share);
+	uint64_t reached = reached_by(h->crew);
+	bool worked = false, empty;
 
 	if (!h->over) {
-		lp_merge_watch(h->crew->merge, h->number, w->lookups != NULL);
+		ask_around(h, w->lookups != NULL);
 		worked = lp_worker_turn(w);
 	}
-	b = lp_share_front(share, h->number);
-	if (b && (h->over || !lp_worker_full(w))) {
-		if (!h->over)
-			handle(h, b);
-		lp_share_pop(share, h->number);
+	if (take_some(h, ended, &empty)) {
 		worked = true;
-	} else if (!b && ended && !h->ended) {
-		if (h->over)
-			h->ended = true;
-		else
-			end_capture(h);
+	} else if (empty && ended && !h->ended) {
+		end(h);
 		worked = true;
 	}
 	if (w->env.fault) {
@@ -188,7 +290,7 @@ static bool step(struct lp_hand *h)
 		stop(h);
 	}
 	if (!h->over)
-		tell(h, reached, !b);
+		tell(h, reached, empty);
 	if (!h->over && h->ended && is_done(w))
 		stop(h);
 	return worked;
@@ -199,9 +301,9 @@ static void nap(struct lp_hand *h)
 {
 	const struct lp_engine *e = h->crew->engine;
 	const struct lp_worker *w = h->worker;
-	int fd = -1, timeout = -1;
+	int fd = h->over ? -1 : h->poll_fd, timeout = h->tap ? IDLE_MS : -1;
 
-	if (!h->over && (lp_asks_pending(w->asks) || (e->follow && !h->number)))
+	if (fd < 0 && !h->over && (lp_asks_pending(w->asks) || (e->follow && !h->number)))
 		fd = lp_asks_fd(w->asks);
 	if (!h->over && !h->number && lp_keylogs_followed(e->keylogs))
 		timeout = LP_KEYLOGS_POLL_MS;
@@ -239,6 +341,26 @@ static void *put_out(void *crew)
 
 /* ---- all of them ---- */
 
+/* Whoever sleeps has a place for one descriptor beside the bell. */
+static enum lp_err make_tap(struct lp_hand *h)
+{
+	struct lp_crew *c = h->crew;
+	enum lp_err err = lp_tap_new(&h->tap, c->capture[h->number], &c->engine->decode_config,
+				     &tap_sink, h);
+
+	if (err)
+		return err;
+	h->poll_fd = epoll_create1(EPOLL_CLOEXEC);
+	for (int i = 0; i < 2; i++) {
+		struct epoll_event ev = { .events = EPOLLIN };
+		int fd = i ? lp_asks_fd(h->worker->asks) : lp_tap_fd(h->tap);
+
+		if (h->poll_fd < 0 || epoll_ctl(h->poll_fd, EPOLL_CTL_ADD, fd, &ev))
+			return LP_E_IO;
+	}
+	return LP_OK;
+}
+
 static enum lp_err make_hand(struct lp_crew *c, struct lp_hand *h, unsigned number)
 {
 	enum lp_err err = lp_bell_init(&h->bell);
@@ -247,10 +369,12 @@ static enum lp_err make_hand(struct lp_crew *c, struct lp_hand *h, unsigned numb
 		return err;
 	h->crew = c;
 	h->number = number;
+	h->poll_fd = -1;
 	c->n = number + 1;
 	lp_share_bell(c->share, number, &h->bell);
 	lp_merge_bell(c->merge, number, &h->bell);
-	return lp_worker_make(&h->worker, c->engine, number, (unsigned)c->engine->workers, h);
+	err = lp_worker_make(&h->worker, c->engine, number, (unsigned)c->engine->workers, h);
+	return err || !c->capture ? err : make_tap(h);
 }
 
 static enum lp_err make(struct lp_crew *c)
@@ -295,6 +419,12 @@ static enum lp_err start(struct lp_crew *c)
 
 struct lp_crew *lp_crew_new(struct lp_engine *e, char *why)
 {
+	return lp_crew_new_tapped(e, NULL, NULL, why);
+}
+
+struct lp_crew *lp_crew_new_tapped(struct lp_engine *e, struct lp_capture *const *tap,
+				   const atomic_uint_fast64_t *taken, char *why)
+{
 	struct lp_crew *c = calloc(1, sizeof *c);
 	enum lp_err err;
 
@@ -306,6 +436,8 @@ struct lp_crew *lp_crew_new(struct lp_engine *e, char *why)
 		return NULL;
 	}
 	c->engine = e;
+	c->capture = tap;
+	c->taken = taken;
 	e->crew = c;
 	err = make(c);
 	if (!err)
@@ -331,6 +463,12 @@ static int state(struct lp_crew *c)
 	return -1;
 }
 
+int lp_crew_state(struct lp_crew *c, const struct lp_capture **deaf)
+{
+	*deaf = atomic_load(&c->deaf);
+	return state(c);
+}
+
 int lp_crew_packets(struct lp_crew *c, const struct lp_wire *packets, size_t n)
 {
 	lp_reader_packets(c->reader, packets, n);
@@ -352,6 +490,7 @@ void lp_crew_fault(struct lp_crew *c, enum lp_err err)
 
 int lp_crew_finish(struct lp_crew *c)
 {
+	struct lp_decode_stats decoded;
 	uint64_t first_ns, last_ns;
 
 	if (c->finished)
@@ -376,6 +515,7 @@ int lp_crew_finish(struct lp_crew *c)
 	for (unsigned i = 0; i < c->n; i++)
 		c->hand[i].direct = true;
 	/* The counters are those of the last packet's time. */
+	lp_crew_decoded(c, &decoded, &first_ns, &last_ns);
 	lp_sessions_expire(c->engine->sessions, last_ns, lp_clock_mono());
 	return state(c);
 }
@@ -390,9 +530,62 @@ uint64_t lp_crew_shed(const struct lp_crew *c)
 	return lp_share_shed(c->share);
 }
 
-const struct lp_reader *lp_crew_reader(const struct lp_crew *c)
+void lp_crew_captured(struct lp_crew *c, struct lp_capture_stats *out)
 {
-	return c->reader;
+	(void)lp_crew_finish(c);
+	memset(out, 0, sizeof *out);
+	for (unsigned i = 0; i < c->n; i++) {
+		const struct lp_capture_stats *s = lp_tap_stats(c->hand[i].tap);
+
+		out->packets += s->packets;
+		out->bytes += s->bytes;
+		out->filtered += s->filtered;
+		out->kernel_drop += s->kernel_drop;
+		if (out->if_drop < s->if_drop)
+			out->if_drop = s->if_drop; /* the interface's own count */
+	}
+}
+
+static void add_decoded(struct lp_decode_stats *sum, const struct lp_reader *reader)
+{
+	struct lp_decode_stats s;
+
+	lp_reader_stats(reader, &s);
+	sum->read += s.read;
+	for (int i = 0; i < LP_DROPS; i++)
+		sum->drop[i] += s.drop[i];
+	for (size_t i = 0; i < sizeof s.csum / sizeof *s.csum; i++)
+		sum->csum[i] += s.csum[i];
+	sum->ip_csum_offload += s.ip_csum_offload;
+	sum->no_length += s.no_length;
+	sum->cut += s.cut;
+	sum->datagrams += s.datagrams;
+	sum->fragment_bytes += s.fragment_bytes;
+	sum->domains += s.domains;
+}
+
+/* The reader of hand i, or the one there is. */
+static const struct lp_reader *reader_of(const struct lp_crew *c, unsigned i)
+{
+	return c->taken && c->hand[i].tap ? lp_tap_reader(c->hand[i].tap) : c->reader;
+}
+
+void lp_crew_decoded(const struct lp_crew *c, struct lp_decode_stats *out, uint64_t *first_ns,
+		     uint64_t *last_ns)
+{
+	memset(out, 0, sizeof *out);
+	*first_ns = *last_ns = 0;
+	for (unsigned i = 0; i < (c->taken ? c->n : 1); i++) {
+		const struct lp_reader *reader = reader_of(c, i);
+		uint64_t first, last;
+
+		add_decoded(out, reader);
+		lp_reader_times(reader, &first, &last);
+		if (first && (!*first_ns || first < *first_ns))
+			*first_ns = first;
+		if (last > *last_ns)
+			*last_ns = last;
+	}
 }
 
 void lp_crew_free(struct lp_crew *c)
@@ -403,6 +596,9 @@ void lp_crew_free(struct lp_crew *c)
 		(void)lp_crew_finish(c);
 	for (unsigned i = 0; i < c->n; i++) {
 		lp_worker_free(c->hand[i].worker);
+		lp_tap_free(c->hand[i].tap);
+		if (c->hand[i].poll_fd >= 0)
+			close(c->hand[i].poll_fd);
 		lp_bell_clear(&c->hand[i].bell);
 	}
 	lp_reader_free(c->reader);

@@ -10,6 +10,12 @@
  * worker without room loses its own, which is counted (lp_crew_shed), and no worker's
  * events wait for another's. A fault of one ends the run; the others come to their end first.
  *
+ * Or (lp_crew_new_tapped) the kernel shares a device's packets out, and each hand reads and
+ * decodes its own:
+ *
+ *   kernel ─┬─► hand: lp_tap ─► lp_worker ─► lp_order ─┬─► lp_merge ─► outputs
+ *           └─► hand: lp_tap ─► lp_worker ─► lp_order ─┘
+ *
  * Threads: the crew's functions belong to one, the caller's; a hand's to its worker.
  * Owner: who made it; before the engine is freed. Times in nanoseconds.
  * Faults: -1, then lp_engine_why(). */
@@ -18,6 +24,7 @@
 
 #include <limpid/limpid.h>
 
+#include "capture/capture.h"
 #include "event.h"
 #include "reader.h"
 
@@ -32,6 +39,17 @@ unsigned lp_engine_workers(const struct lp_engine *e);
 /* As many. NULL: why says it. */
 struct lp_crew *lp_crew_new(struct lp_engine *e, char *why);
 void lp_crew_free(struct lp_crew *c);
+
+/* The same, with a handle for each worker, which is read by that worker until the crew has
+ * finished. taken: the packets of all of them so far, each of which had its number from it. */
+struct lp_crew *lp_crew_new_tapped(struct lp_engine *e, struct lp_capture *const *tap,
+				   const atomic_uint_fast64_t *taken, char *why);
+
+/* 0, or -1: a fault. *deaf: a handle from which nothing can be read any more, or NULL. */
+int lp_crew_state(struct lp_crew *c, const struct lp_capture **deaf);
+
+/* Finishes and tells what all handles lost. */
+void lp_crew_captured(struct lp_crew *c, struct lp_capture_stats *out);
 
 /* Waits while there is no room for these packets, live not. 0, or -1: a fault. */
 int lp_crew_packets(struct lp_crew *c, const struct lp_wire *packets, size_t n);
@@ -51,8 +69,9 @@ void lp_crew_rotate(struct lp_crew *c);
 /* Live: segments that a worker had no room for. Once it has finished. */
 uint64_t lp_crew_shed(const struct lp_crew *c);
 
-/* Which decodes for all of them. */
-const struct lp_reader *lp_crew_reader(const struct lp_crew *c);
+/* What was decoded, and the times of the first packet and of the latest; once it has finished. */
+void lp_crew_decoded(const struct lp_crew *c, struct lp_decode_stats *out, uint64_t *first_ns,
+		     uint64_t *last_ns);
 
 /* ---- a worker's place in it ---- */
 

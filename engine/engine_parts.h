@@ -162,6 +162,7 @@ struct lp_worker {
 	bool ended;                       /* the capture, for this one */
 	size_t max_order;                 /* bytes that its order may hold */
 	uint64_t no_tls, empty, with_tls; /* flows */
+	uint64_t begun, one_sided;        /* … whose SYN was seen; … and one side only until data came */
 };
 
 /* engine.c: what the warden has told anew. */

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <limpid/limpid.h>
@@ -28,6 +27,7 @@
 #include "warden/warden.h"
 
 enum { STATUS_OK = 0, STATUS_ERROR = 1, STATUS_INPUT = 2 };
+enum { IDLE_MS = 250 };
 
 /* Set by signals; the run loop looks at them. */
 static volatile sig_atomic_t stop_asked, rotate_asked;
@@ -61,6 +61,8 @@ static const char usage[] =
 	"                each direction only, which is faster and less safe\n"
 	"  --checksums auto|on|off    --overlap linux|bsd    --tcp native|nids\n"
 	"  --workers COUNT      threads that follow the connections (1)\n"
+	"  --fanout user|kernel   who shares a device's packets out among them: limpid, by what\n"
+	"                is in tunnels, too (user), or the kernel, a handle each\n"
 	"  --crypto auto|mbedtls|openssl    --strict-key-modes    --no-promiscuous\n"
 	"  --key-wait SECONDS   how long a session waits for a line of a key log that\n"
 	"                grows, or for a ticket key\n"
@@ -100,6 +102,7 @@ static const struct option long_options[] = {
 	{ "session-lifetime", required_argument, NULL, OPT_CONFIG },
 	{ "psk", required_argument, NULL, OPT_CONFIG },
 	{ "workers", required_argument, NULL, OPT_CONFIG },
+	{ "fanout", required_argument, NULL, OPT_CONFIG },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -112,6 +115,9 @@ struct run {
 	struct lp_worker *worker; /* or … */
 	struct lp_crew *crew;     /* … if there are several */
 	struct lp_capture *capture;
+	struct lp_capture *tap[LP_CREW_MAX]; /* --fanout kernel: one for each worker */
+	size_t taps;
+	atomic_uint_fast64_t taken;          /* packets of them all */
 	struct lp_progress progress;
 	uint64_t packets;
 	int status;
@@ -339,12 +345,15 @@ static int open_capture(struct run *run)
 		.snaplen = (uint32_t)c->snaplen,
 		.buffer_bytes = (uint32_t)c->buffer_bytes,
 		.promiscuous = c->promiscuous,
+		.number = run->taps ? &run->taken : NULL,
 	};
 	enum lp_err err;
 
 	for (size_t i = 0; i < c->read.n && run->engine; i++)
 		lp_capture_scan_secrets(c->read.item[i], &cc);
-	if (c->interface)
+	if (run->taps)
+		err = lp_capture_open_fanout(run->tap, run->taps, c->interface, &cc, run->why);
+	else if (c->interface)
 		err = lp_capture_open_device(&run->capture, c->interface, &cc, run->why);
 	else
 		err = lp_capture_open_files(&run->capture, (const char *const *)c->read.item,
@@ -397,14 +406,32 @@ static void catch_signals(void)
 	(void)sigaction(SIGPIPE, &sa, NULL);
 }
 
+/* A handle for each worker, if there are several; and only one handle knows when it has
+ * had its number of packets. */
+static void choose_taps(struct run *run)
+{
+	size_t workers = lp_engine_workers(run->engine);
+
+	if (!run->config->interface || workers < 2)
+		return;
+	if (run->config->packets)
+		lp_log("--fanout kernel: cannot count packets (-c); as --fanout user");
+	else
+		run->taps = workers;
+}
+
 static int start(struct run *run)
 {
 	run->engine = lp_engine_new(run->config, run->why);
 	if (!run->engine)
 		return fail(run);
+	if (run->config->fanout && !strcmp(run->config->fanout, "kernel"))
+		choose_taps(run);
 	if (open_capture(run))
 		return -1;
-	if (lp_engine_workers(run->engine) > 1)
+	if (run->taps)
+		run->crew = lp_crew_new_tapped(run->engine, run->tap, &run->taken, run->why);
+	else if (lp_engine_workers(run->engine) > 1)
 		run->crew = lp_crew_new(run->engine, run->why);
 	else
 		run->worker = lp_worker_new(run->engine, run->why);
@@ -414,14 +441,6 @@ static int start(struct run *run)
 }
 
 /* ---- run ---- */
-
-static uint64_t wall_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * LP_NS_PER_S + (uint64_t)ts.tv_nsec;
-}
 
 static void show_progress(struct run *run)
 {
@@ -469,14 +488,14 @@ static int idle(struct run *run)
 	int timeout = run->crew ? -1 : lp_engine_timeout(run->engine);
 
 	if (fd[1].fd >= 0)
-		(void)poll(fd, 2, timeout < 0 || timeout > 250 ? 250 : timeout);
+		(void)poll(fd, 2, timeout < 0 || timeout > IDLE_MS ? IDLE_MS : timeout);
 	if (run->crew)
-		return lp_capture_live(run->capture) ? lp_crew_advance(run->crew, wall_ns())
+		return lp_capture_live(run->capture) ? lp_crew_advance(run->crew, lp_clock_wall())
 						     : lp_crew_packets(run->crew, NULL, 0);
 	if (lp_worker_poll(run->worker, 0) < 0)
 		return -1;
 	if (lp_capture_live(run->capture))
-		return lp_worker_advance(run->worker, wall_ns());
+		return lp_worker_advance(run->worker, lp_clock_wall());
 	return 0;
 }
 
@@ -491,6 +510,29 @@ static void capture_fault(struct run *run, enum lp_err err)
 {
 	lp_log("%s", lp_capture_why(run->capture));
 	run->status = err == LP_E_TRUNCATED || err == LP_E_FORMAT ? STATUS_INPUT : STATUS_ERROR;
+}
+
+/* The workers read for themselves. */
+static void watch(struct run *run)
+{
+	const struct lp_capture *deaf = NULL;
+	int r = 0;
+
+	while (!stop_asked && !r && !deaf) {
+		if (rotate_asked) {
+			rotate_asked = 0;
+			lp_engine_rotate(run->engine);
+		}
+		(void)poll(NULL, 0, IDLE_MS);
+		r = lp_crew_state(run->crew, &deaf);
+	}
+	if (r) {
+		snprintf(run->why, sizeof run->why, "%s", lp_engine_why(run->engine));
+		(void)fail(run);
+	} else if (deaf) {
+		lp_log("%s", lp_capture_why(deaf));
+		run->status = STATUS_ERROR;
+	}
 }
 
 static void loop(struct run *run)
@@ -542,7 +584,10 @@ static void finish(struct run *run)
 {
 	struct lp_capture_stats stats;
 
-	lp_capture_stats(run->capture, &stats);
+	if (run->taps)
+		lp_crew_captured(run->crew, &stats);
+	else
+		lp_capture_stats(run->capture, &stats);
 	lp_engine_captured(run->engine, stats.kernel_drop, stats.if_drop, stats.filtered);
 	if (lp_engine_finish(run->engine)) {
 		/* An output that failed has said so itself. */
@@ -576,7 +621,10 @@ int main(int argc, char **argv)
 		if (run.bench_read) {
 			bench_read(&run);
 		} else if (!start(&run)) {
-			loop(&run);
+			if (run.taps)
+				watch(&run);
+			else
+				loop(&run);
 			finish(&run);
 		}
 	}
@@ -584,6 +632,8 @@ int main(int argc, char **argv)
 	lp_worker_free(run.worker);
 	lp_engine_free(run.engine);
 	lp_capture_close(run.capture);
+	for (size_t i = 0; i < run.taps; i++)
+		lp_capture_close(run.tap[i]);
 	lp_config_free(run.config);
 	return run.status;
 }

@@ -52,7 +52,7 @@ const char *lp_totals_text(const char *counter)
 /* What all workers did. Of peaks, the sum: so much there was at most. */
 struct sum {
 	struct lp_reasm_stats tcp;
-	uint64_t with_tls, no_tls, empty, sessions;
+	uint64_t with_tls, no_tls, empty, one_sided, sessions;
 	uint64_t asked, shed, shed_client, shed_server;
 	uint64_t held_peak, cap_held, cap_message, cap_kept;
 	uint64_t contexts, contexts_evicted, unchecked;
@@ -71,6 +71,7 @@ static void add_worker(struct sum *sum, const struct lp_worker *w)
 	sum->with_tls += w->with_tls;
 	sum->no_tls += w->no_tls;
 	sum->empty += w->empty;
+	sum->one_sided += w->one_sided;
 	sum->sessions += w->env.sessions;
 	lp_asks_stats(w->asks, &asks);
 	sum->asked += asks.asked;
@@ -188,7 +189,6 @@ size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MA
 {
 	struct list l = { out, 0 };
 	struct sum sum = { .with_tls = 0 };
-	const struct lp_reader *reader;
 	struct lp_keylog_stats log;
 	struct lp_decode_stats decode;
 	struct lp_sessions_stats sessions;
@@ -201,12 +201,15 @@ size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MA
 		return l.n;
 	for (const struct lp_worker *w = e->worker; w; w = w->next)
 		add_worker(&sum, w);
-	reader = e->crew ? lp_crew_reader(e->crew) : e->worker->reader;
-	lp_reader_stats(reader, &decode);
+	if (e->crew) {
+		lp_crew_decoded(e->crew, &decode, &summary->first_ns, &summary->last_ns);
+	} else {
+		lp_reader_stats(e->worker->reader, &decode);
+		lp_reader_times(e->worker->reader, &summary->first_ns, &summary->last_ns);
+	}
 	dropped = add_decode(&l, &decode);
 	dropped += add_tcp(&l, &sum.tcp);
 	summary->packets = decode.read;
-	lp_reader_times(reader, &summary->first_ns, &summary->last_ns);
 	summary->cap_reached = cap_reached(e, &decode, &sum);
 	if (e->live) {
 		uint64_t shed = e->crew ? lp_crew_shed(e->crew) : 0;
@@ -218,6 +221,7 @@ size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MA
 	add(&l, "flow.tls", sum.with_tls);
 	add(&l, "flow.no_tls", sum.no_tls);
 	add(&l, "flow.empty", sum.empty);
+	add(&l, "flow.one_sided", sum.one_sided);
 	add(&l, "session.begun", sum.sessions);
 	lp_sessions_stats(e->sessions, &sessions);
 	add(&l, "resumption.entries", sessions.entries);

@@ -358,9 +358,14 @@ static enum lp_take prelude_over(struct lp_worker *w, struct lp_stream *s, enum 
 
 static enum lp_take on_stream_open(void *user, struct lp_stream *s, const struct lp_when *when)
 {
-	(void)user;
-	(void)s;
+	struct lp_worker *w = user;
+
 	(void)when;
+	/* Without the other side's SYN nobody sends data, or has an ACK to send. */
+	if (s->seen >> 4) {
+		w->begun++;
+		w->one_sided += (s->seen & 3) != 3;
+	}
 	return LP_TAKE_ON;
 }
 

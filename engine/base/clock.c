@@ -11,6 +11,14 @@ uint64_t lp_clock_mono(void)
 	return (uint64_t)ts.tv_sec * LP_NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
+uint64_t lp_clock_wall(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * LP_NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
 void lp_clock_text(char out[LP_CLOCK_TEXT], uint64_t ts_ns)
 {
 	time_t seconds = (time_t)(ts_ns / LP_NS_PER_S);

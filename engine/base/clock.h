@@ -12,6 +12,9 @@
 /* CLOCK_MONOTONIC now. */
 uint64_t lp_clock_mono(void);
 
+/* CLOCK_REALTIME now: that of packets while they are captured. */
+uint64_t lp_clock_wall(void);
+
 enum { LP_CLOCK_TEXT = 40 };
 
 /* `YYYY-MM-DDTHH:MM:SS.ffffff+0000`, the form of Suricata 7, UTC. */

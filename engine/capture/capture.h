@@ -6,6 +6,8 @@
 #ifndef LP_CAPTURE_CAPTURE_H
 #define LP_CAPTURE_CAPTURE_H
 
+#include <stdatomic.h>
+
 #include "base/packet.h"
 
 enum {
@@ -33,6 +35,9 @@ struct lp_capture_config {
 	uint32_t snaplen;          /* live; 0 = LP_MAX_CAPLEN */
 	uint32_t buffer_bytes;     /* live: kernel buffer; 0 = the library's default */
 	bool promiscuous;          /* live */
+	/* Where packets get their numbers from, so that those of several captures have an
+	 * order: it holds the last that was given. Outlives them. NULL: 1, 2, 3, … */
+	atomic_uint_fast64_t *number;
 };
 
 struct lp_capture;
@@ -43,6 +48,13 @@ struct lp_capture;
 LP_MUST enum lp_err lp_capture_open_file(struct lp_capture **out, const char *path,
 					 const struct lp_capture_config *config, char *why);
 LP_MUST enum lp_err lp_capture_open_device(struct lp_capture **out, const char *name,
+					   const struct lp_capture_config *config, char *why);
+
+/* n handles of one device, each for a thread of its own, among which the kernel shares the
+ * packets out: all of a connection to one, as long as its addresses and ports are not
+ * within a tunnel (VLAN tags and GRE the kernel looks through). Packets count from the
+ * moment when all are open. LP_E_UNSUPPORTED: this system cannot do that. */
+LP_MUST enum lp_err lp_capture_open_fanout(struct lp_capture **out, size_t n, const char *name,
 					   const struct lp_capture_config *config, char *why);
 
 /* Several files as one capture: in the order given, or (merge) side by side by

@@ -1,11 +1,16 @@
 /* A device, by libpcap. Packets are copied out of the kernel's ring, because one
  * batch outlives the callback that brings each of them. */
 #define _DEFAULT_SOURCE
+#include <errno.h>
 #include <limits.h>
 #include <pcap.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __linux__
+#include <linux/if_packet.h>
+#include <sys/socket.h>
+#endif
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -24,6 +29,7 @@ struct device {
 	size_t used;   /* of arena */
 	struct lp_packet *p;
 	size_t n, max;
+	uint64_t since_ns; /* earlier packets do not count */
 	uint32_t dropped, if_dropped; /* what libpcap said last; its counts wrap */
 	char name[LP_NAME_SIZE];
 	uint8_t arena[ARENA_SIZE];
@@ -33,8 +39,11 @@ static void take(unsigned char *user, const struct pcap_pkthdr *h, const unsigne
 {
 	struct device *d = (struct device *)(void *)user;
 	struct lp_packet *p = &d->p[d->n];
+	uint64_t ts_ns = (uint64_t)h->ts.tv_sec * LP_NS_PER_S + (uint64_t)h->ts.tv_usec * d->unit;
 	uint32_t caplen = h->caplen < LP_MAX_CAPLEN ? h->caplen : LP_MAX_CAPLEN;
 
+	if (ts_ns < d->since_ns)
+		return;
 	if (d->n == d->max || ARENA_SIZE - d->used < caplen) {
 		d->base.stats.kernel_drop++; /* a library that does not break off at once */
 		return;
@@ -44,7 +53,7 @@ static void take(unsigned char *user, const struct pcap_pkthdr *h, const unsigne
 		.data = d->arena + d->used,
 		.caplen = caplen,
 		.len = h->len < caplen ? caplen : h->len,
-		.ts_ns = (uint64_t)h->ts.tv_sec * LP_NS_PER_S + (uint64_t)h->ts.tv_usec * d->unit,
+		.ts_ns = ts_ns,
 		.link = d->link,
 	};
 	d->used += caplen;
@@ -191,6 +200,7 @@ enum lp_err lp_capture_open_device(struct lp_capture **out, const char *name,
 		return LP_E_NOMEM;
 	}
 	d->base.ops = &device_ops;
+	d->base.shared = config ? config->number : NULL;
 	lp_text_escape(d->name, sizeof d->name, name, strlen(name));
 	config = config ? config : &none;
 	d->pcap = pcap_create(name, text);
@@ -207,4 +217,61 @@ enum lp_err lp_capture_open_device(struct lp_capture **out, const char *name,
 	else
 		*out = &d->base;
 	return err;
+}
+
+/* ---- several handles ---- */
+
+#ifdef PACKET_FANOUT_FLAG_UNIQUEID
+/* By a hash that is the same for both directions, of the addresses and ports that the kernel
+ * sees; fragments are put together before it. *group is 0 for the first, which gets one
+ * that nobody else has. */
+static enum lp_err join(struct device *d, uint32_t *group, char *why)
+{
+	const uint32_t how = PACKET_FANOUT_HASH | PACKET_FANOUT_FLAG_DEFRAG;
+	int fd = pcap_fileno(d->pcap);
+	uint32_t value = *group ? *group : (how | PACKET_FANOUT_FLAG_UNIQUEID) << 16;
+	socklen_t size = sizeof *group;
+
+	if (setsockopt(fd, SOL_PACKET, PACKET_FANOUT, &value, sizeof value) ||
+	    getsockopt(fd, SOL_PACKET, PACKET_FANOUT, group, &size)) {
+		snprintf(why, LP_WHY_SIZE, "%.128s: the kernel does not share packets out: %s",
+			 d->name, strerror(errno));
+		return LP_E_UNSUPPORTED;
+	}
+	*group = (*group & 0xffff) | how << 16;
+	return LP_OK;
+}
+#else
+static enum lp_err join(struct device *d, uint32_t *group, char *why)
+{
+	(void)group;
+	snprintf(why, LP_WHY_SIZE, "%.128s: this system does not share packets out", d->name);
+	return LP_E_UNSUPPORTED;
+}
+#endif
+
+enum lp_err lp_capture_open_fanout(struct lp_capture **out, size_t n, const char *name,
+				   const struct lp_capture_config *config, char *why)
+{
+	enum lp_err err = LP_OK;
+	uint64_t now;
+	size_t i;
+	uint32_t group = 0;
+
+	for (i = 0; i < n && !err; i++) {
+		err = lp_capture_open_device(&out[i], name, config, why);
+		if (!err)
+			err = join((struct device *)out[i], &group, why);
+	}
+	if (err) {
+		for (size_t k = 0; k < i; k++)
+			lp_capture_close(out[k]);
+		memset(out, 0, n * sizeof *out);
+		return err;
+	}
+	/* Before it had joined, each was given what others were given, too. */
+	now = lp_clock_wall();
+	for (i = 0; i < n; i++)
+		((struct device *)out[i])->since_ns = now;
+	return LP_OK;
 }

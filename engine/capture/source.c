@@ -243,6 +243,8 @@ static size_t keep(struct lp_capture *c, struct lp_packet *p, size_t n)
 {
 	size_t kept = 0;
 
+	if (c->shared)
+		c->number = atomic_fetch_add(c->shared, n);
 	for (size_t i = 0; i < n; i++) {
 		p[i].number = ++c->number;
 		if (c->filter && !lp_filter_match(c->filter, &p[i])) {

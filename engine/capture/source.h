@@ -23,6 +23,7 @@ struct lp_capture {
 	const struct lp_capture_ops *ops;
 	struct lp_filter *filter; /* or NULL */
 	uint64_t number;          /* of the last packet */
+	atomic_uint_fast64_t *shared; /* … of all captures together; or NULL */
 	enum lp_err fault;        /* sticky; LP_EOF too */
 	struct lp_capture_stats stats;
 	char why[LP_WHY_SIZE];

@@ -231,6 +231,60 @@ START_TEST(device_any)
 }
 END_TEST
 
+enum { HANDLES = 3, FLOWS = 40, TIMES = 10, FIRST_PORT = 5000 };
+
+/* Several handles: each packet comes once, with a number of its own, and all of a flow
+ * through one of them. */
+static void fanout(void)
+{
+	static bool number[2 * FLOWS * TIMES];
+	atomic_uint_fast64_t taken = 0;
+	struct lp_capture_config config = { .filter = "udp", .buffer_bytes = 4 << 20,
+					    .number = &taken };
+	uint64_t until = lp_clock_mono() + 5 * LP_NS_PER_S;
+	size_t got = 0, of[HANDLES] = { 0 }, n, used = 0;
+	struct lp_capture *c[HANDLES];
+	struct lp_packet p[LP_BATCH];
+	int owner[FLOWS] = { 0 };
+	char why[LP_WHY_SIZE];
+
+	send_udp(FIRST_PORT, 100, 5); /* nobody listens yet */
+	CHECK(lp_capture_open_fanout(c, HANDLES, "lo", &config, why) == LP_OK);
+	for (uint16_t i = 0; i < FLOWS; i++)
+		send_udp((uint16_t)(FIRST_PORT + i), 100, TIMES);
+	while (got < FLOWS * TIMES && lp_clock_mono() < until)
+		for (int h = 0; h < HANDLES; h++) {
+			CHECK(lp_capture_read(c[h], p, LP_BATCH, &n) == LP_OK);
+			for (size_t i = 0; i < n; i++) {
+				int flow = (p[i].data[36] << 8 | p[i].data[37]) - FIRST_PORT;
+
+				CHECK(flow >= 0 && flow < FLOWS);
+				CHECK(!owner[flow] || owner[flow] == h + 1);
+				owner[flow] = h + 1;
+				CHECK(p[i].number && p[i].number <= 2 * FLOWS * TIMES);
+				CHECK(!number[p[i].number - 1]);
+				number[p[i].number - 1] = true;
+			}
+			of[h] += n;
+			got += n;
+		}
+	CHECK(got == FLOWS * TIMES);
+	for (int h = 0; h < HANDLES; h++) {
+		CHECK(lp_capture_read(c[h], p, LP_BATCH, &n) == LP_OK && !n);
+		used += of[h] > 0;
+		lp_capture_close(c[h]);
+	}
+	CHECK(used > 1);
+	CHECK(lp_capture_open_fanout(c, HANDLES, "none0", &config, why) == LP_E_NOENT);
+	CHECK(!c[0] && !c[HANDLES - 1]);
+}
+
+START_TEST(device_fanout)
+{
+	in_namespace(fanout);
+}
+END_TEST
+
 static void errors(void)
 {
 	struct lp_capture_config config = { .filter = "prot 80" };
@@ -263,6 +317,7 @@ Suite *suite_capture_device(void)
 	tcase_add_test(t, device_snaplen);
 	tcase_add_test(t, device_counts_drops);
 	tcase_add_test(t, device_any);
+	tcase_add_test(t, device_fanout);
 	tcase_add_test(t, device_errors);
 	suite_add_tcase(s, t);
 	return s;
