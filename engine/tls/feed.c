@@ -14,12 +14,30 @@ static void count_only(struct lp_tls *tls, enum lp_dir dir, uint64_t n)
 		tls->hurt->dead_bytes[dir] += n;
 }
 
-static void bad_record(struct lp_tls *tls, enum lp_dir dir)
+/* Where a header came in two copies that differ, or there is none (why), what stands there
+ * is left to recover.c. */
+static bool in_doubt(struct lp_tls *tls, enum lp_dir dir, lp_span next, const char *why)
+{
+	struct lp_records *r = &tls->records[dir];
+	lp_span held = lp_records_held(r) ? lp_buf_span(&r->held) : (lp_span){ NULL, 0 };
+	struct lp_doubt d = { lp_records_offset(r), held.n ? held : next, { held, { NULL, 0 } }, why };
+
+	if (d.header.n > LP_RECORD_HEADER)
+		d.header.n = LP_RECORD_HEADER;
+	if (!lp_tls_doubt(tls, dir, &d))
+		return false;
+	(void)lp_records_resync(r, d.offset);
+	return true;
+}
+
+static void bad_record(struct lp_tls *tls, enum lp_dir dir, lp_span next)
 {
 	struct lp_records *r = &tls->records[dir];
 	uint64_t at = lp_records_offset(r);
 	const char *why = r->why ? r->why : "no record header";
 
+	if (in_doubt(tls, dir, next, why))
+		return;
 	lp_tls_account(tls, dir, LP_IN_OPAQUE, lp_records_held(r));
 	(void)lp_records_resync(r, at);
 	if (tls->proven) {
@@ -43,19 +61,22 @@ static size_t work(struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
 	struct lp_record r;
 	enum lp_err err;
 
-	while (tls->state == LP_TLS_RUNNING && !tls->dead[dir] &&
+	while (tls->state == LP_TLS_RUNNING && !tls->dead[dir] && !tls->hurt->seek[dir] &&
 	       !lp_tls_blocked(tls, side, -1)) {
 		err = lp_records_next(records, &r);
-		if (err == LP_MORE)
+		if (err == LP_MORE) {
+			if (tls->hurt->other[dir])
+				(void)in_doubt(tls, dir, (lp_span){ NULL, 0 }, NULL);
 			return 0;
+		}
 		if (err == LP_E_NOMEM) {
 			lp_tls_nomem(tls);
 			lp_tls_fail(tls, LP_REASON_LIMIT, "out of memory");
 		} else if (err) {
-			size_t left = lp_records_rest(records).n;
+			lp_span left = lp_records_rest(records);
 
-			bad_record(tls, dir);
-			return left;
+			bad_record(tls, dir, left);
+			return left.n;
 		} else if (lp_tls_sealed(tls, dir)) {
 			lp_tls_open(tls, dir, &r);
 		} else {
@@ -109,6 +130,8 @@ static void resume(struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
 	tls->hurt->seek[dir] = NULL;
 	if (s->mode == LP_SEEK_SEALED) {
 		past += s->wire;
+		if (s->offset + s->at + s->spoilt > tls->hurt->way[dir].end && !tls->hurt->way[dir].hole_n)
+			lp_tls_doubt_lost(tls, dir);
 		if (tls->shake->hs && tls->shake->hs->sealed[dir])
 			opening(tls, dir, s);
 		lp_tls_seek_tell(tls, dir, s);
@@ -240,7 +263,8 @@ static bool in_data(const struct lp_tls *tls, enum lp_dir dir)
 {
 	return tls->state == LP_TLS_RUNNING && !tls->shake->hs && lp_protect_ready(&tls->now[dir]) &&
 	       !tls->dead[dir] && !tls->hurt->skip[dir] && !tls->hurt->seek[dir] &&
-	       !lp_buf_len(&tls->hurt->back[dir]) && lp_records_held(&tls->records[dir]) &&
+	       !tls->hurt->other[dir] && !lp_buf_len(&tls->hurt->back[dir]) &&
+	       lp_records_held(&tls->records[dir]) &&
 	       lp_records_type(&tls->records[dir]) == LP_CONTENT_DATA;
 }
 
@@ -419,6 +443,8 @@ void lp_tls_finish(struct lp_tls *tls, const enum lp_end end[2], const uint64_t 
 	for (int side = 0; side < 2; side++) {
 		enum lp_dir dir = lp_tls_dir(tls, (enum lp_side)side);
 
+		if (tls->hurt->other[dir] && !tls->dead[dir] && !tls->hurt->seek[dir])
+			(void)in_doubt(tls, dir, (lp_span){ NULL, 0 }, NULL);
 		/* There will be no more behind the hole to choose from. */
 		while (tls->state == LP_TLS_RUNNING && lp_tls_seek_may_end(tls, dir)) {
 			seek_on(tls, (enum lp_side)side, dir, true);

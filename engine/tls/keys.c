@@ -356,9 +356,28 @@ static bool decompress(struct lp_tls *tls, enum lp_dir dir, bool next, uint64_t 
 	return !err;
 }
 
+/* Whether the record goes on as one whose header is in doubt. */
+static bool in_doubt(struct lp_tls *tls, enum lp_dir dir, const struct lp_sealed *sealed)
+{
+	const uint8_t header[LP_RECORD_HEADER] = {
+		sealed->type,
+		(uint8_t)(sealed->version >> 8),
+		(uint8_t)sealed->version,
+		(uint8_t)(sealed->fragment.n >> 8),
+		(uint8_t)sealed->fragment.n,
+	};
+	const lp_span h = lp_span_of(header, sizeof header);
+	const struct lp_doubt d = { .offset = tls->env->sealed_at, .header = h,
+				    .gathered = { h, sealed->fragment } };
+
+	return tls->hurt->other[dir] && lp_tls_doubt(tls, dir, &d);
+}
+
 static void not_authentic(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p,
 			  const struct lp_sealed *sealed, const char *why)
 {
+	if (in_doubt(tls, dir, sealed))
+		return;
 	if (!is_next(tls, dir, p) || tls->shake->next_proven) {
 		bool compressed = !is_next(tls, dir, p) ? tls->compressed : tls->shake->compressed_next;
 
@@ -385,7 +404,8 @@ static enum lp_err open_other(struct lp_tls *tls, enum lp_dir dir, struct lp_pro
 			      const struct lp_sealed *sealed, uint8_t *room, size_t *n,
 			      enum lp_err err)
 {
-	uint8_t *copy = lp_tls_other_copy(tls, dir, sealed->fragment);
+	uint8_t *copy = lp_tls_other_copy(tls, dir, sealed->fragment,
+					  tls->env->sealed_at + LP_RECORD_HEADER);
 	struct lp_sealed other = *sealed;
 	const char *why;
 

@@ -10,8 +10,9 @@
  * then outwards from what the length of the hole suggests. If the likely ones are
  * wrong, the shortest of this record and the next three is tried in its place: it
  * costs least. Only what authenticates is believed, and what is decided does not
- * depend on how the bytes were cut into segments. Everything is bounded; a hole that
- * costs more stays. */
+ * depend on how the bytes were cut into segments. Where two copies of these bytes differ
+ * (other.c), each position is looked at twice: as reassembly chose, and with the other
+ * copies. Everything is bounded; a hole that costs more stays. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,6 +89,19 @@ void lp_tls_seek_clear(struct lp_tls *tls)
 	seek_free(tls, LP_S2C);
 }
 
+static void say_gap(struct lp_tls *tls, enum lp_dir dir)
+{
+	if (tls->reason != LP_REASON_NONE)
+		return;
+	if (!tls->hurt->way[dir].hole_n) {
+		lp_tls_doubt_say(tls, dir);
+		return;
+	}
+	lp_tls_because(tls, LP_REASON_GAP, "%llu bytes from the %s at byte %llu were not captured",
+		       (unsigned long long)tls->hurt->way[dir].hole_n, lp_tls_who(dir),
+		       (unsigned long long)tls->hurt->way[dir].hole);
+}
+
 static void give_up(struct lp_tls *tls, enum lp_dir dir, const char *why)
 {
 	lp_tls_account(tls, dir, LP_IN_LOST, lp_buf_len(&tls->hurt->seek[dir]->buf));
@@ -98,6 +112,10 @@ static void give_up(struct lp_tls *tls, enum lp_dir dir, const char *why)
 		return;
 	}
 	tls->dead[dir] = true;
+	if (!tls->hurt->way[dir].hole_n) {
+		say_gap(tls, dir);
+		return;
+	}
 	/* That is worse than the gap itself. */
 	lp_tls_because(tls, LP_REASON_GAP_NOT_RECOVERED,
 		       "after a hole at byte %llu the %s's records were not found again: %s",
@@ -108,6 +126,14 @@ static void give_up(struct lp_tls *tls, enum lp_dir dir, const char *why)
 static bool is_opening(const struct lp_tls *tls, enum lp_dir dir)
 {
 	return tls->shake->hs && tls->shake->hs->sealed[dir] && !tls->shake->hs->finished[dir].seen;
+}
+
+/* The next position to look at, in both views. */
+static void begin_at(struct lp_seek *s, size_t at)
+{
+	s->at = at;
+	for (int i = 0; i < 2; i++)
+		s->view[i].step = s->view[i].spent = 0;
 }
 
 /* The seek of a direction, empty; bytes that an earlier one had gathered are lost. */
@@ -132,20 +158,9 @@ static struct lp_seek *seek_new(struct lp_tls *tls, enum lp_dir dir, uint64_t of
 	}
 	s->offset = offset;
 	s->mode = (uint8_t)mode;
-	s->at = 0;
-	s->step = 0;
-	s->at_spent = 0;
-	s->waits = false;
+	s->waits = s->doubt = false;
+	begin_at(s, 0);
 	return s;
-}
-
-static void say_gap(struct lp_tls *tls, enum lp_dir dir)
-{
-	if (tls->reason != LP_REASON_NONE)
-		return;
-	lp_tls_because(tls, LP_REASON_GAP, "%llu bytes from the %s at byte %llu were not captured",
-		       (unsigned long long)tls->hurt->way[dir].hole_n, lp_tls_who(dir),
-		       (unsigned long long)tls->hurt->way[dir].hole);
 }
 
 void lp_tls_seek_begin(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
@@ -193,6 +208,25 @@ void lp_tls_seek_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_rec
 	s->waits = s->ccs_lost = true;
 }
 
+void lp_tls_seek_doubt(struct lp_tls *tls, enum lp_dir dir, const struct lp_doubt *d,
+		       const char *why)
+{
+	struct lp_seek *s = seek_new(tls, dir, d->offset, LP_SEEK_SEALED);
+
+	for (int i = 0; i < 2; i++) {
+		lp_span b = d->gathered[i];
+
+		if (b.n && (!s || lp_buf_append(&s->buf, b.p, b.n))) {
+			lp_tls_nomem(tls);
+			lp_tls_account(tls, dir, LP_IN_LOST, b.n);
+		}
+	}
+	if (!s)
+		return;
+	s->waits = s->doubt = true;
+	tls->hurt->way[dir] = (struct lp_hole){ .end = d->offset, .hole = d->offset, .why = why };
+}
+
 /* ---- one candidate ---- */
 
 /* How far the keystream went in a hole with so many records, of which nothing but their
@@ -230,8 +264,14 @@ static bool move_stream(const struct lp_seek *s, struct lp_protect *p, uint64_t 
 static void spend(struct lp_tls *tls, struct lp_seek *s, uint64_t n)
 {
 	s->spent += n;
-	s->at_spent += n;
+	s->look->spent += n;
 	tls->hurt->seek_spent += n;
+}
+
+/* Nothing is missing before the record there, so the IV is the one that stands. */
+static bool has_iv(const struct lp_tls *tls, enum lp_dir dir, size_t at)
+{
+	return tls->hurt->seek[dir]->doubt && !at && !tls->iv_unsure[dir];
 }
 
 /* Opens a record that stands at `at` with so many lost before it. False: p is as before,
@@ -256,8 +296,8 @@ static bool opens(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r
 		/* Up to TLS 1.0 the IV is what stands before the header; if that is not what
 		 * was sent, the MAC says so. */
 		if (at >= block)
-			lp_protect_chain(p, lp_span_of(lp_buf_span(&s->buf).p + at - block, block));
-		else if (!p->etm)
+			lp_protect_chain(p, lp_span_of(s->look->bytes.p + at - block, block));
+		else if (!p->etm && !has_iv(tls, dir, at))
 			return false;
 	}
 	if (cipher_of(p)->kind == LP_KIND_STREAM && !move_stream(s, p, hole, lost))
@@ -290,8 +330,9 @@ static bool try_at(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *
 	s->lost = lost;
 	s->spoilt = 0;
 	s->skip = 0;
-	if (!lp_tls_chained(p) || !p->etm)
+	if (!lp_tls_chained(p) || !p->etm || has_iv(tls, dir, at))
 		return true;
+	tls->iv_unsure[dir] = false;
 	/* With encrypt-then-MAC nothing vouches for that IV: the record is authentic, but
 	 * its first block is not. Its last block is the next record's IV. */
 	s->skip = cipher_of(p)->block;
@@ -358,7 +399,7 @@ static bool next_count(struct lp_tls *tls, enum lp_dir dir, const struct lp_reco
 	uint64_t guess = (hole + mean / 2) / (mean ? mean : 1);
 
 	for (;;) {
-		uint64_t step = s->step++;
+		uint64_t step = s->look->step++;
 
 		if (!step) {
 			if (count_by_nonce(tls, dir, rec, lost) && *lost <= most)
@@ -424,7 +465,7 @@ static enum look look(struct lp_tls *tls, enum lp_dir dir, lp_span b, size_t at,
 static int shortest(struct lp_tls *tls, enum lp_dir dir, bool final, struct lp_record *rec,
 		    size_t *at)
 {
-	lp_span b = lp_buf_span(&tls->hurt->seek[dir]->buf);
+	lp_span b = tls->hurt->seek[dir]->look->bytes;
 	size_t pos = tls->hurt->seek[dir]->at;
 	struct lp_record r;
 	int best = 0;
@@ -472,7 +513,7 @@ static enum look try_record(struct lp_tls *tls, enum lp_dir dir, const struct lp
 	size_t at;
 	int nth;
 
-	while (s->at_spent < SEEK_NEAR_COST && affordable(tls, s)) {
+	while (s->look->spent < SEEK_NEAR_COST && affordable(tls, s)) {
 		if (!next_count(tls, dir, first, &lost))
 			return LOOK_NO;
 		if (try_at(tls, dir, first, s->at, lost))
@@ -492,29 +533,46 @@ static enum look try_record(struct lp_tls *tls, enum lp_dir dir, const struct lp
 	return LOOK_NO;
 }
 
+/* Looks at the bytes at s->at as they stand in one view. */
+static enum look look_at(struct lp_tls *tls, enum lp_dir dir, struct lp_view *v, bool final)
+{
+	struct lp_seek *s = tls->hurt->seek[dir];
+	struct lp_record rec = { 0 };
+	enum look l;
+
+	s->look = v;
+	l = look(tls, dir, v->bytes, s->at, &rec);
+	if (l != LOOK_YES)
+		return l == LOOK_MORE && final ? LOOK_NO : l;
+	if (s->mode == LP_SEEK_CLEAR) {
+		s->found = true;
+		return LOOK_YES;
+	}
+	l = try_record(tls, dir, &rec, final);
+	s->tried |= l == LOOK_NO;
+	return l;
+}
+
 static void search(struct lp_tls *tls, enum lp_dir dir, bool final)
 {
 	struct lp_seek *s = tls->hurt->seek[dir];
 	lp_span b = lp_buf_span(&s->buf);
-	struct lp_record rec = { 0 };
+	uint8_t *other = NULL;
 
+	if (s->mode == LP_SEEK_SEALED)
+		other = lp_tls_other_copy(tls, dir, b, s->offset);
+	s->view[0].bytes = b;
+	s->view[1].bytes = lp_span_of(other, b.n);
 	while (s->at < b.n && affordable(tls, s)) {
-		enum look l = look(tls, dir, b, s->at, &rec);
+		enum look l = look_at(tls, dir, &s->view[0], final), l2 = LOOK_NO;
 
-		if (l == LOOK_YES && s->mode == LP_SEEK_CLEAR) {
-			s->found = true;
-			return;
-		}
-		if (l == LOOK_YES) {
-			l = try_record(tls, dir, &rec, final);
-			s->tried |= l == LOOK_NO;
-		}
-		if (l == LOOK_YES || (l == LOOK_MORE && !final))
-			return;
-		s->at++;
-		s->step = 0;
-		s->at_spent = 0;
+		if (l != LOOK_YES && other)
+			l2 = look_at(tls, dir, &s->view[1], final);
+		if (l != LOOK_NO || l2 != LOOK_NO)
+			break;
+		begin_at(s, s->at + 1);
 	}
+	free(other);
 }
 
 /* The hole and the bytes it spoilt, in the words of lp_gap_info. */
@@ -523,7 +581,7 @@ void lp_tls_seek_tell(struct lp_tls *tls, enum lp_dir dir, const struct lp_seek 
 	const struct lp_protect *p = lp_tls_protect(tls, dir);
 	const struct lp_hole *w = &tls->hurt->way[dir];
 	uint64_t lost = s->lost + (s->spoilt == s->wire);
-	uint64_t stream = s->offset + s->at + s->spoilt - w->end;
+	uint64_t stream = s->offset + s->at + s->spoilt - w->end; /* 0: there was but a doubt */
 	bool opening = is_opening(tls, dir);
 	size_t n = 1024, min, max;
 	uint64_t least, slack;
@@ -536,7 +594,7 @@ void lp_tls_seek_tell(struct lp_tls *tls, enum lp_dir dir, const struct lp_seek 
 	lp_tls_account(tls, dir, LP_IN_LOST, s->at + s->spoilt);
 	/* The first record of an epoch is its Finished, and if there is no more to it,
 	 * nothing is lost that anybody would miss. */
-	if (opening && lost <= 1 && !s->skip)
+	if (!stream || (opening && lost <= 1 && !s->skip))
 		return;
 	say_gap(tls, dir);
 	/* What a record costs beside its content, at least. */
@@ -564,6 +622,7 @@ static void forget(struct lp_tls *tls, enum lp_dir dir)
 	lp_buf_consume(&s->buf, drop);
 	s->offset += drop;
 	s->at -= drop;
+	s->doubt &= !drop;
 }
 
 bool lp_tls_seek_parked(const struct lp_tls *tls, enum lp_dir dir)
@@ -575,9 +634,10 @@ bool lp_tls_seek_parked(const struct lp_tls *tls, enum lp_dir dir)
 		return false;
 	if (!lp_tls_next_ready(tls, dir))
 		return true;
-	/* A record that is whole is the better proof of the keys, and it will come. */
+	/* A record that is whole is the better proof of the keys, and it will come; unless it
+	 * waits for this one, of which nothing is missing. */
 	return !tls->shake->next_proven && tls->shake->hs->sealed[other] && !tls->hurt->seek[other] &&
-	       !tls->dead[other];
+	       !tls->dead[other] && !tls->hurt->seek[dir]->doubt;
 }
 
 void lp_tls_seek_go(struct lp_tls *tls, enum lp_dir dir, bool final)
@@ -588,9 +648,12 @@ void lp_tls_seek_go(struct lp_tls *tls, enum lp_dir dir, bool final)
 	search(tls, dir, final);
 	if (s->found)
 		return;
+	if (s->doubt && !s->at && !final)
+		return; /* of what must stand here one copy is not whole yet */
 	if (s->tried && s->mode == LP_SEEK_SEALED && !tls->proven) {
 		/* Wrong keys, perhaps: the others begin at the beginning. */
-		s->at = s->step = s->at_spent = s->spent = 0;
+		begin_at(s, 0);
+		s->spent = 0;
 		s->tried = false;
 		s->waits = true;
 		lp_tls_disproved(tls);

@@ -41,21 +41,32 @@ struct lp_way {
 struct lp_hole {
 	uint64_t end;            /* stream offset behind the last record, at a hole */
 	uint64_t first;          /* length of the record that begins there, 0 if not known */
-	uint64_t hole, hole_n;   /* the latest hole */
+	uint64_t hole, hole_n;   /* the latest hole; of no bytes: a header was in doubt, … */
+	const char *why;         /* … or none (static) */
 };
 
 /* What a direction looks for after a hole: the next record in clear, which is believed
  * for what it looks like, or the next one under keys, which must authenticate. */
 enum lp_seek_mode { LP_SEEK_CLEAR, LP_SEEK_SEALED };
 
-/* A direction that looks for its next record after a hole. */
+/* What came after a hole, as it is looked at: as reassembly chose, or with the other copies of
+ * bytes that came twice and differed. */
+struct lp_view {
+	lp_span bytes;           /* of what is gathered; .p NULL: they are the same */
+	uint64_t spent, step;    /* at this position: bytes of trial decryption, trials */
+};
+
+/* A direction that looks for its next record after a hole, or where the bytes of a header
+ * are in doubt. */
 struct lp_seek {
 	struct lp_buf buf;       /* what came after the hole */
 	uint64_t offset;         /* stream offset of its first byte */
 	size_t at;               /* positions before this one have been ruled out */
 	uint64_t spent;          /* bytes of trial decryption */
-	uint64_t at_spent, step; /* … at this position; how many trials */
+	struct lp_view view[2];
+	struct lp_view *look;    /* the one that is being looked at */
 	uint8_t mode;            /* enum lp_seek_mode */
+	bool doubt;              /* nothing is missing before the first byte gathered */
 	bool waits;              /* there is something to look at, for which keys must come */
 	bool ccs_lost;           /* the ChangeCipherSpec stood in the hole */
 	bool tried;              /* something looked like a record and did not open */
@@ -300,6 +311,11 @@ void lp_tls_seek_clear_text(struct lp_tls *tls, enum lp_dir dir, uint64_t offset
 /* Behind a hole stands a record under keys whose ChangeCipherSpec was lost. */
 void lp_tls_seek_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r);
 
+/* What is in doubt is looked through with what follows. */
+struct lp_doubt;
+void lp_tls_seek_doubt(struct lp_tls *tls, enum lp_dir dir, const struct lp_doubt *d,
+		       const char *why);
+
 /* The direction seeks, and must wait for keys or for a better proof of them. */
 bool lp_tls_seek_parked(const struct lp_tls *tls, enum lp_dir dir);
 
@@ -349,10 +365,27 @@ bool lp_tls_goes_on(struct lp_tls *tls, enum lp_dir dir, const uint8_t *p, size_
 
 /* ---- other.c ---- */
 
-/* The fragment of the record at tls->sealed_at with the other copies of its bytes, malloc'd;
- * NULL: there are none that differ. */
-uint8_t *lp_tls_other_copy(struct lp_tls *tls, enum lp_dir dir, lp_span fragment);
+/* These bytes, which begin at offset, with their other copies, malloc'd; NULL: there are none
+ * that differ. */
+uint8_t *lp_tls_other_copy(struct lp_tls *tls, enum lp_dir dir, lp_span bytes, uint64_t offset);
 void lp_tls_other_free(struct lp_tls *tls);
+
+/* What was taken for a record under keys: it is not whole, or is none (why), or does not
+ * authenticate. */
+struct lp_doubt {
+	uint64_t offset;
+	lp_span header;      /* as far as it is there */
+	lp_span gathered[2]; /* all that is not to come again */
+	const char *why;
+};
+
+/* If the copies of its header differ, or it is none, recover.c finds out what to make of it,
+ * and true is returned. */
+bool lp_tls_doubt(struct lp_tls *tls, enum lp_dir dir, const struct lp_doubt *d);
+
+/* It was a record that cannot be had. */
+void lp_tls_doubt_lost(struct lp_tls *tls, enum lp_dir dir);
+void lp_tls_doubt_say(struct lp_tls *tls, enum lp_dir dir);
 
 /* ---- refill.c ---- */
 

@@ -51,13 +51,15 @@
 	  "What to do: as for \"gap\". The fewer packets are lost in one place, the more of\n"  \
 	  "what follows can be had.\n")                                                         \
 	X(RECORD_BAD, "record-bad", PARTIAL, true,                                              \
-	  "a record failed its MAC or tag, and all after it stayed closed",                     \
+	  "a record failed its MAC or tag, or was none, and stayed closed",                     \
 	  "Check the capture for damaged or doubled packets; with the note overlap-conflict "   \
 	  "try the other policy with --overlap.",                                               \
 	  "The keys are right, since earlier records opened with them, but one record's\n"      \
-	  "MAC or tag did not verify although none of its bytes is missing. So the bytes\n"     \
-	  "in the capture are not the bytes that were sent. limpid stops there and never\n"     \
-	  "hands out what it cannot authenticate.\n"                                            \
+	  "MAC or tag did not verify although none of its bytes is missing, or bytes stood\n"   \
+	  "there that are no record. So the bytes in the capture are not the bytes that\n"      \
+	  "were sent. limpid goes on with the next record that authenticates, and never\n"      \
+	  "hands out what does not. Of bytes that came twice and differed both copies were\n"   \
+	  "tried, unless the second came when the record had been looked at.\n"                 \
 	  "\n"                                                                                  \
 	  "Usual causes: a device on the path that changed the stream, a capture that was\n"    \
 	  "edited, retransmissions with different content (note \"overlap-conflict\"), or\n"    \
@@ -353,7 +355,8 @@
 	  "Two TCP segments of this connection cover the same bytes with different\n"           \
 	  "content. Correct software never does that: it is a broken device, or somebody\n"     \
 	  "who wants a sensor to see something else than the server sees. What was\n"           \
-	  "decrypted is authentic all the same.\n")                                             \
+	  "decrypted is authentic all the same: a record, or its header, that does not\n"       \
+	  "authenticate with one copy is tried with the other.\n")                              \
 	X(TRUNCATED, "truncated", 0, false,                                                     \
 	  "the session ended without close_notify",                                             \
 	  "",                                                                                   \

@@ -396,7 +396,7 @@ START_TEST(a_record_that_was_changed)
 }
 END_TEST
 
-/* The stream stops being TLS: that direction is over, the other goes on. */
+/* Bytes that are no record: what comes behind them is found again. */
 START_TEST(junk_in_the_stream)
 {
 	const struct help_session *s;
@@ -409,10 +409,12 @@ START_TEST(junk_in_the_stream)
 	help_data(&p.told, LP_B2A, junk, sizeof junk, p.off[LP_S2C], &p.when);
 	p.off[LP_S2C] += sizeof junk;
 	help_peer_data(&p, LP_C2S, 100);
+	help_peer_data(&p, LP_S2C, 100);
 	s = end(LP_END_FIN);
 	ends_as(s, LP_PARTIAL, "record-bad");
 	all_came(s);
 	ck_assert_uint_eq(s->result->pub.total[LP_S2C].stream, p.off[LP_S2C]);
+	ck_assert_uint_eq(s->result->pub.total[LP_S2C].lost, sizeof junk);
 }
 END_TEST
 
