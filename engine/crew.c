@@ -1,3 +1,4 @@
+#define _GNU_SOURCE
 #include "crew.h"
 
 #include <pthread.h>
@@ -11,15 +12,18 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/ring.h"
 #include "engine_parts.h"
 #include "merge.h"
+#include "net/checksum.h"
 #include "share.h"
 #include "tap.h"
 
 enum {
-	BATCHES = 16,  /* of packets that wait for a worker */
+	BATCHES = 32,  /* of packets that wait for a worker */
 	LIVE = 128,    /* … if they would be lost otherwise */
 	EVENTS = 512,  /* of a worker that wait to be merged */
+	AHEAD = 4,     /* segments, and cache lines of each, that are on their way */
 	RETRY_MS = 10, /* the warden may have no room for questions now */
 	IDLE_MS = 250, /* how often a silent device's clock is looked at */
 	JUDGED = 32,   /* connections that tell how they are shared out */
@@ -120,6 +124,17 @@ static void tick(struct lp_hand *h, uint64_t number, uint64_t ns)
 	lp_sessions_expire(c->engine->sessions, ns, lp_clock_mono());
 }
 
+/* Segments lie where the reader has found them, and only now somebody looks at all of them. */
+static void check(struct lp_batch *b)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		if (i + AHEAD < b->n)
+			for (size_t at = 0; at < AHEAD * LP_CACHE_LINE; at += LP_CACHE_LINE)
+				__builtin_prefetch(b->segment[i + AHEAD].tcp + at);
+		lp_checksum_segment(&b->segment[i]);
+	}
+}
+
 static void on_second(void *hand, uint64_t number, uint64_t ns)
 {
 	struct lp_hand *h = hand;
@@ -143,10 +158,11 @@ static void on_segments(void *hand, const struct lp_segment *s, size_t n, uint64
 
 static const struct lp_reader_sink tap_sink = { on_segments, on_second };
 
-static void handle(struct lp_hand *h, const struct lp_batch *b)
+static void handle(struct lp_hand *h, struct lp_batch *b)
 {
 	if (b->second)
 		on_second(h, b->number, b->now_ns);
+	check(b);
 	on_segments(h, b->segment, b->n, b->now_ns);
 	lp_order_drain(h->worker->order);
 }
@@ -220,7 +236,7 @@ static bool is_done(const struct lp_worker *w)
 static bool take_some(struct lp_hand *h, bool ended, bool *empty)
 {
 	struct lp_share *share = h->crew->share;
-	const struct lp_batch *b;
+	struct lp_batch *b;
 
 	if (h->tap) {
 		*empty = ended || h->over;
@@ -317,7 +333,10 @@ static void nap(struct lp_hand *h)
 static void *work(void *hand)
 {
 	struct lp_hand *h = hand;
+	char name[16];
 
+	snprintf(name, sizeof name, "worker %u", h->number);
+	(void)pthread_setname_np(pthread_self(), name);
 	while (!h->over || !h->ended) {
 		if (step(h))
 			continue;
@@ -326,6 +345,7 @@ static void *work(void *hand)
 			lp_bell_disarm(&h->bell);
 			continue;
 		}
+		lp_merge_news(h->crew->merge, h->number);
 		nap(h);
 	}
 	return NULL;
@@ -335,6 +355,7 @@ static void *put_out(void *crew)
 {
 	struct lp_crew *c = crew;
 
+	(void)pthread_setname_np(pthread_self(), "outputs");
 	lp_merge_run(c->merge);
 	return NULL;
 }
@@ -380,17 +401,23 @@ static enum lp_err make_hand(struct lp_crew *c, struct lp_hand *h, unsigned numb
 static enum lp_err make(struct lp_crew *c)
 {
 	struct lp_engine *e = c->engine;
+	struct lp_decode_config decode = e->decode_config;
 	enum lp_err err;
 
+	decode.checksums_later = true;
 	err = lp_share_new(&c->share, e->workers, e->live ? LIVE : BATCHES, &e->seed);
 	if (!err)
 		err = lp_merge_new(&c->merge, e->workers, EVENTS, lp_outputs_event, e->outputs);
+	if (!err && e->follow) {
+		lp_share_eager(c->share);
+		lp_merge_eager(c->merge);
+	}
 	if (!err && e->live) {
 		lp_share_live(c->share);
 		lp_merge_live(c->merge);
 	}
 	if (!err)
-		err = lp_reader_new(&c->reader, &e->decode_config, &lp_share_sink, c->share);
+		err = lp_reader_new(&c->reader, &decode, &lp_share_sink, c->share);
 	if (err)
 		return err;
 	c->hand = calloc(e->workers, sizeof *c->hand);
@@ -467,6 +494,11 @@ int lp_crew_state(struct lp_crew *c, const struct lp_capture **deaf)
 {
 	*deaf = atomic_load(&c->deaf);
 	return state(c);
+}
+
+void lp_crew_lend(struct lp_crew *c)
+{
+	lp_reader_lend(c->reader);
 }
 
 int lp_crew_packets(struct lp_crew *c, const struct lp_wire *packets, size_t n)

@@ -51,6 +51,9 @@ int lp_crew_state(struct lp_crew *c, const struct lp_capture **deaf);
 /* Finishes and tells what all handles lost. */
 void lp_crew_captured(struct lp_crew *c, struct lp_capture_stats *out);
 
+/* Packets stay where they are until the crew has finished: they need not be copied. */
+void lp_crew_lend(struct lp_crew *c);
+
 /* Waits while there is no room for these packets, live not. 0, or -1: a fault. */
 int lp_crew_packets(struct lp_crew *c, const struct lp_wire *packets, size_t n);
 

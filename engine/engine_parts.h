@@ -163,6 +163,7 @@ struct lp_worker {
 	size_t max_order;                 /* bytes that its order may hold */
 	uint64_t no_tls, empty, with_tls; /* flows */
 	uint64_t begun, one_sided;        /* … whose SYN was seen; … and one side only until data came */
+	bool wants_data;                  /* some output looks at decrypted bytes */
 };
 
 /* engine.c: what the warden has told anew. */

@@ -437,6 +437,8 @@ static int start(struct run *run)
 		run->worker = lp_worker_new(run->engine, run->why);
 	if (!run->worker && !run->crew)
 		return fail(run);
+	if (run->crew && lp_capture_lend(run->capture))
+		lp_crew_lend(run->crew);
 	return drop_root(run);
 }
 

@@ -11,6 +11,7 @@ struct source {
 	struct lp_bell *bell;     /* of its worker, or NULL */
 	atomic_bool starved;      /* its worker waits for room */
 	atomic_bool watch;
+	bool news;                /* the worker's: something that the output thread was not woken for */
 	pthread_mutex_t lock;     /* guards the two below; taken once a batch */
 	struct lp_when floor;
 	bool over;
@@ -20,8 +21,11 @@ struct lp_merge {
 	lp_order_sink *sink;
 	void *user;
 	struct lp_bell bell;      /* of the output thread */
-	bool live;
+	bool live, eager;
 	atomic_bool rotate;
+	/* Packet number: with all floors above it everything leaves that the output thread
+	 * knew of when it last went to sleep. */
+	atomic_uint_fast64_t wanted;
 	size_t n;
 	struct source *source;
 };
@@ -37,6 +41,7 @@ enum lp_err lp_merge_new(struct lp_merge **out, size_t sources, size_t slots,
 		return LP_E_NOMEM;
 	m->sink = sink;
 	m->user = user;
+	atomic_init(&m->wanted, UINT64_MAX);
 	err = lp_bell_init(&m->bell);
 	/* calloc() knows nothing of cache lines. */
 	if (!err)
@@ -77,6 +82,11 @@ void lp_merge_free(struct lp_merge *m)
 void lp_merge_live(struct lp_merge *m)
 {
 	m->live = true;
+}
+
+void lp_merge_eager(struct lp_merge *m)
+{
+	m->eager = true;
 }
 
 void lp_merge_rotate(struct lp_merge *m)
@@ -120,10 +130,9 @@ void lp_merge_put(struct lp_merge *m, size_t source, struct lp_event *event)
 	lp_ring_push(&s->ring);
 }
 
-/* A floor that moved may let events leave, and look-ups become final. */
+/* A floor that moved may make look-ups final. */
 static void moved(struct lp_merge *m, size_t source)
 {
-	lp_bell_ring(&m->bell);
 	for (size_t i = 0; i < m->n; i++)
 		if (i != source && m->source[i].bell && atomic_load(&m->source[i].watch))
 			lp_bell_ring(m->source[i].bell);
@@ -137,7 +146,20 @@ void lp_merge_floor(struct lp_merge *m, size_t source, const struct lp_when *flo
 	assert(lp_when_compare(&s->floor, floor) <= 0);
 	s->floor = *floor;
 	pthread_mutex_unlock(&s->lock);
+	s->news = true;
+	if (m->eager || m->live || lp_ring_count(&s->ring) >= s->ring.slots / 2 ||
+	    floor->number > atomic_load(&m->wanted))
+		lp_merge_news(m, source);
 	moved(m, source);
+}
+
+void lp_merge_news(struct lp_merge *m, size_t source)
+{
+	struct source *s = &m->source[source];
+
+	if (s->news)
+		lp_bell_ring(&m->bell);
+	s->news = false;
 }
 
 void lp_merge_over(struct lp_merge *m, size_t source)
@@ -147,6 +169,7 @@ void lp_merge_over(struct lp_merge *m, size_t source)
 	pthread_mutex_lock(&s->lock);
 	s->over = true;
 	pthread_mutex_unlock(&s->lock);
+	lp_bell_ring(&m->bell);
 	moved(m, source);
 }
 
@@ -297,6 +320,23 @@ bool lp_merge_take(struct lp_merge *m)
 	return take(m, &over);
 }
 
+/* The newest event that there is. */
+static uint64_t newest(struct lp_merge *m)
+{
+	uint64_t number = 0;
+	bool any = false;
+
+	for (size_t i = 0; i < m->n; i++) {
+		struct lp_ring *ring = &m->source[i].ring;
+		const struct lp_event *last = lp_ring_front(ring) ? lp_ring_last(ring) : NULL;
+
+		any = any || last;
+		if (last && last->when.number > number)
+			number = last->when.number;
+	}
+	return any ? number : UINT64_MAX;
+}
+
 void lp_merge_run(struct lp_merge *m)
 {
 	bool over = false;
@@ -306,6 +346,7 @@ void lp_merge_run(struct lp_merge *m)
 			continue;
 		if (over)
 			return;
+		atomic_store(&m->wanted, newest(m));
 		lp_bell_arm(&m->bell);
 		if (take(m, &over) || over)
 			lp_bell_disarm(&m->bell);

@@ -10,6 +10,9 @@
  * is fast, as long as no two sources use the same place. Live nothing waits for another
  * source: the events of each keep their order, and floors are for lp_merge_passed() alone.
  *
+ * The output thread is not woken for each event (eager or live: it is): half a ring makes it work, or that all may
+ * leave that waited when it went to sleep, or a worker that has nothing to do for now.
+ *
  * Threads: a source's functions are called by its worker alone; lp_merge_take() and
  * lp_merge_run() by the output thread alone; the rest says who.
  * Owner: lp_engine; freed when all threads have been joined and everything was taken.
@@ -30,6 +33,9 @@ void lp_merge_free(struct lp_merge *m);
 
 /* Nothing is to wait for another source; before any thread runs. */
 void lp_merge_live(struct lp_merge *m);
+
+/* Whatever may leave is to leave at once; before any thread runs. */
+void lp_merge_eager(struct lp_merge *m);
 
 /* Any thread: the output thread gives the sink an LP_EVENT_ROTATE soon. */
 void lp_merge_rotate(struct lp_merge *m);
@@ -52,6 +58,9 @@ void lp_merge_wake(struct lp_merge *m);
 /* Whatever this source puts from now on is at this place or later; and its other work for
  * earlier places (secrets that may be resumed) is done, too. Never goes back. */
 void lp_merge_floor(struct lp_merge *m, size_t source, const struct lp_when *floor);
+
+/* To be called before its worker sleeps: what was put and told may leave now. */
+void lp_merge_news(struct lp_merge *m, size_t source);
 
 /* It puts nothing any more. */
 void lp_merge_over(struct lp_merge *m, size_t source);

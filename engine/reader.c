@@ -15,6 +15,7 @@ struct lp_reader {
 	void *user;
 	struct lp_decode *decode;
 	uint64_t last_number, first_ns, now_ns, second;
+	bool lends;
 	size_t n;
 	struct lp_segment segment[BATCH];
 };
@@ -85,9 +86,21 @@ static void fetch(const struct lp_wire *p, size_t ahead)
 		__builtin_prefetch((const void *)((uintptr_t)p->data + ahead + at), 0, 2);
 }
 
+void lp_reader_lend(struct lp_reader *r)
+{
+	r->lends = true;
+}
+
+/* What fragments were joined to does not lie in the packet. */
+static bool is_within(const struct lp_wire *p, const uint8_t *bytes)
+{
+	return bytes >= p->data && bytes < p->data + p->caplen;
+}
+
 void lp_reader_packets(struct lp_reader *r, const struct lp_wire *packets, size_t n)
 {
-	size_t ahead = n ? next_batch(packets, n) : 0;
+	/* Whose packets are lent, their payload is looked at on another core. */
+	size_t ahead = n && !r->lends ? next_batch(packets, n) : 0;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct lp_wire *p = &packets[i];
@@ -104,6 +117,7 @@ void lp_reader_packets(struct lp_reader *r, const struct lp_wire *packets, size_
 		s = &r->segment[r->n];
 		if (lp_decode_packet(r->decode, &packet, s) == LP_DROP_NONE) {
 			s->clock_ns = r->now_ns;
+			s->lent = r->lends && is_within(p, s->tcp) && is_within(p, s->src);
 			r->n++;
 		}
 		if (r->n == BATCH)

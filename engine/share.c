@@ -8,18 +8,27 @@
 #include "net/flow.h"
 
 enum {
-	BYTES = 128 * 1024, /* of a batch, unless one segment alone has more */
-	HUNGRY = 4,         /* live: less than this part of a ring is waiting */
+	BYTES = 128 * 1024,  /* of a batch that holds copies, unless one segment alone has more */
+	RECENT = 1 << 25,    /* bytes after which what was counts half */
+	NEWS = 8,            /* rounds after which those who sleep learn how far the reader is */
+	HUNGRY = 4,          /* live: less than this part of a ring is waiting */
+	NOBODY = UINT8_MAX,
 };
 
 struct lane {
 	struct lp_ring ring;
 	struct lp_batch *open;    /* the slot that is being filled, or NULL */
 	struct lp_bell *bell;     /* of the worker, or NULL */
+	uint64_t bytes, buckets;  /* that it was given of late; buckets times 2^16 */
 };
 
 struct lp_share {
 	struct lp_flow_table key; /* its seed only */
+	struct lp_flow_name name; /* of the last segment: often the next one's too */
+	bool eager;
+	unsigned rounds;          /* since all were told how far the reader is */
+	size_t waiting;           /* segments in open batches, about */
+	uint64_t bytes;           /* of all lanes, of late */
 	struct lp_bell room;      /* what the reader sleeps on */
 	enum lp_err fault;
 	bool live;
@@ -30,6 +39,7 @@ struct lp_share {
 	uint64_t last_number, last_ns; /* once it has ended */
 	size_t n;
 	struct lane *lane;
+	uint8_t bucket[LP_SHARE_BUCKETS]; /* whose it is */
 };
 
 enum lp_err lp_share_new(struct lp_share **out, size_t workers, size_t slots,
@@ -41,9 +51,9 @@ enum lp_err lp_share_new(struct lp_share **out, size_t workers, size_t slots,
 	*out = NULL;
 	if (!sh)
 		return LP_E_NOMEM;
-	/* Not the seed of the flow tables, of which a worker would use one slot in
-	 * so many otherwise. */
-	sh->key.seed = (struct lp_hash_seed){ seed->k1, ~seed->k0 };
+	assert(workers < NOBODY);
+	sh->key.seed = *seed;
+	memset(sh->bucket, NOBODY, sizeof sh->bucket);
 	err = lp_bell_init(&sh->room);
 	if (!err)
 		sh->lane = aligned_alloc(LP_CACHE_LINE, workers * sizeof *sh->lane);
@@ -90,12 +100,61 @@ uint64_t lp_share_shed(const struct lp_share *sh)
 	return sh->shed;
 }
 
-size_t lp_share_pick(const struct lp_share *sh, const struct lp_segment *s)
+void lp_share_eager(struct lp_share *sh)
+{
+	sh->eager = true;
+}
+
+/* Its bytes, and what it has of all buckets, which counts for more: how much a flow has sent so
+ * far says little about how much it will, and in its first moments nothing. */
+static double load(const struct lane *l, uint64_t buckets)
+{
+	return (double)l->bytes / RECENT +
+	       3 * (double)l->buckets / ((double)buckets + 1);
+}
+
+/* Flows that begin at the same time have shown no bytes yet, so they are counted, too. */
+static size_t least(const struct lp_share *sh)
+{
+	uint64_t buckets = 0;
+	size_t best = 0;
+
+	for (size_t i = 0; i < sh->n; i++)
+		buckets += sh->lane[i].buckets;
+	for (size_t i = 1; i < sh->n; i++)
+		if (load(&sh->lane[i], buckets) < load(&sh->lane[best], buckets))
+			best = i;
+	return best;
+}
+
+static void fade(struct lp_share *sh)
+{
+	sh->bytes = 0;
+	for (size_t i = 0; i < sh->n; i++) {
+		sh->lane[i].buckets /= 2;
+		sh->bytes += sh->lane[i].bytes /= 2;
+	}
+}
+
+size_t lp_share_pick(struct lp_share *sh, struct lp_segment *s)
 {
 	struct lp_flow_name name;
+	uint8_t *bucket;
 
-	lp_flow_name(&sh->key, s, &name);
-	return (size_t)((uint64_t)name.tag * sh->n >> 32);
+	lp_flow_name_after(&sh->key, s, &sh->name, &name);
+	sh->name = name;
+	s->tag = name.tag;
+	/* Slots of the flow tables are chosen by the other bits. */
+	bucket = &sh->bucket[name.tag >> 16];
+	if (*bucket == NOBODY) {
+		*bucket = (uint8_t)least(sh);
+		sh->lane[*bucket].buckets += 1 << 16;
+	}
+	sh->lane[*bucket].bytes += s->tcp_len;
+	sh->bytes += s->tcp_len;
+	if (sh->bytes > RECENT)
+		fade(sh);
+	return *bucket;
 }
 
 /* ---- the reader ---- */
@@ -110,12 +169,20 @@ static void push(struct lane *l)
 		lp_bell_ring(l->bell);
 }
 
-/* Everybody gets what is meant for them, and learns that no more comes up to here. */
-static void push_all(struct lp_share *sh)
+/* Everybody gets what is meant for them, and may learn that no more comes up to here. */
+static void push_some(struct lp_share *sh)
 {
 	for (size_t i = 0; i < sh->n; i++)
 		push(&sh->lane[i]);
+	sh->waiting = 0;
 	atomic_store_explicit(&sh->reached, sh->number, memory_order_release);
+}
+
+/* … and who sleeps wakes to learn it. */
+static void push_all(struct lp_share *sh)
+{
+	push_some(sh);
+	sh->rounds = 0;
 	for (size_t i = 0; i < sh->n; i++)
 		if (sh->lane[i].bell)
 			lp_bell_ring(sh->lane[i].bell);
@@ -186,6 +253,8 @@ static void add(struct lp_batch *b, const struct lp_segment *s)
 	struct lp_segment *to = &b->segment[b->n++];
 
 	*to = *s;
+	if (s->lent)
+		return;
 	to->src = copy(b, s->src, address_size(s));
 	to->dst = copy(b, s->dst, address_size(s));
 	to->tcp = copy(b, s->tcp, s->tcp_len);
@@ -195,10 +264,11 @@ static void add(struct lp_batch *b, const struct lp_segment *s)
 	assert(to->payload + to->payload_len <= b->bytes + b->used);
 }
 
-static void give(struct lp_share *sh, const struct lp_segment *s, uint64_t ns)
+static void give(struct lp_share *sh, const struct lp_segment *segment, uint64_t ns)
 {
+	struct lp_segment picked = *segment, *s = &picked;
 	struct lane *l = &sh->lane[lp_share_pick(sh, s)];
-	size_t need = 2 * address_size(s) + s->tcp_len;
+	size_t need = s->lent ? 0 : 2 * address_size(s) + s->tcp_len;
 	struct lp_batch *b = open_batch(sh, l, ns);
 	size_t size = need > BYTES ? need : BYTES;
 
@@ -215,7 +285,7 @@ static void give(struct lp_share *sh, const struct lp_segment *s, uint64_t ns)
 		b->bytes = malloc(size);
 		b->size = b->bytes ? size : 0;
 	}
-	if (!b->bytes) {
+	if (need && !b->bytes) {
 		sh->fault = LP_E_NOMEM;
 		return;
 	}
@@ -232,8 +302,17 @@ static void on_segments(void *user, const struct lp_segment *s, size_t n, uint64
 		give(sh, &s[i], ns);
 		sh->number = s[i].number;
 	}
-	if (sh->live && n)
+	if (sh->live && n) {
 		push_hungry(sh);
+		return;
+	}
+	sh->waiting += n;
+	if (sh->eager || !n)
+		push_all(sh);
+	else if (sh->waiting < sh->n * LP_SHARE_BATCH)
+		return;
+	else if (++sh->rounds < NEWS)
+		push_some(sh);
 	else
 		push_all(sh);
 }
@@ -300,13 +379,17 @@ void lp_share_last(const struct lp_share *sh, uint64_t *number, uint64_t *ns)
 	*ns = sh->last_ns;
 }
 
-const struct lp_batch *lp_share_front(struct lp_share *sh, size_t i)
+struct lp_batch *lp_share_front(struct lp_share *sh, size_t i)
 {
 	return lp_ring_front(&sh->lane[i].ring);
 }
 
 void lp_share_pop(struct lp_share *sh, size_t i)
 {
-	lp_ring_pop(&sh->lane[i].ring);
-	lp_bell_ring(&sh->room);
+	struct lp_ring *ring = &sh->lane[i].ring;
+
+	lp_ring_pop(ring);
+	/* Not for each slot: a reader that is woken has something to do then. */
+	if (lp_ring_count(ring) <= ring->slots / 2)
+		lp_bell_ring(&sh->room);
 }

@@ -4,11 +4,16 @@
  *   lp_reader ─► lp_share_sink ─┬─► [ring of batches] ─► worker 0
  *                               └─► [ring of batches] ─► worker 1
  *
- * Which worker a flow goes to is decided by a keyed hash of its addresses, ports and domain
- * within all tunnels, the same for both directions. Batches hold copies of the bytes. A full ring
+ * A keyed hash of a flow's addresses, ports and domain within all tunnels, the same for both
+ * directions, falls into one of LP_SHARE_BUCKETS; a bucket belongs to a worker from its first
+ * segment to the end: to the one that had the least to do of late, in bytes and in new
+ * buckets. (So eight connections on two workers are four and four, which a hash alone seldom
+ * makes of them.) Batches hold copies of the bytes, unless these are lent for
+ * as long as the capture is open. A full ring
  * makes the reader wait, but not before everybody has what is meant for them and knows
- * how far the reader is; so nobody waits for a reader that waits. Live it never waits: what
- * finds a full ring is shed and counted, and reassembly finds the hole.
+ * how far the reader is; so nobody waits for a reader that waits. While it need not wait, it
+ * lets batches fill. Live it never waits: what finds a full ring is shed and counted, and
+ * reassembly finds the hole.
  *
  * Threads: the sink, lp_share_fault() and lp_share_end() belong to the reader's; front and pop to
  * that worker's; the rest to anybody.
@@ -20,7 +25,7 @@
 #include "base/hash.h"
 #include "reader.h"
 
-enum { LP_SHARE_BATCH = 64 };
+enum { LP_SHARE_BATCH = 64, LP_SHARE_BUCKETS = 1 << 16 };
 
 struct lp_batch {
 	size_t n;             /* segments; 0: only time has passed */
@@ -34,10 +39,14 @@ struct lp_batch {
 
 struct lp_share;
 
-/* slots: batches of each worker's ring, a power of two. */
+/* slots: batches of each worker's ring, a power of two. seed: that of the flow tables. */
 LP_MUST enum lp_err lp_share_new(struct lp_share **out, size_t workers, size_t slots,
 				 const struct lp_hash_seed *seed);
 void lp_share_free(struct lp_share *sh);
+
+/* What the reader has is handed out at once, for who knows when more will come; to be called
+ * before the first segment. */
+void lp_share_eager(struct lp_share *sh);
 
 /* A capture that does not wait for us; to be called before the first segment. */
 void lp_share_live(struct lp_share *sh);
@@ -57,8 +66,8 @@ void lp_share_end(struct lp_share *sh, uint64_t number, uint64_t ns);
  * ring, or the reader is further, or at its end. */
 void lp_share_bell(struct lp_share *sh, size_t i, struct lp_bell *bell);
 
-/* The worker of a segment. */
-size_t lp_share_pick(const struct lp_share *sh, const struct lp_segment *s);
+/* The worker of a segment, whose tag is set. The reader's thread. */
+size_t lp_share_pick(struct lp_share *sh, struct lp_segment *s);
 
 /* All packets up to this number are in the rings. A worker asks before it looks into its
  * ring: if that is empty then, nothing for it comes at this number or below. */
@@ -68,7 +77,7 @@ bool lp_share_ended(const struct lp_share *sh);
 void lp_share_last(const struct lp_share *sh, uint64_t *number, uint64_t *ns);
 
 /* The oldest batch of worker i, NULL if there is none now. */
-const struct lp_batch *lp_share_front(struct lp_share *sh, size_t i);
+struct lp_batch *lp_share_front(struct lp_share *sh, size_t i);
 void lp_share_pop(struct lp_share *sh, size_t i);
 
 #endif

@@ -156,6 +156,7 @@ static uint8_t *on_room(void *owner, size_t n)
 static void on_data(void *owner, enum lp_dir dir, const uint8_t *bytes, size_t n,
 		    const struct lp_when *when)
 {
+	struct lp_tracked *f = owner;
 	struct lp_event event = {
 		.kind = LP_EVENT_DATA,
 		.dir = dir,
@@ -164,7 +165,9 @@ static void on_data(void *owner, enum lp_dir dir, const uint8_t *bytes, size_t n
 		.n = n,
 	};
 
-	put(owner, &event, when, true);
+	/* Which leaves the room to the next, in the cache as it is. */
+	if (f->worker->wants_data)
+		put(f, &event, when, true);
 }
 
 static void on_gap(void *owner, enum lp_dir dir, const struct lp_gap_info *gap,

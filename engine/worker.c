@@ -125,6 +125,7 @@ enum lp_err lp_worker_make(struct lp_worker **out, struct lp_engine *e, unsigned
 	lp_spares_init(&w->env.spares, LP_RECORD_MAX, SPARES);
 	reasm.max_flows = reasm.max_flows / n + 1;
 	reasm.max_ooo /= n;
+	w->wants_data = lp_outputs_wants(e->outputs) & LP_WANT_DATA;
 	w->max_order = LP_ORDER_CAP / n;
 	err = hand ? lp_order_new(&w->order, !e->live, lp_hand_event, hand)
 		   : lp_order_new(&w->order, !e->live, lp_outputs_event, e->outputs);

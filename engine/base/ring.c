@@ -71,6 +71,12 @@ void lp_ring_pop(struct lp_ring *r)
 	atomic_store_explicit(&r->popped, popped + 1, memory_order_release);
 }
 
+const void *lp_ring_last(struct lp_ring *r)
+{
+	r->pushed_seen = atomic_load_explicit(&r->pushed, memory_order_acquire);
+	return slot(r, r->pushed_seen - 1);
+}
+
 size_t lp_ring_count(const struct lp_ring *r)
 {
 	/* In this order: the difference is never below what it was. */

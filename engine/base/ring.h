@@ -43,6 +43,9 @@ void lp_ring_push(struct lp_ring *r);
 void *lp_ring_front(struct lp_ring *r);
 void lp_ring_pop(struct lp_ring *r);
 
+/* For the consumer, of a ring that is not empty: the newest item; it may be looked at. */
+const void *lp_ring_last(struct lp_ring *r);
+
 /* Items in it, by either side or by a third: what it was a moment ago. */
 size_t lp_ring_count(const struct lp_ring *r);
 

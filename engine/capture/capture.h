@@ -80,6 +80,11 @@ void lp_capture_scan_secrets(const char *path, const struct lp_capture_config *c
 LP_MUST enum lp_err lp_capture_read(struct lp_capture *c, struct lp_packet *p, size_t max,
 				    size_t *n);
 
+/* Asks that packets stay where they are until lp_capture_close(), whatever is read after them;
+ * false: they do not, as before. Mapped files can. One that shrinks meanwhile may then raise
+ * SIGBUS for as long as somebody looks at its packets. */
+bool lp_capture_lend(struct lp_capture *c);
+
 /* The line that belongs to the last fault; owned by c. */
 const char *lp_capture_why(const struct lp_capture *c);
 

@@ -17,6 +17,7 @@ enum {
 	PCAP_RECORD_MODIFIED = 24, /* 8 more bytes, that nobody needs */
 	AHEAD = 4096,
 	LINE = 64,
+	PACKETS_AHEAD = 4,
 };
 
 struct file {
@@ -141,6 +142,17 @@ static void explain(struct file *f, enum lp_err err)
  * not fetch it by itself: measured, 1.7 times libpcap's pace instead of 1.4. */
 static void fetch_ahead(const struct lp_input *in, size_t used)
 {
+	size_t next = used * PACKETS_AHEAD;
+
+	/* Who is lent packets looks at the payload on another core: headers only, where they
+	 * are if packets go on being as long as this one. */
+	if (in->lends) {
+		if (next + LINE < in->n) {
+			__builtin_prefetch(in->p + next);
+			__builtin_prefetch(in->p + next + LINE);
+		}
+		return;
+	}
 	for (size_t at = AHEAD; at < AHEAD + used && at < in->n; at += LINE)
 		__builtin_prefetch(in->p + at);
 }
@@ -191,7 +203,18 @@ static void file_position(const struct lp_capture *c, uint64_t *done, uint64_t *
 	lp_input_position(&((const struct file *)c)->in, done, total);
 }
 
+static bool file_lend(struct lp_capture *c)
+{
+	return lp_input_lend(&((struct file *)c)->in);
+}
+
+static void file_retire(struct lp_capture *c)
+{
+	lp_input_retire(&((struct file *)c)->in);
+}
+
 static const struct lp_capture_ops file_ops = { .read = file_read, .position = file_position,
+						.lend = file_lend, .retire = file_retire,
 						.close = file_close };
 
 /* A file that ends inside its header is none. */

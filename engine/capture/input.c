@@ -19,6 +19,7 @@ enum {
 	READ_SIZE = 1 << 16,      /* of one read, what a pipe holds; unpack.c takes one */
 	FAULT_AHEAD = 1 << 20,    /* mapped bytes whose pages are asked for at once */
 	GIVE_BACK = 1 << 23,      /* mapped bytes read before their pages are given back */
+	LENT = 1 << 22,           /* … but not the last ones, if others still look at them */
 };
 
 static enum lp_err fail(struct lp_input *in, enum lp_err err)
@@ -243,7 +244,7 @@ static void fault_ahead(struct lp_input *in, size_t at)
 
 void lp_input_begin(struct lp_input *in)
 {
-	size_t at, give;
+	size_t at, step, keep, give;
 	struct stat st;
 
 	if (!in->map)
@@ -253,11 +254,25 @@ void lp_input_begin(struct lp_input *in)
 		in->n = (uintmax_t)st.st_size > at ? (size_t)st.st_size - at : 0;
 	fault_ahead(in, at);
 	/* Otherwise the whole file would come to count as our resident memory. */
-	give = (at - in->map_given) / GIVE_BACK * GIVE_BACK;
+	step = in->lends ? LENT : GIVE_BACK;
+	keep = in->map_given + (in->lends ? LENT : 0);
+	give = at > keep ? (at - keep) / step * step : 0;
 	if (give) {
 		(void)madvise(in->map + in->map_given, give, MADV_DONTNEED);
 		in->map_given += give;
 	}
+}
+
+bool lp_input_lend(struct lp_input *in)
+{
+	in->lends = in->map != NULL;
+	return in->lends;
+}
+
+void lp_input_retire(struct lp_input *in)
+{
+	if (in->map)
+		(void)madvise(in->map, in->map_size, MADV_DONTNEED);
 }
 
 void lp_input_position(const struct lp_input *in, uint64_t *done, uint64_t *total)

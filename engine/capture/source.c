@@ -10,7 +10,7 @@ enum { MAX_SCAN = 1 << 16 };
 
 struct child {
 	struct lp_capture *c; /* NULL once closed */
-	bool done;
+	bool done, retired;
 	uint64_t position, size; /* once closed: what was read of it, and its length */
 	size_t at, n; /* merge: the batch that is being handed out */
 	struct lp_packet batch[LP_BATCH];
@@ -21,6 +21,7 @@ struct list {
 	struct child *child;
 	size_t n;
 	size_t at;             /* in order: the one being read; those before it are done */
+	bool lends;            /* what was read stays until the end of all */
 	enum lp_err cut;       /* the first fault of a file that the others survive */
 };
 
@@ -51,8 +52,14 @@ static enum lp_err child_done(struct list *l, struct child *child, enum lp_err e
 	return LP_OK;
 }
 
-static void child_close(struct child *child)
+static void child_close(struct list *l, struct child *child)
 {
+	if (l->lends) {
+		if (!child->retired && child->c->ops->retire)
+			child->c->ops->retire(child->c);
+		child->retired = true;
+		return;
+	}
 	if (child->c)
 		child->c->ops->position(child->c, &child->position, &child->size);
 	destroy(child->c);
@@ -74,7 +81,7 @@ static enum lp_err list_read(struct lp_capture *c, struct lp_packet *p, size_t m
 	for (;;) {
 		/* Packets of the last read were borrowed from it until now. */
 		while (l->at < l->n && l->child[l->at].done)
-			child_close(&l->child[l->at++]);
+			child_close(l, &l->child[l->at++]);
 		if (l->at == l->n)
 			return list_end(l);
 		child = &l->child[l->at];
@@ -99,7 +106,7 @@ static enum lp_err merge_fill(struct list *l)
 			continue;
 		child->at = child->n = 0;
 		if (child->done) {
-			child_close(child);
+			child_close(l, child);
 			continue;
 		}
 		err = child->c->ops->read(child->c, child->batch, LP_BATCH, &child->n);
@@ -171,6 +178,17 @@ static void list_position(const struct lp_capture *c, uint64_t *done, uint64_t *
 		*total = 0;
 }
 
+static bool list_lend(struct lp_capture *c)
+{
+	struct list *l = (struct list *)c;
+
+	for (size_t i = 0; i < l->n; i++)
+		if (!l->child[i].c || !lp_capture_lend(l->child[i].c))
+			return false;
+	l->lends = true;
+	return true;
+}
+
 static void list_close(struct lp_capture *c)
 {
 	struct list *l = (struct list *)c;
@@ -181,9 +199,9 @@ static void list_close(struct lp_capture *c)
 }
 
 static const struct lp_capture_ops list_ops = { .read = list_read, .position = list_position,
-					       .close = list_close };
+					       .lend = list_lend, .close = list_close };
 static const struct lp_capture_ops merge_ops = { .read = merge_read, .position = list_position,
-						.close = list_close };
+						.lend = list_lend, .close = list_close };
 
 /* Opens file i and checks that the filter means something on it. */
 static enum lp_err list_add(struct list *l, const char *path, const struct lp_filter *filter,
@@ -276,6 +294,11 @@ enum lp_err lp_capture_read(struct lp_capture *c, struct lp_packet *p, size_t ma
 const char *lp_capture_why(const struct lp_capture *c)
 {
 	return c->why;
+}
+
+bool lp_capture_lend(struct lp_capture *c)
+{
+	return c->ops->lend && c->ops->lend(c);
 }
 
 int lp_capture_fd(const struct lp_capture *c)

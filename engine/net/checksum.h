@@ -41,6 +41,14 @@ uint64_t lp_checksum_pseudo(uint8_t family, const uint8_t *src, const uint8_t *d
 enum lp_csum lp_checksum_tcp(uint8_t family, const uint8_t *src, const uint8_t *dst,
 			     lp_span tcp, bool zero_len);
 
+/* Looks at the checksum now if that was left for later. */
+static inline void lp_checksum_segment(struct lp_segment *s)
+{
+	if (s->csum == LP_CSUM_LATER)
+		s->csum = (uint8_t)lp_checksum_tcp(s->family, s->src, s->dst,
+						   lp_span_of(s->tcp, s->tcp_len), s->no_length);
+}
+
 /* The policy, for whoever knows the flow. One of these a side of a flow, zeroed
  * when the flow begins; one more a reassembler for segments that open none. */
 struct lp_csum_side {
@@ -94,6 +102,7 @@ static inline enum lp_csum_take lp_csum_judge(enum lp_checksums mode, const stru
 		side->shown = LP_CSUM_SHOWN_OFFLOAD;
 		return LP_CSUM_ACCEPT_OFFLOAD;
 	case LP_CSUM_BAD:
+	case LP_CSUM_LATER: /* nobody has looked: not believed */
 		break;
 	}
 	side->bad = (uint8_t)(side->bad + first);

@@ -254,7 +254,8 @@ static enum lp_drop decode_link(struct lp_decode *d, struct lp_layer *l, uint32_
 static void count_segment(struct lp_decode *d, const struct lp_layer *l,
 			  const struct lp_segment *s)
 {
-	d->stats.csum[s->csum]++;
+	if (s->csum < LP_CSUM_LATER)
+		d->stats.csum[s->csum]++;
 	d->stats.no_length += l->no_length;
 	d->stats.cut += s->payload_len < s->wire_len;
 }
@@ -277,6 +278,8 @@ enum lp_drop lp_decode_packet(struct lp_decode *d, const struct lp_packet *p,
 		s->number = p->number;
 		s->ts_ns = p->ts_ns;
 		s->clock_ns = 0;
+		s->tag = 0;
+		s->lent = false;
 		s->domain = 0;
 		if (l.ids.n && lp_domain_intern(&d->domains, &l.ids, &s->domain))
 			drop = LP_DROP_DOMAIN_LIMIT;
@@ -310,6 +313,7 @@ enum lp_err lp_decode_new(struct lp_decode **out, const struct lp_decode_config 
 	if (!d)
 		return LP_E_NOMEM;
 	d->checksums = config->checksums;
+	d->checksums_later = config->checksums_later;
 	d->ignore_domain = config->ignore_domain;
 	memcpy(d->vxlan_port, config->vxlan_port, sizeof d->vxlan_port);
 	lp_defrag_init(&d->defrag, &config->defrag, &config->seed, d->stats.drop);

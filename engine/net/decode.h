@@ -28,6 +28,7 @@ enum { LP_VXLAN_PORTS = 8 };
 struct lp_decode_config {
 	enum lp_checksums checksums; /* off: nothing is verified, segments are LP_CSUM_UNKNOWN.
 				      * auto: an IPv4 header checksum of 0 is offload and passes. */
+	bool checksums_later;        /* TCP's: segments are LP_CSUM_LATER, for somebody else to do */
 	bool ignore_domain;          /* domain stays 0 (a SPAN that shows a packet on two VLANs) */
 	uint32_t max_domains;
 	uint16_t vxlan_port[LP_VXLAN_PORTS]; /* UDP ports of VXLAN; 0: none */
@@ -43,7 +44,7 @@ struct lp_decode_stats {
 	uint64_t read;              /* packets given to the decoder */
 	uint64_t drop[LP_DROPS];
 	/* Beside them: */
-	uint64_t csum[4];           /* TCP segments by enum lp_csum */
+	uint64_t csum[4];           /* TCP segments by enum lp_csum; those for later are not counted */
 	uint64_t ip_csum_offload;   /* IPv4 headers with a checksum of 0 that passed */
 	uint64_t no_length;         /* TCP segments whose IP header stated no length (offload) */
 	uint64_t cut;               /* TCP segments that are not whole in the capture */

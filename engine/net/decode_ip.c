@@ -74,8 +74,13 @@ static enum lp_drop decode_tcp(struct lp_decode *d, struct lp_layer *l, struct l
 	s->src = l->src;
 	s->dst = l->dst;
 	s->family = l->family;
+	s->no_length = l->no_length;
 	s->csum = LP_CSUM_UNKNOWN;
-	if (d->checksums != LP_CHECKSUMS_OFF && !l->cut)
+	if (d->checksums == LP_CHECKSUMS_OFF || l->cut)
+		return LP_DROP_NONE;
+	if (d->checksums_later)
+		s->csum = LP_CSUM_LATER;
+	else
 		s->csum = (uint8_t)lp_checksum_tcp(l->family, l->src, l->dst, all, l->no_length);
 	return LP_DROP_NONE;
 }

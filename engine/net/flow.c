@@ -161,14 +161,16 @@ void lp_flow_name(const struct lp_flow_table *t, const struct lp_segment *s,
 		  struct lp_flow_name *out)
 {
 	make_key(s, out);
-	out->tag = hash_key(&t->seed, &out->key, out->family);
+	out->tag = s->tag ? s->tag : hash_key(&t->seed, &out->key, out->family);
 }
 
 void lp_flow_name_after(const struct lp_flow_table *t, const struct lp_segment *s,
 			const struct lp_flow_name *before, struct lp_flow_name *out)
 {
 	make_key(s, out);
-	if (out->family == before->family && same_key(&out->key, &before->key))
+	if (s->tag)
+		out->tag = s->tag;
+	else if (out->family == before->family && same_key(&out->key, &before->key))
 		out->tag = before->tag;
 	else
 		out->tag = hash_key(&t->seed, &out->key, out->family);

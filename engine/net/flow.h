@@ -124,7 +124,7 @@ LP_MUST enum lp_err lp_flow_table_init(struct lp_flow_table *t, uint32_t max,
 				       const struct lp_hash_seed *seed);
 void lp_flow_table_clear(struct lp_flow_table *t);
 
-/* The key and the hash of a segment's flow. */
+/* The key and the hash of a segment's flow; the hash is the segment's tag, if it has one. */
 void lp_flow_name(const struct lp_flow_table *t, const struct lp_segment *s,
 		  struct lp_flow_name *out);
 /* The same, given the name of the segment before: segments come in trains, and a train is

@@ -13,6 +13,7 @@ enum { LP_LAYER_TUNNELS = 8 };
 
 struct lp_decode {
 	enum lp_checksums checksums;
+	bool checksums_later;
 	bool ignore_domain;
 	uint16_t vxlan_port[LP_VXLAN_PORTS];
 	struct lp_domains domains;

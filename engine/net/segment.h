@@ -1,9 +1,11 @@
 /* lp_segment: one TCP segment, decoded from a packet. Everything in it is
- * borrowed from the packet and lives as long as the packet's batch.
+ * borrowed from the packet and lives as long as the packet's batch; if lent is set, as long
+ * as the capture is open.
  * Integers are in host byte order. */
 #ifndef LP_NET_SEGMENT_H
 #define LP_NET_SEGMENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum lp_tcp_flag {
@@ -23,6 +25,7 @@ enum lp_csum {
 	LP_CSUM_BAD,
 	LP_CSUM_UNKNOWN,  /* not whole in the capture, not looked at (--checksums off), or right and
 			   * a bare pseudo-header sum at once: accepted, tells nothing */
+	LP_CSUM_LATER,    /* not looked at yet: lp_checksum_segment() does, before anybody judges */
 };
 
 struct lp_segment {
@@ -39,11 +42,14 @@ struct lp_segment {
 	uint32_t wire_len;      /* payload bytes on the wire; above payload_len: cut by the snap length */
 	uint32_t domain;        /* interned VLAN stack and tunnel ids; 0 = none */
 	uint32_t seq, ack;
+	uint32_t tag;           /* lp_flow_name()'s hash, with the seed of all flow tables; 0: not known */
 	uint16_t sport, dport, window, urgent;
 	uint8_t options_len;
 	uint8_t flags;          /* enum lp_tcp_flag */
 	uint8_t family;         /* 4 or 6 */
 	uint8_t csum;           /* enum lp_csum */
+	bool no_length;         /* its IP header stated none (segmentation offload) */
+	bool lent;
 };
 
 #endif

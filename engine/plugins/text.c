@@ -58,6 +58,9 @@ static int text_open(void **self, const struct lp_host *host, const char *arg,
 		free(t);
 		return -1;
 	}
+	/* Session lines tell of decrypted bytes how many there were, and know that at the end. */
+	if (!host->print_data)
+		host->withdraw(host, LP_WANT_DATA);
 	*self = t;
 	return 0;
 }

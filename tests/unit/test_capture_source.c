@@ -341,6 +341,67 @@ START_TEST(filter_that_is_wrong)
 }
 END_TEST
 
+/* Lent packets are there until the end, long after their file was read. */
+START_TEST(lent_packets_stay)
+{
+	const struct lp_capture_config config = { .filter = NULL };
+	struct files f = { .n = 0 };
+	struct lp_packet p[MOST];
+	struct help_pcap w = { 0 };
+	char why[LP_WHY_SIZE];
+	struct lp_capture *c;
+	size_t n = 0, some;
+	uint64_t done, total;
+
+	letters(&w, "abc", "123");
+	files_add(&f, &w, w.n);
+	letters(&w, "de", "45");
+	files_add(&f, &w, w.n);
+	letters(&w, "fghi", "6789");
+	files_add(&f, &w, w.n - 1);
+	ck_assert_int_eq(lp_capture_open_files(&c, f.name, f.n, _i, &config, why), LP_OK);
+	ck_assert(lp_capture_lend(c));
+	while (!lp_capture_read(c, p + n, 2, &some))
+		n += some;
+	for (size_t i = 0; i < n; i++)
+		ck_assert_int_eq(p[i].data[0], "abcdefgh"[i]);
+	ck_assert_uint_eq(n, 8);
+	lp_capture_position(c, &done, &total);
+	ck_assert_uint_eq(total, 3 * 24 + 9 * 17 - 1);
+	ck_assert_uint_eq(done, total - 16);
+	lp_capture_close(c);
+	files_clear(&f);
+}
+END_TEST
+
+/* One that is not mapped is enough. */
+START_TEST(a_pipe_lends_nothing)
+{
+	const struct lp_capture_config config = { .filter = NULL };
+	struct files f = { .n = 0 };
+	struct help_pcap w = { 0 };
+	char why[LP_WHY_SIZE];
+	struct lp_capture *c;
+	int fd[2], before = dup(0);
+
+	letters(&w, "abc", "123");
+	ck_assert_int_eq(pipe(fd), 0);
+	ck_assert_int_eq(write(fd[1], w.p, w.n), (int)w.n);
+	files_add(&f, &w, w.n);
+	close(fd[1]);
+	dup2(fd[0], 0);
+	close(fd[0]);
+	f.name[f.n++] = "-";
+	ck_assert_int_eq(lp_capture_open_files(&c, f.name, f.n, false, &config, why), LP_OK);
+	ck_assert(!lp_capture_lend(c));
+	lp_capture_close(c);
+	dup2(before, 0);
+	close(before);
+	f.n--;
+	files_clear(&f);
+}
+END_TEST
+
 Suite *suite_capture_source(void)
 {
 	Suite *s = suite_create("capture_source");
@@ -350,6 +411,8 @@ Suite *suite_capture_source(void)
 	tcase_add_test(t, files_merged_by_time);
 	tcase_add_test(t, merge_keeps_each_files_order);
 	tcase_add_test(t, merge_of_many_batches);
+	tcase_add_loop_test(t, lent_packets_stay, 0, 2);
+	tcase_add_test(t, a_pipe_lends_nothing);
 	tcase_add_loop_test(t, a_cut_file_costs_its_rest_only, 0, 4);
 	tcase_add_test(t, a_wrong_name_shows_at_open);
 	tcase_add_test(t, filter_counts_what_it_keeps_back);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "help_packet.h"
+#include "net/checksum.h"
 #include "net/decode.h"
 
 static const char text[] = "sixteen bytes!!!";
@@ -796,6 +797,41 @@ START_TEST(tcp_checksum_is_reported)
 }
 END_TEST
 
+/* Left for later, and then the same; the length that is not stated counts there, too. */
+START_TEST(tcp_checksum_can_wait)
+{
+	static const enum help_csum kinds[] = { HELP_RIGHT, HELP_PSEUDO, HELP_PSEUDO_NO_LENGTH,
+						HELP_BAD };
+	static const uint8_t payload[60000] = { 1, 2, 3 };
+	static uint8_t bytes[HELP_PACKET_MAX];
+
+	for (int i = 0; i < 4 * 3 * 2; i++) {
+		struct lp_decode_config config;
+		struct lp_segment now, later;
+		struct help_packet h = { .payload = payload, .len = sizeof payload,
+					 .csum = kinds[i % 4],
+					 .no_length = kinds[i % 4] == HELP_PSEUDO_NO_LENGTH,
+					 .snaplen = i >= 12 ? 500 : 0 };
+		const struct lp_packet p = help_packet(&h, bytes, sizeof bytes);
+		struct lp_decode *d;
+
+		lp_decode_config_default(&config);
+		config.checksums = (enum lp_checksums)(i / 4 % 3);
+		ck_assert_int_eq(lp_decode_new(&d, &config), LP_OK);
+		ck_assert_int_eq(lp_decode_packet(d, &p, &now), LP_DROP_NONE);
+		lp_decode_free(d);
+		config.checksums_later = true;
+		ck_assert_int_eq(lp_decode_new(&d, &config), LP_OK);
+		ck_assert_int_eq(lp_decode_packet(d, &p, &later), LP_DROP_NONE);
+		ck_assert_int_eq(later.csum == LP_CSUM_LATER,
+				 config.checksums != LP_CHECKSUMS_OFF && !h.snaplen);
+		lp_checksum_segment(&later);
+		ck_assert_int_eq(later.csum, now.csum);
+		lp_decode_free(d);
+	}
+}
+END_TEST
+
 /* ---- cuts ---- */
 
 static uint32_t header_bytes(int link)
@@ -957,6 +993,7 @@ Suite *suite_decode(void)
 	tcase_add_test(t, ipv6_jumbo);
 	tcase_add_test(t, tcp_header_that_lies);
 	tcase_add_test(t, tcp_checksum_is_reported);
+	tcase_add_test(t, tcp_checksum_can_wait);
 	tcase_add_test(t, cut_at_every_byte);
 	tcase_add_test(t, nothing_at_all);
 	tcase_add_test(t, sums_of_a_storm);

@@ -319,6 +319,8 @@ START_TEST(any_speed_gives_one_order)
 
 	memset(w, 0, sizeof w);
 	ck_assert_int_eq(lp_merge_new(&m, workers, _i % 2 ? 1024 : 8, sink, seen), LP_OK);
+	if (_i / 4 % 2)
+		lp_merge_eager(m);
 	for (size_t i = 0; i < workers; i++) {
 		w[i].m = m;
 		w[i].self = i;

@@ -39,6 +39,7 @@ static void expect_file(const char *name, const char *want)
 START_TEST(line_of_a_decrypted_session)
 {
 	ck_assert_int_eq(help_plugin_open(&h, "out", NULL), 0);
+	ck_assert_uint_eq(h.withdrawn, LP_WANT_DATA);
 	help_flow_begin(&f, &h, 4, 512);
 	help_session_begin(&s, &f);
 	help_session_text(&s, LP_C2S, "hidden without -d");

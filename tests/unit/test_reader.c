@@ -16,6 +16,7 @@ struct said {
 		bool second;
 	} it[SAID];
 	size_t n, calls;
+	bool lent;
 	uint64_t now_ns;
 };
 
@@ -31,6 +32,7 @@ static void on_segments(void *user, const struct lp_segment *s, size_t n, uint64
 		ck_assert_uint_lt(said->n, SAID);
 		ck_assert_uint_le(s->clock_ns, ns);
 		ck_assert_uint_eq(s->payload[0], s->number % 100); /* is still lent */
+		ck_assert_int_eq(s->lent, said->lent);
 		said->it[said->n].number = s->number;
 		said->it[said->n].ts_ns = s->ts_ns;
 		said->it[said->n++].clock_ns = s->clock_ns;
@@ -146,6 +148,51 @@ START_TEST(time_passes_without_packets)
 }
 END_TEST
 
+/* What lies in its packet, that is: a datagram that was in fragments does not. */
+START_TEST(who_lends_says_so)
+{
+	struct said said = { .n = 0 };
+	struct lp_reader *r = make(&said);
+
+	make_wire();
+	lp_reader_packets(r, wire, PACKETS / 2);
+	said.lent = true;
+	lp_reader_lend(r);
+	lp_reader_packets(r, wire + PACKETS / 2, PACKETS - PACKETS / 2);
+	ck_assert_uint_gt(said.n, PACKETS / 2);
+	lp_reader_free(r);
+}
+END_TEST
+
+START_TEST(fragments_are_not_lent)
+{
+	const uint8_t payload[32] = { 2 };
+	struct said said = { .n = 0 };
+	struct lp_reader *r = make(&said);
+	struct help_packet h = { .flags = LP_TCP_ACK, .payload = payload, .len = sizeof payload,
+				 .ts_ns = LP_NS_PER_S };
+	struct lp_packet p = help_packet(&h, bytes[0], sizeof bytes[0]);
+	struct help_packet part = { .raw = true, .proto = 6, .ts_ns = LP_NS_PER_S };
+	uint8_t tcp[52];
+
+	lp_reader_lend(r);
+	ck_assert_uint_eq(p.caplen, 14 + 20 + sizeof tcp);
+	memcpy(tcp, p.data + 34, sizeof tcp);
+	for (int i = 0; i < 2; i++) {
+		part.payload = tcp + 32 * i;
+		part.len = i ? sizeof tcp - 32 : 32;
+		part.fragment = i ? 4 : 0x2000;
+		part.number = (uint64_t)i + 1;
+		p = help_packet(&part, bytes[i + 1], sizeof bytes[i + 1]);
+		wire[i] = (struct lp_wire){ p.data, p.caplen, p.len, p.ts_ns, p.number, p.link, 0 };
+	}
+	lp_reader_packets(r, wire, 2);
+	ck_assert_uint_eq(said.n, 2);
+	ck_assert_uint_eq(said.it[1].number, 2);
+	lp_reader_free(r);
+}
+END_TEST
+
 Suite *suite_reader(void)
 {
 	Suite *s = suite_create("reader");
@@ -153,6 +200,8 @@ Suite *suite_reader(void)
 
 	tcase_add_loop_test(t, the_same_however_given, 0, 10);
 	tcase_add_test(t, time_passes_without_packets);
+	tcase_add_test(t, who_lends_says_so);
+	tcase_add_test(t, fragments_are_not_lent);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -38,6 +38,7 @@ START_TEST(keeps_the_order_and_its_bound)
 		for (int i = 0; i < fill; i++)
 			ck_assert(push(&r, in++));
 		ck_assert_uint_eq(lp_ring_count(&r), (size_t)fill);
+		ck_assert_uint_eq(((const struct item *)lp_ring_last(&r))->number, in - 1);
 		ck_assert_int_eq(push(&r, in), fill < 4);
 		in += fill < 4;
 		while ((it = lp_ring_front(&r))) {

@@ -100,6 +100,8 @@ START_TEST(all_of_a_flow_to_one)
 	srand((unsigned)_i);
 	memset(w, 0, sizeof w);
 	ck_assert_int_eq(lp_share_new(&sh, workers, _i % 2 ? 2 : 16, &seed), LP_OK);
+	if (_i / 4 % 2)
+		lp_share_eager(sh);
 	for (size_t i = 0; i < workers; i++) {
 		w[i].sh = sh;
 		w[i].self = i;
@@ -192,6 +194,101 @@ START_TEST(live_a_full_ring_sheds)
 }
 END_TEST
 
+static size_t pick(struct lp_share *sh, uint16_t port, bool back, uint32_t bytes)
+{
+	static const uint8_t client[4] = { 10, 0, 0, 1 }, server[4] = { 10, 0, 0, 2 };
+	struct lp_segment s = {
+		.family = 4, .src = back ? server : client, .dst = back ? client : server,
+		.sport = back ? 443 : port, .dport = back ? port : 443, .tcp_len = bytes,
+	};
+	size_t worker = lp_share_pick(sh, &s);
+
+	ck_assert(s.tag);
+	return worker;
+}
+
+/* A few connections are dealt out evenly, whatever their hashes and whoever is faster
+ * at first; both directions to the same. */
+START_TEST(eight_are_four_and_four)
+{
+	const struct lp_hash_seed seed = { (uint64_t)_i, 77 };
+	size_t got[WORKERS] = { 0 }, worker[8], workers = _i % 2 ? 2 : 4;
+	struct lp_share *sh;
+
+	ck_assert_int_eq(lp_share_new(&sh, workers, 2, &seed), LP_OK);
+	for (uint16_t i = 0; i < 8; i++) {
+		worker[i] = pick(sh, (uint16_t)(1000 + i), false, 40);
+		got[worker[i]]++;
+		for (uint16_t k = 0; k < 300; k++)
+			ck_assert_uint_eq(pick(sh, (uint16_t)(1000 + k % (i + 1U)), true,
+					       k % (i + 1U) == (unsigned)_i % 8 ? 1460 : 400),
+					  worker[k % (i + 1U)]);
+	}
+	for (size_t i = 0; i < workers; i++)
+		ck_assert_uint_eq(got[i], 8 / workers);
+	lp_share_free(sh);
+}
+END_TEST
+
+/* Every second flow has nearly all the bytes: they do not all go to one. */
+START_TEST(long_and_short_ones)
+{
+	const struct lp_hash_seed seed = { (uint64_t)_i, 78 };
+	uint64_t bytes[2] = { 0 };
+	struct lp_share *sh;
+
+	ck_assert_int_eq(lp_share_new(&sh, 2, 2, &seed), LP_OK);
+	for (uint16_t i = 0; i < 2000; i++) {
+		size_t w = pick(sh, (uint16_t)(1000 + i), false, 40);
+
+		for (int k = 0; k < (i % 2 ? 2 : 500); k++) {
+			ck_assert_uint_eq(pick(sh, (uint16_t)(1000 + i), true, 1460), w);
+			bytes[w] += 1460;
+		}
+	}
+	ck_assert_uint_gt(bytes[0], bytes[1] / 100 * 80);
+	ck_assert_uint_gt(bytes[1], bytes[0] / 100 * 80);
+	lp_share_free(sh);
+}
+END_TEST
+
+/* Lent bytes are not copied, others are; whatever is mixed. */
+START_TEST(lent_bytes_stay_where_they_are)
+{
+	static uint8_t stays[100];
+	const struct lp_hash_seed seed = { 1, 2 };
+	struct lp_share *sh;
+	struct lp_batch *b;
+
+	ck_assert_int_eq(lp_share_new(&sh, 1, 2, &seed), LP_OK);
+	lp_share_eager(sh);
+	for (int i = 0; i < 4; i++) {
+		uint8_t goes[100];
+		uint8_t *at = i % 2 ? stays : goes;
+		const struct lp_segment s = {
+			.number = (uint64_t)i + 1, .family = 4, .src = at, .dst = at + 4,
+			.tcp = at + 8, .tcp_len = 92, .payload = at + 28, .payload_len = 72,
+			.lent = i % 2,
+		};
+
+		memset(at, i, 100);
+		lp_share_sink.segments(sh, &s, 1, 1);
+		memset(goes, 0xee, sizeof goes);
+		b = lp_share_front(sh, 0);
+		ck_assert_ptr_nonnull(b);
+		ck_assert_uint_eq(b->n, 1);
+		ck_assert_int_eq(b->segment[0].tcp == stays + 8, i % 2);
+		ck_assert_int_eq(b->segment[0].payload == stays + 28, i % 2);
+		ck_assert_int_eq(b->segment[0].src == stays, i % 2);
+		ck_assert_uint_eq(b->segment[0].payload[71], i);
+		ck_assert_uint_eq(b->segment[0].dst[0], i);
+		lp_share_pop(sh, 0);
+	}
+	lp_share_end(sh, 4, 1);
+	lp_share_free(sh);
+}
+END_TEST
+
 Suite *suite_share(void)
 {
 	Suite *s = suite_create("share");
@@ -199,6 +296,9 @@ Suite *suite_share(void)
 
 	tcase_add_loop_test(t, all_of_a_flow_to_one, 0, 8);
 	tcase_add_test(t, live_a_full_ring_sheds);
+	tcase_add_loop_test(t, eight_are_four_and_four, 0, 16);
+	tcase_add_loop_test(t, long_and_short_ones, 0, 4);
+	tcase_add_test(t, lent_bytes_stay_where_they_are);
 	suite_add_tcase(s, t);
 	return s;
 }
