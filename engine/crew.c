@@ -84,6 +84,11 @@ bool lp_hand_ready(void *hand)
 	return h->direct || lp_merge_ready(h->crew->merge, h->number);
 }
 
+void lp_hand_wake(struct lp_hand *h)
+{
+	lp_bell_ring(&h->bell);
+}
+
 bool lp_hand_passed(const struct lp_hand *h, const struct lp_when *when)
 {
 	return lp_merge_passed(h->crew->merge, h->number, when);
@@ -327,6 +332,8 @@ static void nap(struct lp_hand *h)
 		timeout = RETRY_MS;
 	if (!h->over && w->late)
 		timeout = LP_LATE_POLL_MS;
+	if (!h->over && w->stored_asked)
+		timeout = LP_STORED_POLL_MS;
 	lp_bell_sleep(&h->bell, fd, timeout);
 }
 

@@ -82,6 +82,9 @@ void lp_crew_decoded(const struct lp_crew *c, struct lp_decode_stats *out, uint6
 void lp_hand_event(void *hand, struct lp_event *event);
 bool lp_hand_ready(void *hand);
 
+/* Any thread: something that it does not sleep on has come for its worker. */
+void lp_hand_wake(struct lp_hand *hand);
+
 /* All other workers are past that place. */
 bool lp_hand_passed(const struct lp_hand *hand, const struct lp_when *when);
 

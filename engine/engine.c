@@ -87,8 +87,6 @@ static const char *alone(const struct lp_engine *e, const struct lp_config *c)
 {
 	if (is(c->tcp, "nids"))
 		return "libnids";
-	if (c->session_store)
-		return "--session-store";
 	return e->follow && !e->live ? "a capture that is still growing" : NULL;
 }
 
@@ -251,6 +249,7 @@ struct lp_engine *lp_engine_new(const struct lp_config *c, char *why)
 		return NULL;
 	e->poll_fd = -1;
 	pthread_mutex_init(&e->reload_lock, NULL);
+	pthread_mutex_init(&e->store_lock, NULL);
 	err = lp_hash_seed_new(&e->seed);
 	if (err)
 		snprintf(why, LP_WHY, "the system has no random bytes to give");
@@ -306,6 +305,7 @@ void lp_engine_free(struct lp_engine *e)
 	lp_flights_free(e->flights);
 	lp_keylogs_free(e->keylogs);
 	pthread_mutex_destroy(&e->reload_lock);
+	pthread_mutex_destroy(&e->store_lock);
 	free(e);
 }
 

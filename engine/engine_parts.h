@@ -36,6 +36,7 @@ struct lp_engine {
 	struct lp_sessions *sessions;
 	struct lp_flights *flights;  /* what peers said in clear, for where it is lost */
 	struct lp_store *store;      /* shared with other sensors; NULL: none */
+	pthread_mutex_t store_lock;  /* for it, and for the workers' stored_came */
 	int poll_fd;                 /* of the warden and the store, if there is one; else -1 */
 	struct lp_keylogs *keylogs;
 	struct lp_outputs *outputs;
@@ -128,6 +129,7 @@ struct lp_tracked {
 	uint8_t stored;             /* enum lp_stored */
 	struct lp_store_value *value; /* what it had; secret memory, NULL if nothing */
 	uint64_t value_left_ns;
+	struct lp_tracked *next_stored; /* in worker->stored_came */
 	bool skipped;               /* nothing of it is reassembled any more */
 	bool questioned;            /* its secret was looked up, or somebody was asked for it */
 	bool looked;                /* a look-up became final: what is not there will not come */
@@ -152,6 +154,8 @@ struct lp_worker {
 	struct lp_tracked *flows;
 	struct lp_prelude *preludes; /* of flows that are not tracked yet */
 	struct lp_tracked *lookups; /* wait until earlier handshakes are done */
+	struct lp_tracked *stored_came; /* the session store has answered them; store_lock */
+	size_t stored_asked;        /* that the session store was asked for and has not come */
 	struct lp_ctx_cache contexts;
 	struct lp_tls_env env;
 	struct lp_late *late, *late_last; /* by deadline */
@@ -260,7 +264,9 @@ void lp_tickets_forget(struct lp_tracked *f);
  * answer; a proven handshake for it and, if it came from it, for the cache; forgets. */
 enum lp_reply lp_stored_ask(struct lp_tracked *f, const struct lp_question *q,
 			    struct lp_no_secret *no);
-void lp_stored_answer(void *flow, const struct lp_store_value *value, uint64_t left_ns);
+/* Takes in what the store has said, whoever it is for, and hands out what is for w. */
+enum { LP_STORED_POLL_MS = 2 };
+void lp_stored_poll(struct lp_worker *w);
 LP_MUST enum lp_err lp_stored_keep(struct lp_tracked *f, const struct lp_handshake *hs,
 				   const struct lp_session_secret *secret,
 				   const struct lp_when *when);

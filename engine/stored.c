@@ -1,6 +1,7 @@
 /* The session store behind the cache: asked when nobody here knows the secret of what is
  * resumed, told when a secret has been proven. It costs the session that asks a wait of
- * LP_STORE_WAIT_MS at most, and others nothing. */
+ * LP_STORE_WAIT_MS at most, and others nothing. All workers share its client, one at a time;
+ * whoever takes an answer in leaves it with the worker that asked. */
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +16,7 @@ static lp_span id_of(const struct lp_handshake *hs)
 /* False: it cannot be asked. */
 static bool ask(struct lp_tracked *f, const struct lp_question *q)
 {
+	struct lp_engine *e = f->worker->engine;
 	const struct {
 		uint8_t kind;
 		lp_span name;
@@ -24,6 +26,7 @@ static bool ask(struct lp_tracked *f, const struct lp_question *q)
 	};
 	uint8_t names[LP_STORE_NAMES][LP_STORE_NAME];
 	size_t n = 0;
+	bool asked;
 
 	for (size_t i = 0; i < LP_STORE_NAMES; i++) {
 		if (!known[i].name.n)
@@ -33,7 +36,10 @@ static bool ask(struct lp_tracked *f, const struct lp_question *q)
 			return false;
 		}
 	}
-	return lp_store_get(f->worker->engine->store, (const uint8_t (*)[LP_STORE_NAME])names, n, f);
+	pthread_mutex_lock(&e->store_lock);
+	asked = lp_store_get(e->store, (const uint8_t (*)[LP_STORE_NAME])names, n, f);
+	pthread_mutex_unlock(&e->store_lock);
+	return asked;
 }
 
 static enum lp_reply use(struct lp_tracked *f, const struct lp_question *q)
@@ -62,33 +68,74 @@ enum lp_reply lp_stored_ask(struct lp_tracked *f, const struct lp_question *q,
 		return LP_REPLY_NEVER;
 	}
 	f->stored = LP_STORED_ASKED;
+	f->worker->stored_asked++;
 	lp_order_wait(f->worker->order, &f->waiter, q->when);
 	return LP_REPLY_LATER;
 }
 
-void lp_stored_answer(void *flow, const struct lp_store_value *value, uint64_t left_ns)
+/* By whichever worker, with the lock held. Without memory it is as if there were none. */
+static void came(void *flow, const struct lp_store_value *value, uint64_t left_ns)
 {
-	struct lp_tracked *f = flow;
+	struct lp_tracked *f = flow, **at = &f->worker->stored_came;
 
-	f->stored = LP_STORED_NONE;
-	if (value) {
-		f->value = lp_secret_alloc(sizeof *f->value);
-		if (f->value) {
-			*f->value = *value;
-			f->value_left_ns = left_ns;
-			f->stored = LP_STORED_FOUND;
-		} else {
-			f->worker->env.fault = LP_E_NOMEM;
-		}
+	f->value = value ? lp_secret_alloc(sizeof *f->value) : NULL;
+	if (f->value)
+		*f->value = *value;
+	f->value_left_ns = left_ns;
+	f->next_stored = NULL;
+	while (*at)
+		at = &(*at)->next_stored;
+	*at = f;
+	if (f->worker->hand)
+		lp_hand_wake(f->worker->hand);
+}
+
+/* The first whose answer is there. */
+static struct lp_tracked *next(struct lp_worker *w)
+{
+	struct lp_tracked *f;
+
+	pthread_mutex_lock(&w->engine->store_lock);
+	lp_store_poll(w->engine->store, came);
+	f = w->stored_came;
+	if (f)
+		w->stored_came = f->next_stored;
+	pthread_mutex_unlock(&w->engine->store_lock);
+	return f;
+}
+
+void lp_stored_poll(struct lp_worker *w)
+{
+	struct lp_tracked *f;
+
+	while ((f = next(w))) {
+		w->stored_asked--;
+		f->stored = f->value ? LP_STORED_FOUND : LP_STORED_NONE;
+		f->looked = true; /* what is asked again is final */
+		lp_worker_again(f);
 	}
-	f->looked = true; /* what is asked again is final */
-	lp_worker_again(f);
+}
+
+/* The answer may have come meanwhile. */
+static void forget(struct lp_tracked *f)
+{
+	struct lp_worker *w = f->worker;
+
+	pthread_mutex_lock(&w->engine->store_lock);
+	lp_store_forget(w->engine->store, f);
+	for (struct lp_tracked **at = &w->stored_came; *at; at = &(*at)->next_stored)
+		if (*at == f) {
+			*at = f->next_stored;
+			break;
+		}
+	pthread_mutex_unlock(&w->engine->store_lock);
+	w->stored_asked--;
 }
 
 void lp_stored_clear(struct lp_tracked *f)
 {
 	if (f->stored == LP_STORED_ASKED)
-		lp_store_forget(f->worker->engine->store, f);
+		forget(f);
 	lp_secret_free(f->value, sizeof *f->value);
 	f->value = NULL;
 	f->stored = LP_STORED_NOT_ASKED;
@@ -100,9 +147,12 @@ static enum lp_err put(struct lp_engine *e, uint8_t kind, lp_span name,
 	uint8_t hash[LP_STORE_NAME];
 	enum lp_err err = name.n ? lp_store_name(hash, kind, name) : LP_OK;
 
-	if (!err && name.n)
-		lp_store_put(e->store, hash, value, lp_sessions_lifetime(e->sessions));
-	return err;
+	if (err || !name.n)
+		return err;
+	pthread_mutex_lock(&e->store_lock);
+	lp_store_put(e->store, hash, value, lp_sessions_lifetime(e->sessions));
+	pthread_mutex_unlock(&e->store_lock);
+	return LP_OK;
 }
 
 /* A name that came from the store is known here from now on, for what is left of its life. */

@@ -255,7 +255,7 @@ int lp_worker_poll(struct lp_worker *w, int timeout_ms)
 			wait_for_both(w, timeout_ms);
 			timeout_ms = 0;
 		}
-		lp_store_poll(e->store, lp_stored_answer);
+		lp_stored_poll(w);
 	}
 	if (!err && (pending || e->follow))
 		err = lp_asks_poll(w->asks, timeout_ms, lp_worker_answer);
@@ -283,10 +283,13 @@ bool lp_worker_turn(struct lp_worker *w)
 	size_t pending = lp_asks_pending(w->asks);
 	const struct lp_tracked *lookups = w->lookups;
 	const struct lp_late *late = w->late;
+	size_t stored = w->stored_asked;
 	enum lp_err err = lp_keylogs_poll(e->keylogs, late != NULL);
 
 	if (late)
 		lp_late_poll(w, w->ended);
+	if (e->store && (w->stored_asked || !w->number))
+		lp_stored_poll(w);
 	if (!err && (pending || (e->follow && !w->number)))
 		err = lp_asks_poll(w->asks, 0, lp_worker_answer);
 	if (!err)
@@ -295,7 +298,8 @@ bool lp_worker_turn(struct lp_worker *w)
 		w->env.fault = err;
 	lp_wanted_lookups(w);
 	lp_order_drain(w->order);
-	return pending != lp_asks_pending(w->asks) || lookups != w->lookups || late != w->late;
+	return pending != lp_asks_pending(w->asks) || lookups != w->lookups || late != w->late ||
+	       stored != w->stored_asked;
 }
 
 void lp_worker_finish(struct lp_worker *w, uint64_t number, uint64_t ns)

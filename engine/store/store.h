@@ -8,7 +8,7 @@
  * within LP_STORE_WAIT_MS is answered with nothing, and if the process ends, limpid goes on
  * without it, after one line.
  *
- * Owner: lp_engine. One thread. */
+ * Owner: lp_engine. One thread at a time. */
 #ifndef LP_STORE_STORE_H
 #define LP_STORE_STORE_H
 
