@@ -5,6 +5,10 @@
  * that its own table is never full, and that two domains with the same addresses are
  * not mixed. What it cannot take is counted nids_unsupported.
  *
+ * libnids says nothing of segments that overlap with other bytes. So what is fed to it is
+ * compared here with what it handed on (net/recent.h) and with what waits in it, of which
+ * this file keeps a copy (net/ooo.h): both copies are told of, whichever it chooses.
+ *
  * carried_ns of bytes that waited is the time of the packet that released them:
  * libnids does not keep the other. */
 #include <stdlib.h>
@@ -15,6 +19,7 @@
 #include "net/nids_library.h"
 #include "net/ooo.h"
 #include "net/reasm.h"
+#include "net/recent.h"
 #include "net/tcp.h"
 
 enum {
@@ -37,7 +42,8 @@ struct lp_reasm {
 	void *user;
 	struct lp_flow_table table; /* names without domain; that is in lp_flow.pending */
 	struct lp_age age;
-	struct lp_ooo_pool pool;    /* no bytes in it, only which halves wait, and how much */
+	struct lp_ooo_pool pool;    /* copies of what waits in libnids */
+	struct lp_recent recent;
 	struct lp_reasm_stats stats;
 	struct lp_csum_side stray;
 	struct lp_when when;
@@ -62,9 +68,6 @@ static const struct lp_when *place(struct lp_reasm *r)
 
 static void forget_waiting(struct lp_reasm *r, struct lp_half *h)
 {
-	if (!h->ooo)
-		return;
-	r->pool.bytes -= h->ooo->bytes;
 	lp_ooo_free(&r->pool, h->ooo);
 	h->ooo = NULL;
 }
@@ -151,6 +154,17 @@ static void *on_open(void *user, struct tcp_stream *stream)
 	return f;
 }
 
+static uint64_t name_of(const struct lp_flow *f, enum lp_side side)
+{
+	return (uint64_t)f->tag << 32 | (uint32_t)(f->self * 2 + side);
+}
+
+/* The sequence number of the byte that libnids hands on next. */
+static uint32_t next_seq(const struct lp_half *h)
+{
+	return h->next + (uint32_t)h->off;
+}
+
 static void on_data(void *user, void *mark, enum lp_side side, const uint8_t *p, uint32_t n)
 {
 	struct lp_reasm *r = user;
@@ -158,6 +172,8 @@ static void on_data(void *user, void *mark, enum lp_side side, const uint8_t *p,
 	struct lp_half *h = &f->half[side];
 	uint64_t off = h->off;
 
+	if (!(h->flags & (LP_HALF_SKIP | LP_HALF_URGENT)))
+		lp_recent_put(&r->recent, name_of(f, side), next_seq(h), p, n);
 	h->off += n;
 	if (!(h->flags & LP_HALF_SKIP))
 		heed(r, f, h, r->cb->data(r->user, &f->stream, side, p, n, off, place(r)));
@@ -181,6 +197,71 @@ static void on_end(void *user, void *mark, enum lp_why why)
 static const struct lp_nids_events events = {
 	.opened = on_open, .data = on_data, .ended = on_end,
 };
+
+/* --- copies that differ --- */
+
+static void on_other(void *user, struct lp_flow *f, enum lp_side side, uint32_t seq,
+		     const uint8_t *p, uint32_t n)
+{
+	struct lp_reasm *r = user;
+	const struct lp_half *h = &f->half[side];
+	int64_t off = (int64_t)h->off + lp_seq_diff(seq, next_seq(h));
+	uint32_t cut = off < 0 ? (uint32_t)-off : 0;
+
+	if (r->cb->other && cut < n)
+		r->cb->other(r->user, &f->stream, side, p + cut, n - cut, off < 0 ? 0 : (uint64_t)off);
+}
+
+/* Above a hole of this half segments wait from now on. */
+static enum lp_err wait_begins(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
+{
+	struct lp_half *h = &f->half[side];
+
+	h->ooo = lp_ooo_new(&r->pool, f, side);
+	if (!h->ooo)
+		return LP_E_NOMEM;
+	lp_ooo_renew(&r->pool, h->ooo, (uint32_t)h->off, r->now_ns);
+	r->stats.out_of_order++;
+	return LP_OK;
+}
+
+/* What a segment brings against the copies of its bytes that came before. */
+static enum lp_err compare(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+			   const struct lp_segment *s)
+{
+	const struct lp_ooo_piece piece = {
+		.data = s->payload, .carried_ns = s->ts_ns, .seq = s->seq,
+		.captured = s->payload_len, .wire = s->payload_len,
+	};
+	struct lp_half *h = &f->half[side];
+	uint32_t next = next_seq(h), old = 0, n = piece.captured;
+	bool conflict = false, added;
+	enum lp_err err = LP_OK;
+
+	/* It leaves the urgent byte out, and from then on no offset is certain. */
+	if (s->flags & LP_TCP_URG)
+		h->flags |= LP_HALF_URGENT;
+	if (!n || s->flags & LP_TCP_SYN || h->flags & (LP_HALF_URGENT | LP_HALF_SKIP))
+		return LP_OK;
+	if (lp_seq_before(piece.seq, next))
+		old = next - piece.seq < n ? next - piece.seq : n;
+	if (old && lp_recent_differs(&r->recent, name_of(f, side), piece.seq, piece.data, old)) {
+		conflict = true;
+		on_other(r, f, side, piece.seq, piece.data, old);
+	}
+	if (lp_seq_before(next, piece.seq)) {
+		if (!h->ooo)
+			err = wait_begins(r, f, side);
+		if (!err)
+			err = lp_ooo_insert(&r->pool, h->ooo, &piece, &added, &conflict);
+	} else if (h->ooo && old < n && lp_ooo_conflicts(h->ooo, next, piece.data + old, n - old)) {
+		conflict = true;
+		lp_ooo_tell(&r->pool, h->ooo, next, piece.data + old, n - old);
+	}
+	r->stats.conflicts += conflict;
+	f->stream.conflict |= (uint8_t)(conflict << side);
+	return err;
+}
 
 /* --- time --- */
 
@@ -351,31 +432,24 @@ static enum lp_err answer_syn(struct lp_reasm *r, struct lp_flow *f, enum lp_sid
 }
 
 /* Whether libnids keeps segments above a hole of this half, and since when. */
-static void watch(struct lp_reasm *r, struct lp_flow *f, enum lp_side side, uint32_t n)
+static void watch(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
 {
 	struct lp_half *h = &f->half[side];
+	const struct lp_leaf_entry *first;
+	struct lp_ooo_piece piece;
 
 	if (!lp_nids_waits(r->streams[f->self], side)) {
 		forget_waiting(r, h);
 		return;
 	}
 	if (!h->ooo) {
-		h->ooo = lp_ooo_new(&r->pool, f, side);
-		if (!h->ooo) {
-			r->nomem = true;
-			return;
-		}
-		lp_ooo_renew(&r->pool, h->ooo, (uint32_t)h->off, r->now_ns);
-		r->stats.out_of_order++;
-	} else if (h->ooo->below != (uint32_t)h->off) {
-		lp_ooo_renew(&r->pool, h->ooo, (uint32_t)h->off, r->now_ns);
-	}
-	if (r->side != side)
+		r->nomem |= wait_begins(r, f, side) != LP_OK;
 		return;
-	h->ooo->bytes += n;
-	r->pool.bytes += n;
-	if (r->pool.bytes > r->pool.peak)
-		r->pool.peak = r->pool.bytes;
+	}
+	if (h->ooo->below != (uint32_t)h->off)
+		lp_ooo_renew(&r->pool, h->ooo, (uint32_t)h->off, r->now_ns);
+	while ((first = lp_ooo_first(h->ooo)) && !lp_seq_before(next_seq(h), first->end))
+		lp_ooo_release(lp_ooo_pop(&r->pool, h->ooo, &piece));
 }
 
 /* libnids bounds what waits for one direction, not what waits in all. */
@@ -411,7 +485,9 @@ static enum lp_err on_flow(struct lp_reasm *r, struct lp_flow *f, enum lp_side s
 	r->flow = f;
 	r->side = side;
 	f->last = f->state == LP_FLOW_LIVE ? (uint32_t)r->second : f->last;
-	err = lp_nids_feed(s->src, s->dst, lp_span_of(s->tcp, s->tcp_len), s->ts_ns);
+	err = f->state == LP_FLOW_LIVE ? compare(r, f, side, s) : LP_OK;
+	if (!err)
+		err = lp_nids_feed(s->src, s->dst, lp_span_of(s->tcp, s->tcp_len), s->ts_ns);
 	if (err)
 		return err;
 	if (f->state == LP_FLOW_HALF && s->wire_len && !(s->flags & LP_TCP_SYN))
@@ -419,8 +495,8 @@ static enum lp_err on_flow(struct lp_reasm *r, struct lp_flow *f, enum lp_side s
 	else
 		r->stats.processed++;
 	if (f->state == LP_FLOW_LIVE) {
-		watch(r, f, LP_A2B, s->tcp_len);
-		watch(r, f, LP_B2A, s->tcp_len);
+		watch(r, f, LP_A2B);
+		watch(r, f, LP_B2A);
 		hold_cap(r);
 	}
 	return LP_OK;
@@ -532,6 +608,7 @@ static void free_all(struct lp_reasm *r)
 	}
 	lp_age_clear(&r->age);
 	lp_flow_table_clear(&r->table);
+	lp_recent_clear(&r->recent);
 	free(r->streams);
 	free(r);
 }
@@ -557,8 +634,10 @@ static enum lp_err nids_init(struct lp_reasm **out, const struct lp_reasm_config
 	r->cb = cb;
 	r->user = user;
 	if (lp_flow_table_init(&r->table, config->max_flows, &config->seed) ||
-	    lp_age_init(&r->age, &r->table, config))
+	    lp_age_init(&r->age, &r->table, config) || lp_recent_init(&r->recent, &config->seed))
 		goto out;
+	r->pool.other = on_other;
+	r->pool.user = r;
 	err = lp_nids_start(&events, r, r->table.max);
 	if (err)
 		goto out;
