@@ -1,6 +1,8 @@
 /* lp_engine: owns everything, starts it in the right order, ends it.
  * Order of start: the warden first, which reads the keys while no packet has been
  * seen; then the captures, which are not ours; then, with the worker, the outputs. */
+#define _GNU_SOURCE
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +14,9 @@
 #include "base/log.h"
 #include "crypto/keyfile.h"
 #include "engine_parts.h"
+
+/* Of capture files for each worker, if nobody says how many there are to be. */
+enum { WORKER_BYTES = 1 << 20 };
 
 static bool is(const char *value, const char *name)
 {
@@ -90,11 +95,33 @@ static const char *alone(const struct lp_engine *e, const struct lp_config *c)
 	return e->follow && !e->live ? "a capture that is still growing" : NULL;
 }
 
+/* As many as cores that we may use, but a small capture is done before they have begun. */
+static size_t workers_for(const struct lp_config *c)
+{
+	uint64_t bytes = 0;
+	cpu_set_t set;
+	struct stat st;
+	size_t n;
+
+	for (size_t i = 0; i < c->read.n; i++)
+		if (!stat(c->read.item[i], &st))
+			bytes += (uint64_t)st.st_size;
+	n = sched_getaffinity(0, sizeof set, &set) ? 1 : (size_t)CPU_COUNT(&set);
+	if (n > LP_CONFIG_WORKERS)
+		n = LP_CONFIG_WORKERS;
+	return n > bytes / WORKER_BYTES ? (size_t)(bytes / WORKER_BYTES) + 1 : n;
+}
+
 static void choose_workers(struct lp_engine *e, const struct lp_config *c)
 {
 	const char *why = alone(e, c);
 
-	e->workers = c->workers && !why ? (size_t)c->workers : 1;
+	if (why)
+		e->workers = 1;
+	else if (c->workers)
+		e->workers = (size_t)c->workers;
+	else
+		e->workers = e->live ? 1 : workers_for(c);
 	if (why && c->workers > 1)
 		lp_log("--workers %u: one worker with %s", (unsigned)c->workers, why);
 }

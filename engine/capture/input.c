@@ -20,6 +20,7 @@ enum {
 	FAULT_AHEAD = 1 << 20,    /* mapped bytes whose pages are asked for at once */
 	GIVE_BACK = 1 << 23,      /* mapped bytes read before their pages are given back */
 	LENT = 1 << 22,           /* … but not the last ones, if others still look at them */
+	AGAIN = 1 << 26,          /* … and those once more that came back since */
 };
 
 static enum lp_err fail(struct lp_input *in, enum lp_err err)
@@ -244,7 +245,7 @@ static void fault_ahead(struct lp_input *in, size_t at)
 
 void lp_input_begin(struct lp_input *in)
 {
-	size_t at, step, keep, give;
+	size_t at, step, keep, give, from;
 	struct stat st;
 
 	if (!in->map)
@@ -258,8 +259,11 @@ void lp_input_begin(struct lp_input *in)
 	keep = in->map_given + (in->lends ? LENT : 0);
 	give = at > keep ? (at - keep) / step * step : 0;
 	if (give) {
-		(void)madvise(in->map + in->map_given, give, MADV_DONTNEED);
+		from = in->map_given;
+		if (in->lends)
+			from -= from < AGAIN ? from : AGAIN;
 		in->map_given += give;
+		(void)madvise(in->map + from, in->map_given - from, MADV_DONTNEED);
 	}
 }
 
