@@ -21,6 +21,7 @@
 #include "reader.h"
 #include "secrets/candidates.h"
 #include "secrets/sessions.h"
+#include "tls/common.h"
 #include "tls/flights.h"
 #include "tls/prelude.h"
 #include "store/store.h"
@@ -157,6 +158,7 @@ struct lp_worker {
 	struct lp_tracked *stored_came; /* the session store has answered them; store_lock */
 	size_t stored_asked;        /* that the session store was asked for and has not come */
 	struct lp_ctx_cache contexts;
+	struct lp_common common;          /* what its sessions share */
 	struct lp_tls_env env;
 	struct lp_late *late, *late_last; /* by deadline */
 	uint64_t late_seen;               /* secrets of the key log when last looked at */

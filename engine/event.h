@@ -16,7 +16,7 @@ enum { LP_OUTPUTS_MAX = 16 };
 struct lp_out_session {
 	void *plugin[LP_OUTPUTS_MAX]; /* each output's own pointer */
 	struct lp_snapshot *facts;       /* newest delivered; holds a reference */
-	struct lp_session_info info;  /* facts->info with the number filled in */
+	struct lp_session_view view;  /* of facts, with the number filled in */
 };
 
 struct lp_out_flow {

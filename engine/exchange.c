@@ -54,7 +54,7 @@ static enum lp_reply no_key(const struct lp_engine *e, const struct lp_handshake
 		"no key was loaded; needed is", "the loaded key is not", "none of the loaded keys is",
 	};
 	size_t keys = lp_candidates_count(e->candidates, false);
-	char spki[2 * 32 + 1], sha256[2 * 32 + 1];
+	char spki[2 * 32 + 1];
 
 	if (!cert || !cert->has_key)
 		return lp_wanted_never(no, cert && !cert->has_text ? LP_REASON_MALFORMED
@@ -67,9 +67,9 @@ static enum lp_reply no_key(const struct lp_engine *e, const struct lp_handshake
 	return lp_wanted_never(no, LP_REASON_NO_KEY,
 			       "%s that of the server's certificate (%.160s; serial %.60s; SHA-256 "
 			       "%.16s…; public key SHA-256 %.16s…)", loaded[keys < 2 ? keys : 2],
-			       cert->has_text ? cert->subject : "unnamed",
-			       cert->has_text ? cert->serial : "unknown",
-			       lp_text_hex(sha256, cert->sha256, 32),
+			       cert->has_text ? lp_cert_word(cert->info.subject) : "unnamed",
+			       cert->has_text ? lp_cert_word(cert->info.serial) : "unknown",
+			       lp_cert_word(cert->info.sha256),
 			       lp_text_hex(spki, cert->spki_sha256, 32));
 }
 

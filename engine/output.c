@@ -285,12 +285,12 @@ static void stop_output(struct lp_outputs *o, struct output *out)
 
 static void take_facts(struct lp_out_session *s, struct lp_snapshot *facts)
 {
-	uint64_t number = s->info.number;
+	const uint64_t number = s->view.info.number;
 
+	lp_snapshot_view(facts, &s->view);
+	s->view.info.number = number;
 	lp_snapshot_unref(s->facts);
 	s->facts = facts;
-	s->info = facts->info;
-	s->info.number = number;
 }
 
 /* What an output must want to be told clear bytes and the gaps in them. */
@@ -313,7 +313,7 @@ static void deliver_data(struct lp_outputs *o, const struct lp_event *e,
 		if (!out->open || out->failed || !out->plugin->data || !(out->wants & want))
 			continue;
 		if (out->plugin->data(out->self, &f->plugin[i], s ? &s->plugin[i] : &none, &f->info,
-				      s ? &s->info : NULL, e->dir, e->data, e->bytes, e->n, at))
+				      s ? &s->view.info : NULL, e->dir, e->data, e->bytes, e->n, at))
 			stop_output(o, out);
 	}
 }
@@ -332,7 +332,7 @@ static void deliver_gap(struct lp_outputs *o, const struct lp_event *e,
 		    (!s && !(out->wants & clear_wanted(o))))
 			continue;
 		if (out->plugin->gap(out->self, &f->plugin[i], s ? &s->plugin[i] : &none, &f->info,
-				     s ? &s->info : NULL, e->dir, &e->gap, at))
+				     s ? &s->view.info : NULL, e->dir, &e->gap, at))
 			stop_output(o, out);
 	}
 }
@@ -341,7 +341,7 @@ static void begin_session(struct lp_outputs *o, struct lp_event *e)
 {
 	struct lp_out_session *s = e->flow->session;
 
-	s->info.number = ++o->sessions;
+	s->view.info.number = ++o->sessions;
 	take_facts(s, e->facts);
 }
 
@@ -371,11 +371,11 @@ void lp_outputs_event(void *outputs, struct lp_event *e)
 	case LP_EVENT_SESSION_BEGIN:
 		s = f->session = e->session;
 		begin_session(o, e);
-		EACH(o, i, session_begin, &f->plugin[i], &s->plugin[i], &f->info, &s->info, &at);
+		EACH(o, i, session_begin, &f->plugin[i], &s->plugin[i], &f->info, &s->view.info, &at);
 		break;
 	case LP_EVENT_SESSION_READY:
 		take_facts(s, e->facts);
-		EACH(o, i, session_ready, &f->plugin[i], &s->plugin[i], &f->info, &s->info, &at);
+		EACH(o, i, session_ready, &f->plugin[i], &s->plugin[i], &f->info, &s->view.info, &at);
 		break;
 	case LP_EVENT_DATA:
 		if (e->n)
@@ -386,7 +386,7 @@ void lp_outputs_event(void *outputs, struct lp_event *e)
 		break;
 	case LP_EVENT_SESSION_END:
 		take_facts(s, e->facts);
-		EACH(o, i, session_end, &f->plugin[i], &s->plugin[i], &f->info, &s->info,
+		EACH(o, i, session_end, &f->plugin[i], &s->plugin[i], &f->info, &s->view.info,
 		     &e->result->pub, &at);
 		end_session(f);
 		free(e->result);

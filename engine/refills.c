@@ -12,7 +12,7 @@ static lp_span name_of(const struct lp_tracked *f, const struct lp_handshake *hs
 		       uint8_t out[NAME])
 {
 	const size_t c = f->client, s = 1U - c;
-	const char *sni = hs->facts.sni ? hs->facts.sni : "";
+	const char *sni = hs->facts.client && hs->facts.client->sni ? hs->facts.client->sni : "";
 	size_t n = strlen(sni) < NAME - FIXED ? strlen(sni) : NAME - FIXED;
 
 	memset(out, 0, FIXED);

@@ -79,6 +79,7 @@ static void fill_env(struct lp_worker *w, unsigned n)
 	w->env = (struct lp_tls_env){
 		.crypto = &e->crypto,
 		.contexts = &w->contexts,
+		.common = &w->common,
 		.cb = &lp_tracked_tls,
 		.live = e->live,
 		.verify_first = e->verify_first,
@@ -122,6 +123,7 @@ enum lp_err lp_worker_make(struct lp_worker **out, struct lp_engine *e, unsigned
 	enlist(e, w);
 	lp_ctx_cache_init(&w->contexts, e->max_contexts);
 	fill_env(w, n);
+	lp_common_init(&w->common, &e->seed, LP_COMMON_BYTES / n);
 	lp_spares_init(&w->env.spares, LP_RECORD_MAX, SPARES);
 	reasm.max_flows = reasm.max_flows / n + 1;
 	reasm.max_ooo /= n;
@@ -176,6 +178,7 @@ void lp_worker_free(struct lp_worker *w)
 	lp_order_free(w->order);
 	lp_asks_free(w->asks);
 	lp_ctx_cache_clear(&w->contexts);
+	lp_common_clear(&w->common);
 	lp_spares_clear(&w->env.spares);
 	discharge(w);
 	free(w);

@@ -254,13 +254,6 @@ void lp_handshake_free(struct lp_handshake *hs)
 	free(hs);
 }
 
-void lp_handshake_take(struct lp_handshake *hs, struct lp_facts *out)
-{
-	lp_facts_clear(out);
-	*out = hs->facts;
-	lp_facts_init(&hs->facts);
-}
-
 /* Ends the handshake. A fault of the machine is passed on as it is. */
 static enum lp_err end(struct lp_handshake *hs, enum lp_err err, const char *why)
 {

@@ -29,6 +29,7 @@
 
 #include "base/buf.h"
 #include "crypto/cert.h"
+#include "tls/common.h"
 #include "tls/fingerprint.h"
 #include "tls/hello.h"
 #include "tls/suites.h"
@@ -116,20 +117,38 @@ size_t lp_messages_size(const struct lp_messages *m);
 
 /* ---- facts ---- */
 
-/* A certificate as it is kept: fingerprints, key identity, and text in one block. */
+/* What a hello said, as it is told. Text is escaped; NULL: unknown, or there was none. */
+struct lp_words {
+	struct lp_piece piece;
+	const char *sni;             /* of the client only, as ja4 is */
+	const char *const *alpns;    /* NULL-terminated */
+	const char *ja3, *ja3_hash;  /* of the server: JA3S */
+	const char *ja4;
+	const char *alpn[];          /* what alpns points to; the texts stand behind it */
+};
+
+/* Names of a list that are told, at most. */
+enum { LP_CLIENT_ALPNS = 16 };
+
+/* A certificate as it is kept: key identity, fingerprints and text. */
 struct lp_peer_cert {
+	struct lp_piece piece;
 	bool has_key;
+	bool has_text;               /* info has more than fingerprints */
 	enum lp_cert_key key_kind;
 	uint32_t key_bits;
 	uint8_t spki_sha256[32];
-	uint8_t sha1[20];
-	uint8_t sha256[32];
-	bool has_text;
-	const char *subject, *issuer, *serial, *not_before, *not_after; /* "" without text */
-	char text[]; /* what they point into */
+	struct lp_cert_info info;
+	char text[];                 /* what it points to */
 };
 
-/* What is worth keeping as long as the session lives: some 250 bytes and strings. */
+/* A text of its info for a sentence. */
+static inline const char *lp_cert_word(const char *text)
+{
+	return text ? text : "";
+}
+
+/* What a handshake has shown. */
 struct lp_facts {
 	uint16_t client_version;   /* ClientHello.client_version; 0: no ClientHello seen */
 	uint16_t version;          /* negotiated; 0: no ServerHello seen */
@@ -149,11 +168,7 @@ struct lp_facts {
 	bool ticket_offered;       /* not empty */
 	uint32_t group;            /* named group of ServerKeyExchange; 0 unknown */
 	uint32_t exchange_bits;    /* length of the DH prime or temporary RSA modulus; 0 unknown */
-	char *sni;                 /* escaped; NULL without */
-	char **client_alpns;       /* escaped, NULL-terminated, one block; NULL without */
-	char **server_alpns;
-	struct lp_ja3 ja3, ja3s;
-	char ja4[LP_JA4_TEXT];     /* "" unknown */
+	struct lp_words *client, *server; /* of their hellos; NULL: not seen */
 	struct lp_ticket_info ticket, new_ticket; /* offered, issued; length 0: none */
 	uint8_t session_id[32];    /* of the ServerHello */
 	uint8_t session_id_n;
@@ -165,11 +180,15 @@ void lp_facts_init(struct lp_facts *f);
 void lp_facts_clear(struct lp_facts *f);
 void lp_facts_set_ticket(struct lp_ticket_info *out, lp_span ticket, uint32_t lifetime);
 
-/* Each frees what was there before. LP_E_NOMEM. */
-LP_MUST enum lp_err lp_facts_set_name(char **out, lp_span name);
-LP_MUST enum lp_err lp_facts_set_names(char ***out, lp_span alpn_list);
-LP_MUST enum lp_err lp_facts_set_cert(struct lp_peer_cert **out, const struct lp_crypto *crypto,
-				      lp_span der);
+/* Each replaces what was there before; common may be NULL. LP_E_NOMEM. */
+LP_MUST enum lp_err lp_facts_client_hello(struct lp_facts *f, struct lp_common *common,
+					  const struct lp_crypto *crypto,
+					  const struct lp_client_hello *hello);
+LP_MUST enum lp_err lp_facts_server_hello(struct lp_facts *f, struct lp_common *common,
+					  const struct lp_crypto *crypto,
+					  const struct lp_server_hello *hello);
+LP_MUST enum lp_err lp_facts_set_cert(struct lp_peer_cert **out, struct lp_common *common,
+				      const struct lp_crypto *crypto, lp_span der);
 
 /* ---- the handshake ---- */
 
@@ -207,6 +226,7 @@ struct lp_handshake {
 	enum lp_reason reason;  /* of the first fault; LP_REASON_NONE */
 	const char *why;        /* … static sentence fragment */
 	const struct lp_crypto *crypto;
+	struct lp_common *common;      /* NULL from new; set by who has one */
 	const struct lp_suite *suite;  /* NULL: not known (facts.suite has the number) */
 
 	uint8_t client_random[32], server_random[32];
@@ -282,9 +302,6 @@ bool lp_handshake_keyed(const struct lp_handshake *hs);
 
 /* Both Finished have been handed in, or are lost for good. */
 bool lp_handshake_done(const struct lp_handshake *hs);
-
-/* Moves the facts out (hs->facts is empty then); out was initialised. */
-void lp_handshake_take(struct lp_handshake *hs, struct lp_facts *out);
 
 /* The name of a message, for sentences: "ServerHelloDone"; "message 99" is
  * "unknown message". */

@@ -5,7 +5,6 @@
  * for once (a peer that negotiated Extended Master Secret but keyed without it, or
  * the reverse), then the next candidate key, and when there is none left the keys
  * are disproved. */
-#define _GNU_SOURCE
 #include "tls/session_parts.h"
 
 #include <stdio.h>
@@ -89,7 +88,7 @@ static void disproved(struct lp_tls *tls)
 	snprintf(detail, sizeof detail, "%u secret%s that may belong to this session (server "
 		 "certificate: %.160s), and the first protected record, from the %s, opened under "
 		 "none of the keys made of them", tls->shake->attempt, tls->shake->attempt == 1 ? "" : "s",
-		 cert ? cert->has_text ? cert->subject : "unreadable" : "not seen",
+		 cert ? cert->has_text ? lp_cert_word(cert->info.subject) : "unreadable" : "not seen",
 		 lp_tls_who(dir));
 	closed(tls, reason, detail);
 }
@@ -253,8 +252,10 @@ void lp_tls_prove(struct lp_tls *tls)
 		tls->notes |= LP_NOTE_EMS_MISMATCH;
 	tls->epochs++;
 	tls->env->cb->proven(tls->owner, tls->shake->hs, name, sizeof name);
-	free(tls->secret_name);
-	tls->secret_name = strdup(name);
+	lp_piece_unref(tls->shake->secret);
+	tls->shake->secret = lp_name_of(tls->env->common, name);
+	if (!tls->shake->secret)
+		lp_tls_nomem(tls);
 	s = lp_tls_snapshot(tls);
 	if (s)
 		tls->env->cb->ready(tls->owner, s, tls->when);
@@ -598,8 +599,11 @@ void lp_tls_complete(struct lp_tls *tls)
 	tls->compressed = tls->shake->compressed_next;
 	tls->shake->compressed_next = false;
 	forget_master(tls);
-	lp_facts_clear(&tls->facts);
-	lp_handshake_take(tls->shake->hs, &tls->facts);
+	tls->shake->next_proven = true;
+	tls->completed++;
+	lp_tls_remember(tls);
+	tls->version = tls->shake->hs->facts.version;
+	tls->heartbeat = tls->shake->hs->facts.heartbeat;
 	lp_handshake_free(tls->shake->hs);
 	tls->shake->hs = NULL;
 	tls->shake->next_proven = false;
@@ -608,5 +612,6 @@ void lp_tls_complete(struct lp_tls *tls)
 	tls->shake->hole_detail = NULL;
 	tls->shake->no_more = false;
 	tls->shake->unsure[0] = tls->shake->unsure[1] = false;
-	tls->completed++;
+	lp_piece_unref(tls->shake->secret); /* known has it */
+	tls->shake->secret = NULL;
 }

@@ -47,15 +47,7 @@ enum lp_err lp_learn_client_hello(struct lp_handshake *hs, const struct lp_messa
 		err = lp_bytes_set(&hs->offered_compressions, hello.compressions);
 	if (!err)
 		err = lp_bytes_set(&hs->ticket, hello.ticket);
-	if (!err)
-		err = lp_facts_set_name(&f->sni, hello.sni);
-	if (!err)
-		err = lp_facts_set_names(&f->client_alpns, hello.alpn);
-	if (!err)
-		err = lp_ja3_client(&f->ja3, hs->crypto, &hello);
-	if (!err)
-		err = lp_ja4_client(f->ja4, hs->crypto, &hello);
-	return err;
+	return err ? err : lp_facts_client_hello(f, hs->common, hs->crypto, &hello);
 }
 
 /* Extensions that choose something. The rest say nothing that counts here, and there are
@@ -148,7 +140,7 @@ enum lp_err lp_learn_server_hello(struct lp_handshake *hs, const struct lp_messa
 	memcpy(hs->server_random, hello.random.p, sizeof hs->server_random);
 	copy_id(hs->server_sid, &hs->server_sid_len, hello.session_id);
 	copy_id(f->session_id, &f->session_id_n, hello.session_id);
-	err = lp_ja3_server(&f->ja3s, hs->crypto, &hello);
+	err = lp_facts_server_hello(f, hs->common, hs->crypto, &hello);
 	if (err)
 		return err;
 	if (hello.version >= TLS13 || hello.retry) {
@@ -163,8 +155,7 @@ enum lp_err lp_learn_server_hello(struct lp_handshake *hs, const struct lp_messa
 	f->etm = (hello.seen & LP_HAS_ETM) && is_cbc(hs->suite) && hello.version > SSL30;
 	f->truncated_hmac = (hello.seen & LP_HAS_TRUNCATED_HMAC) && hello.version > SSL30;
 	f->heartbeat = hello.seen & LP_HAS_HEARTBEAT;
-	err = lp_facts_set_names(&f->server_alpns, hello.alpn);
-	return err ? err : begin_transcript(hs);
+	return begin_transcript(hs);
 }
 
 /* certificate_list of RFC 5246 7.4.2: the leaf comes first. */
@@ -194,7 +185,7 @@ enum lp_err lp_learn_server_cert(struct lp_handshake *hs, const struct lp_messag
 	if (err || !leaf.n)
 		return err;
 	hs->facts.cert_seen = true;
-	return lp_facts_set_cert(&hs->facts.server_cert, hs->crypto, leaf);
+	return lp_facts_set_cert(&hs->facts.server_cert, hs->common, hs->crypto, leaf);
 }
 
 enum lp_err lp_learn_client_cert(struct lp_handshake *hs, const struct lp_message *msg)
@@ -205,7 +196,9 @@ enum lp_err lp_learn_client_cert(struct lp_handshake *hs, const struct lp_messag
 	if (err)
 		return err;
 	hs->facts.client_cert = leaf.n > 0;
-	return leaf.n ? lp_facts_set_cert(&hs->facts.client_cert_info, hs->crypto, leaf) : LP_OK;
+	return leaf.n ? lp_facts_set_cert(&hs->facts.client_cert_info, hs->common, hs->crypto,
+					  leaf)
+		      : LP_OK;
 }
 
 enum lp_err lp_learn_client_cert_url(struct lp_handshake *hs, const struct lp_message *msg)

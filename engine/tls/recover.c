@@ -427,7 +427,7 @@ static bool fits(struct lp_tls *tls, enum lp_dir dir, enum lp_seek_mode mode, ui
 	size_t min, max;
 
 	if (mode == LP_SEEK_CLEAR)
-		return version == lp_tls_facts(tls)->version && n && (type != LP_CONTENT_CCS || n == 1);
+		return version == lp_tls_version(tls) && n && (type != LP_CONTENT_CCS || n == 1);
 	if (type == LP_CONTENT_CCS || version != p->version || n < lp_protect_fragment_min(p))
 		return false;
 	lp_protect_content_range(p, n, &min, &max);
@@ -606,7 +606,7 @@ void lp_tls_seek_tell(struct lp_tls *tls, enum lp_dir dir, const struct lp_seek 
 	slack = cipher_of(p)->kind == LP_KIND_CBC ? lost * (cipher_of(p)->block - 1U) : 0;
 	/* Behind a lost heartbeat nobody's bytes are missing. */
 	if (gap.clear_max > slack && !opening && !tls->shake->unsure[dir] &&
-	    !lp_tls_facts(tls)->heartbeat)
+	    !lp_tls_heartbeat(tls))
 		gap.clear_min = gap.clear_max - slack;
 	tls->env->cb->gap(tls->owner, dir, &gap, tls->when);
 }

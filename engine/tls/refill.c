@@ -375,11 +375,13 @@ static struct lp_handshake *read_again(struct lp_tls *tls, const unsigned choice
 
 	if (!ok)
 		lp_tls_nomem(tls);
+	else
+		hs->common = tls->env->common;
 	for (int dir = 0; dir < 2; dir++) {
 		lp_buf_init(&flight[dir], TRACK_MAX);
 		ok = ok && choose(tls, (enum lp_dir)dir, choice[dir], &flight[dir], &lead) &&
-		     open_reader(&r[dir], &tls->shake->refill->track[dir], lp_buf_span(&flight[dir]), lead,
-				 room + dir * TRACK_MAX);
+		     open_reader(&r[dir], &tls->shake->refill->track[dir],
+				 lp_buf_span(&flight[dir]), lead, room + dir * TRACK_MAX);
 	}
 	ok = ok && read_all(hs, tls->shake->refill, r);
 	for (int dir = 0; dir < 2; dir++) {

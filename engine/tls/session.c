@@ -7,128 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a session shares with all that have none of their own. Never written to. */
-static const struct lp_shake no_shake = { .alert = -1, .warning = -1 };
-static const struct lp_hurt no_hurt;
-static const struct lp_told no_told;
-
-static struct lp_shake *shake_none(void)
-{
-	return (struct lp_shake *)(uintptr_t)&no_shake;
-}
-
-static struct lp_hurt *hurt_none(void)
-{
-	return (struct lp_hurt *)(uintptr_t)&no_hurt;
-}
-
-struct lp_shake *lp_tls_shake(struct lp_tls *tls)
-{
-	struct lp_shake *shake = tls->shake;
-
-	if (shake != &no_shake)
-		return shake;
-	shake = malloc(sizeof *shake);
-	if (!shake) {
-		lp_tls_nomem(tls);
-		return NULL;
-	}
-	*shake = no_shake;
-	for (int dir = 0; dir < 2; dir++) {
-		lp_messages_init(&shake->messages[dir]);
-		if (tls->env->max_message)
-			shake->messages[dir].max = (uint32_t)tls->env->max_message;
-	}
-	lp_buf_init(&shake->early, LP_RECORD_FRAGMENT_MAX);
-	tls->shake = shake;
-	return shake;
-}
-
-/* Its keys are gone, or have moved. */
-static void shake_free(struct lp_tls *tls)
-{
-	struct lp_shake *shake = tls->shake;
-
-	if (shake == &no_shake)
-		return;
-	for (int dir = 0; dir < 2; dir++)
-		lp_messages_clear(&shake->messages[dir]);
-	lp_handshake_free(shake->hs);
-	lp_buf_clear(&shake->early);
-	lp_tls_refill_free(tls);
-	free(shake->hole_detail);
-	free(shake);
-	tls->shake = shake_none();
-}
-
-void lp_tls_settle(struct lp_tls *tls)
-{
-	const struct lp_shake *shake = tls->shake;
-	bool idle = shake != &no_shake && !shake->hs && !shake->next && !shake->trial &&
-		    tls->completed && tls->state == LP_TLS_RUNNING && !lp_buf_len(&shake->early);
-
-	for (int dir = 0; idle && dir < 2; dir++)
-		idle = !lp_messages_partial(&shake->messages[dir]) && !shake->messages[dir].in.n &&
-		       !shake->messages[dir].fault && !shake->skip_message[dir];
-	if (idle)
-		shake_free(tls);
-}
-
-struct lp_hurt *lp_tls_hurt(struct lp_tls *tls)
-{
-	struct lp_hurt *hurt = tls->hurt;
-
-	if (hurt != &no_hurt)
-		return hurt;
-	hurt = calloc(1, sizeof *hurt);
-	if (!hurt) {
-		lp_tls_nomem(tls);
-		return NULL;
-	}
-	for (int dir = 0; dir < 2; dir++)
-		lp_buf_init(&hurt->back[dir], LP_BACK_MAX);
-	hurt->stream_end[tls->env->call_dir] = tls->env->call_end;
-	tls->hurt = hurt;
-	return hurt;
-}
-
-bool lp_tls_is_hurt(const struct lp_tls *tls)
-{
-	return tls->hurt != &no_hurt;
-}
-
-/* What remains to be told of it stays. */
-static void hurt_free(struct lp_tls *tls, bool all)
-{
-	struct lp_hurt *hurt = tls->hurt;
-
-	if (hurt == &no_hurt)
-		return;
-	for (int dir = 0; dir < 2; dir++)
-		lp_buf_clear(&hurt->back[dir]);
-	lp_tls_seek_clear(tls);
-	lp_tls_other_free(tls);
-	if (!all && (hurt->dead_bytes[0] || hurt->dead_bytes[1]))
-		return;
-	free(hurt);
-	tls->hurt = hurt_none();
-}
-
-struct lp_told *lp_tls_told(struct lp_tls *tls)
-{
-	struct lp_told *told = tls->told;
-
-	if (told != &no_told)
-		return told;
-	told = calloc(1, sizeof *told);
-	if (!told) {
-		lp_tls_nomem(tls);
-		return NULL;
-	}
-	tls->told = told;
-	return told;
-}
-
 /* Whether there is a handshake, or one could be made. */
 static bool need_handshake(struct lp_tls *tls)
 {
@@ -136,8 +14,10 @@ static bool need_handshake(struct lp_tls *tls)
 
 	if (shake && shake->hs)
 		return true;
-	if (shake && lp_handshake_new(&shake->hs, tls->env->crypto->base) == LP_OK)
+	if (shake && lp_handshake_new(&shake->hs, tls->env->crypto->base) == LP_OK) {
+		shake->hs->common = tls->env->common;
 		return true;
+	}
 	lp_tls_nomem(tls);
 	return false;
 }
@@ -153,10 +33,7 @@ struct lp_tls *lp_tls_new(struct lp_tls_env *env, void *owner, enum lp_side clie
 	tls->owner = owner;
 	tls->client = client == LP_B2A;
 	tls->when = &never;
-	tls->shake = shake_none();
-	tls->hurt = hurt_none();
-	tls->told = (struct lp_told *)(uintptr_t)&no_told;
-	lp_facts_init(&tls->facts);
+	lp_tls_parts_init(tls);
 	if (!need_handshake(tls)) {
 		lp_tls_free(tls);
 		return NULL;
@@ -173,8 +50,8 @@ static void release(struct lp_tls *tls)
 	for (int dir = 0; dir < 2; dir++)
 		lp_records_clear(&tls->records[dir]);
 	lp_tls_keys_clear(tls);
-	shake_free(tls);
-	hurt_free(tls, false);
+	lp_tls_shake_free(tls);
+	lp_tls_hurt_free(tls, false);
 }
 
 void lp_tls_free(struct lp_tls *tls)
@@ -182,13 +59,9 @@ void lp_tls_free(struct lp_tls *tls)
 	if (!tls)
 		return;
 	release(tls);
-	hurt_free(tls, true);
-	lp_facts_clear(&tls->facts);
-	free(tls->secret_name);
-	if (tls->told != &no_told) {
-		free(tls->told->detail);
-		free(tls->told);
-	}
+	lp_tls_hurt_free(tls, true);
+	lp_tls_told_free(tls);
+	lp_snapshot_unref(tls->known);
 	free(tls);
 }
 
@@ -212,12 +85,29 @@ bool lp_tls_has_keys(const struct lp_tls *tls)
 	return tls->proven && tls->state != LP_TLS_OPAQUE;
 }
 
-const struct lp_facts *lp_tls_facts(const struct lp_tls *tls)
+static bool describes(const struct lp_tls *tls)
 {
 	const struct lp_shake *shake = tls->shake;
 
-	return shake->hs && (!tls->completed || shake->next_proven) ? &shake->hs->facts
-								     : &tls->facts;
+	return shake->hs && (!tls->completed || shake->next_proven);
+}
+
+const struct lp_facts *lp_tls_facts(const struct lp_tls *tls)
+{
+	static const struct lp_facts none = { .ems = -1, .etm = -1, .resumed = -1,
+					      .client_cert = -1 };
+
+	return describes(tls) ? &tls->shake->hs->facts : &none;
+}
+
+uint16_t lp_tls_version(const struct lp_tls *tls)
+{
+	return describes(tls) ? tls->shake->hs->facts.version : tls->version;
+}
+
+bool lp_tls_heartbeat(const struct lp_tls *tls)
+{
+	return describes(tls) ? tls->shake->hs->facts.heartbeat : tls->heartbeat;
 }
 
 struct lp_snapshot *lp_tls_snapshot(struct lp_tls *tls)
@@ -226,14 +116,25 @@ struct lp_snapshot *lp_tls_snapshot(struct lp_tls *tls)
 		.start_ns = tls->start_ns,
 		.renegotiations = tls->completed > 1 ? tls->completed - 1 : 0,
 		.epoch = tls->epochs,
-		.secret = tls->secret_name,
+		.secret = tls->shake->secret ? tls->shake->secret
+			  : tls->known	     ? tls->known->extra.secret
+					     : NULL,
 	};
-	const struct lp_facts *facts = lp_tls_facts(tls);
-	struct lp_snapshot *s = lp_snapshot_new(facts, &extra);
+	struct lp_snapshot *s = tls->known && !describes(tls)
+					? lp_snapshot_with(tls->known, &extra)
+					: lp_snapshot_new(lp_tls_facts(tls), &extra);
 
 	if (!s)
 		lp_tls_nomem(tls);
 	return s;
+}
+
+void lp_tls_remember(struct lp_tls *tls)
+{
+	struct lp_snapshot *s = lp_tls_snapshot(tls);
+
+	lp_snapshot_unref(tls->known);
+	tls->known = s;
 }
 
 void lp_tls_nomem(struct lp_tls *tls)
@@ -254,6 +155,15 @@ static void begin(struct lp_tls *tls)
 		tls->env->cb->begin(tls->owner, s, tls->when);
 }
 
+/* A later handshake that closes the session does not describe it, proven or not. */
+static void forget_later(struct lp_tls *tls)
+{
+	if (!tls->completed || !tls->shake->hs)
+		return;
+	lp_handshake_free(tls->shake->hs);
+	tls->shake->hs = NULL;
+}
+
 /* From here on bytes are only counted. */
 static void turn_opaque(struct lp_tls *tls)
 {
@@ -269,8 +179,8 @@ static void turn_opaque(struct lp_tls *tls)
 	if (tls->shake->trial)
 		lp_tls_account(tls, tls->shake->trial->dir, LP_IN_OPAQUE,
 			       LP_RECORD_HEADER + tls->shake->trial->n);
-	if (tls->shake->hs && !tls->completed)
-		lp_handshake_take(tls->shake->hs, &tls->facts);
+	forget_later(tls);
+	lp_tls_remember(tls);
 	release(tls);
 	tls->state = LP_TLS_OPAQUE;
 }

@@ -31,6 +31,7 @@
 struct lp_tls;
 struct lp_ctx_cache;
 struct lp_handshake;
+struct lp_common;
 
 /* What a session asks of those who keep secrets: the master secret of the
  * handshake hs. attempt counts the candidates from 0; each is asked for with the
@@ -111,6 +112,7 @@ struct lp_tls_env {
 	uint64_t over;              /* sessions above their cap that wait for the warden: a
 	                             * replay stops reading while there are any */
 	uint64_t sessions, waiting; /* begun; waiting for the warden now */
+	struct lp_common *common;   /* NULL: nothing is shared */
 	struct lp_spares spares;    /* for incomplete records, of LP_RECORD_MAX; may be empty */
 	/* Of the call that is being worked on: its direction, the stream offset behind its bytes,
 	 * and that of the record that is being opened. */

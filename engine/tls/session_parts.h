@@ -1,7 +1,7 @@
-/* The inside of lp_tls, shared by session.c (handshake and contents), feed.c
- * (bytes in), turn.c (what must wait), keys.c (asking and proving), recover.c and hole.c
- * (behind a hole), refill.c (holes filled from earlier handshakes), other.c (copies that
- * differ) and outcome.c (accounts and verdict). Nobody else's. */
+/* The inside of lp_tls, shared by session.c (handshake and contents), parts.c (what it has
+ * for a while), feed.c (bytes in), turn.c (what must wait), keys.c (asking and proving),
+ * recover.c and hole.c (behind a hole), refill.c (holes filled from earlier handshakes),
+ * other.c (copies that differ) and outcome.c (accounts and verdict). Nobody else's. */
 #ifndef LP_TLS_SESSION_PARTS_H
 #define LP_TLS_SESSION_PARTS_H
 
@@ -92,6 +92,7 @@ struct lp_shake {
 	struct lp_trial *trial;
 	struct lp_refill *refill;      /* of the first handshake; NULL: nothing is written down */
 	char *hole_detail;
+	struct lp_name *secret;        /* what proved it; NULL: not yet */
 	uint64_t skip_message[2];      /* bytes of a message that a hole spoilt */
 	uint64_t pushed_end;           /* stream offset behind the fragment in messages[] … */
 	uint64_t record_end;           /* … and behind its record */
@@ -151,14 +152,16 @@ struct lp_tls {
 	struct lp_shake *shake;        /* never NULL, nor are the next two */
 	struct lp_hurt *hurt;
 	struct lp_told *told;          /* like hurt */
-	char *secret_name;
 	struct lp_records records[2];  /* by enum lp_dir, as all that follow */
 	struct lp_protect now[2];      /* in use; keys NULL: clear text */
 	struct lp_way way[2];
 	struct lp_count count[2];
 	uint64_t fed[2];               /* stream bytes taken, gaps included */
-	struct lp_facts facts;         /* of the last completed handshake */
+	struct lp_snapshot *known;     /* of the last completed handshake, or how far the first came
+	                                * if it closed the session; NULL: neither */
 	uint64_t start_ns;
+	uint16_t version;              /* of that handshake … */
+	bool heartbeat;                /* … and whether it agreed on heartbeats */
 	uint32_t epochs;               /* proven so far */
 	uint32_t completed;            /* handshakes */
 	uint16_t notes;                /* enum lp_note */
@@ -175,18 +178,28 @@ struct lp_tls {
 	bool iv_unsure[2];             /* the record before did not authenticate (TLS 1.0, EtM) */
 };
 
-/* ---- session.c ---- */
+/* ---- parts.c ---- */
+
+void lp_tls_parts_init(struct lp_tls *tls);
 
 /* Each for writing: made if there is none. NULL: out of memory, which is left in env->fault. */
 struct lp_shake *lp_tls_shake(struct lp_tls *tls);
 struct lp_hurt *lp_tls_hurt(struct lp_tls *tls);
 struct lp_told *lp_tls_told(struct lp_tls *tls);
 
-/* It has a lp_hurt of its own. */
+/* It has an lp_hurt of its own. */
 bool lp_tls_is_hurt(const struct lp_tls *tls);
 
 /* Nothing of a handshake is under way any more: what it needed is given back. */
 void lp_tls_settle(struct lp_tls *tls);
+
+/* Its keys are gone, or have moved. */
+void lp_tls_shake_free(struct lp_tls *tls);
+/* What remains to be told of it stays, unless all is meant. */
+void lp_tls_hurt_free(struct lp_tls *tls, bool all);
+void lp_tls_told_free(struct lp_tls *tls);
+
+/* ---- session.c ---- */
 
 static inline enum lp_dir lp_tls_dir(const struct lp_tls *tls, enum lp_side side)
 {
@@ -217,7 +230,8 @@ static inline const char *lp_tls_who(enum lp_dir dir)
 	return dir == LP_C2S ? "client" : "server";
 }
 
-/* The facts that describe the session now. */
+/* What the handshake under way has shown, if it is what describes the session now (it is the
+ * first, or its keys are proven); else nothing. */
 const struct lp_facts *lp_tls_facts(const struct lp_tls *tls);
 
 /* What the direction is read with behind the ChangeCipherSpec of the handshake under way,
@@ -267,7 +281,15 @@ bool lp_tls_sealed(const struct lp_tls *tls, enum lp_dir dir);
 /* Bytes of handshake messages, out of records. */
 void lp_tls_messages(struct lp_tls *tls, enum lp_dir dir, lp_span fragment);
 
+/* Of the handshake that describes the session now. */
+uint16_t lp_tls_version(const struct lp_tls *tls);
+bool lp_tls_heartbeat(const struct lp_tls *tls);
+
+/* What describes the session now. NULL: out of memory. */
 struct lp_snapshot *lp_tls_snapshot(struct lp_tls *tls);
+
+/* The same is what is known of it from now on. */
+void lp_tls_remember(struct lp_tls *tls);
 
 /* ---- keys.c ---- */
 

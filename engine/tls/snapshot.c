@@ -4,169 +4,121 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "tls/group.h"
 #include "tls/handshake.h"
 
-/* Texts are put twice: with mem NULL to learn the size, then for good. */
-struct pool {
-	char *mem;
-	size_t used;
+/* lp_ticket_info, without what all have. */
+struct ticket {
+	uint8_t name[16];
+	uint64_t id;
+	uint32_t length;
+	uint32_t lifetime;
 };
 
-static const char *put_n(struct pool *pool, const char *text, size_t n)
+static size_t tail_size(const struct lp_snapshot *s)
 {
-	char *at = pool->mem ? pool->mem + pool->used : NULL;
-
-	if (at) {
-		memcpy(at, text, n);
-		at[n] = '\0';
-	}
-	pool->used += n + 1;
-	return at;
+	return ((size_t)s->ticket + s->new_ticket) * sizeof(struct ticket) + s->session_id_n;
 }
 
-/* Empty text is unknown, and unknown is NULL. */
-static const char *put(struct pool *pool, const char *text)
+static uint8_t *put_ticket(uint8_t *at, const struct lp_ticket_info *info)
 {
-	return text && *text ? put_n(pool, text, strlen(text)) : NULL;
-}
-
-/* Text of a constant table needs no copy. */
-static const char *known(const char *text)
-{
-	return text && *text ? text : NULL;
-}
-
-static const char *put_hex(struct pool *pool, const uint8_t *p, size_t n, bool colons)
-{
-	char text[3 * 64];
-	size_t at = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (colons && i)
-			text[at++] = ':';
-		lp_text_hex(text + at, p + i, 1);
-		at += 2;
-	}
-	return put_n(pool, text, at);
-}
-
-static const struct lp_cert_info *put_cert(struct pool *pool, struct lp_cert_info *out,
-					   const struct lp_peer_cert *cert)
-{
-	if (!cert)
-		return NULL;
-	*out = (struct lp_cert_info){
-		.size = sizeof *out,
-		.subject = put(pool, cert->subject),
-		.issuer = put(pool, cert->issuer),
-		.serial = put(pool, cert->serial),
-		.not_before = put(pool, cert->not_before),
-		.not_after = put(pool, cert->not_after),
-		.sha1 = put_hex(pool, cert->sha1, sizeof cert->sha1, true),
-		.sha256 = put_hex(pool, cert->sha256, sizeof cert->sha256, false),
+	struct ticket t = {
+		.id = info->id,
+		.length = (uint32_t)info->length,
+		.lifetime = info->lifetime,
 	};
-	return out;
+
+	if (!info->length)
+		return at;
+	memcpy(t.name, info->name, sizeof t.name);
+	memcpy(at, &t, sizeof t);
+	return at + sizeof t;
 }
 
-static const char *const *put_list(struct pool *pool, const char **out, size_t max, char **list)
+static const struct lp_ticket_info *get_ticket(const uint8_t **at, bool there,
+					       struct lp_ticket_info *out)
 {
-	size_t n = 0;
+	struct ticket t;
 
-	if (!list)
+	if (!there)
 		return NULL;
-	for (; list[n] && n < max; n++)
-		out[n] = put_n(pool, list[n], strlen(list[n]));
-	out[n] = NULL;
+	memcpy(&t, *at, sizeof t);
+	*at += sizeof t;
+	*out = (struct lp_ticket_info){
+		.size = sizeof *out,
+		.length = t.length,
+		.id = t.id,
+		.lifetime = t.lifetime,
+	};
+	memcpy(out->name, t.name, sizeof out->name);
 	return out;
 }
 
-static const struct lp_ticket_info *put_ticket(struct lp_ticket_info *out,
-					       const struct lp_ticket_info *ticket)
+/* A copy of *like, which holds references of its own. */
+static struct lp_snapshot *copy(const struct lp_snapshot *like)
 {
-	*out = *ticket;
-	return ticket->length ? out : NULL;
+	struct lp_snapshot *s = malloc(sizeof *s + tail_size(like));
+
+	if (!s)
+		return NULL;
+	memcpy(s, like, sizeof *s);
+	atomic_init(&s->refs, 1);
+	(void)lp_piece_ref(s->extra.secret);
+	(void)lp_piece_ref(s->client);
+	(void)lp_piece_ref(s->server);
+	(void)lp_piece_ref(s->server_cert);
+	(void)lp_piece_ref(s->client_cert_info);
+	return s;
 }
 
-static const char *group_text(uint32_t group, char hex[16])
+struct lp_snapshot *lp_snapshot_new(const struct lp_facts *f, const struct lp_snapshot_extra *extra)
 {
-	const char *name = lp_group_name(group);
-
-	if (name || !group)
-		return name;
-	snprintf(hex, 16, "0x%04X", (unsigned)group);
-	return hex;
-}
-
-/* RFC 3749 section 2. */
-static const char *compression_text(uint8_t method, char other[16])
-{
-	if (method < 2)
-		return method ? "deflate" : "none";
-	snprintf(other, 16, "method %u", method);
-	return other;
-}
-
-static void fill(struct lp_snapshot *s, struct pool *pool, const struct lp_facts *f,
-		 const struct lp_snapshot_extra *extra)
-{
-	char group[16], method[16];
-	const struct lp_suite *suite = f->version ? lp_suite_find(f->suite) : NULL;
-
-	s->info = (struct lp_session_info){
-		.size = sizeof s->info,
-		.start_ns = extra->start_ns,
+	const struct lp_snapshot like = {
 		.version = f->version,
 		.suite = f->suite,
-		.version_text = known(lp_version_text(f->version)),
-		.suite_text = known(suite ? suite->name : NULL),
-		.sni = put(pool, f->sni),
+		.extra = *extra,
+		.client = f->client,
+		.server = f->server,
+		.server_cert = f->server_cert,
+		.client_cert_info = f->client_cert_info,
+		.group = f->group,
+		.exchange_bits = f->exchange_bits,
 		.ems = f->ems,
 		.etm = f->etm,
 		.resumed = f->resumed,
 		.client_cert = f->client_cert,
-		.renegotiations = extra->renegotiations,
-		.client_alpns = put_list(pool, s->client_alpns, LP_SNAPSHOT_ALPNS, f->client_alpns),
-		.server_alpns = put_list(pool, s->server_alpns, 1, f->server_alpns),
-		.ja3_string = put(pool, f->ja3.string),
-		.ja3_hash = put(pool, f->ja3.hash),
-		.ja3s_string = put(pool, f->ja3s.string),
-		.ja3s_hash = put(pool, f->ja3s.hash),
-		.ja4 = put(pool, f->ja4),
-		.server_cert = put_cert(pool, &s->server_cert, f->server_cert),
-		.client_cert_info = put_cert(pool, &s->client_cert, f->client_cert_info),
-		.secret = put(pool, extra->secret),
-		.epoch = extra->epoch,
-		.group = f->group,
-		.ticket = put_ticket(&s->ticket, &f->ticket),
-		.new_ticket = put_ticket(&s->new_ticket, &f->new_ticket),
-		.session_id = f->session_id_n ? s->session_id : NULL,
+		.compression = f->compression,
+		.ticket = f->ticket.length > 0,
+		.new_ticket = f->new_ticket.length > 0,
 		.session_id_n = f->session_id_n,
-		.group_text = put(pool, group_text(f->group, group)),
-		.exchange_bits = f->exchange_bits,
-		.compression = f->version ? f->compression : -1,
-		.compression_text = f->version ? put(pool, compression_text(f->compression, method))
-					       : NULL,
 	};
-	memcpy(s->session_id, f->session_id, sizeof s->session_id);
-}
+	struct lp_snapshot *s = copy(&like);
+	uint8_t *at;
 
-struct lp_snapshot *lp_snapshot_new(const struct lp_facts *facts,
-				    const struct lp_snapshot_extra *extra)
-{
-	struct lp_snapshot measure;
-	struct lp_snapshot *s;
-	struct pool pool = { NULL, 0 };
-
-	fill(&measure, &pool, facts, extra);
-	s = calloc(1, sizeof *s + pool.used);
 	if (!s)
 		return NULL;
-	pool = (struct pool){ s->text, 0 };
-	fill(s, &pool, facts, extra);
-	atomic_init(&s->refs, 1);
+	at = put_ticket(s->tail, &f->ticket);
+	at = put_ticket(at, &f->new_ticket);
+	memcpy(at, f->session_id, f->session_id_n);
 	return s;
+}
+
+struct lp_snapshot *lp_snapshot_with(struct lp_snapshot *s, const struct lp_snapshot_extra *extra)
+{
+	const struct lp_snapshot_extra *is = &s->extra;
+	struct lp_snapshot *other;
+
+	if (is->start_ns == extra->start_ns && is->renegotiations == extra->renegotiations &&
+	    is->epoch == extra->epoch && is->secret == extra->secret)
+		return lp_snapshot_ref(s);
+	other = copy(s);
+	if (!other)
+		return NULL;
+	lp_piece_unref(other->extra.secret);
+	other->extra = *extra;
+	(void)lp_piece_ref(other->extra.secret);
+	memcpy(other->tail, s->tail, tail_size(s));
+	return other;
 }
 
 struct lp_snapshot *lp_snapshot_ref(struct lp_snapshot *s)
@@ -177,6 +129,82 @@ struct lp_snapshot *lp_snapshot_ref(struct lp_snapshot *s)
 
 void lp_snapshot_unref(struct lp_snapshot *s)
 {
-	if (s && atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) == 1)
-		free(s);
+	if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	lp_piece_unref(s->extra.secret);
+	lp_piece_unref(s->client);
+	lp_piece_unref(s->server);
+	lp_piece_unref(s->server_cert);
+	lp_piece_unref(s->client_cert_info);
+	free(s);
+}
+
+/* Text of a constant table. */
+static const char *known(const char *text)
+{
+	return text && *text ? text : NULL;
+}
+
+static const char *group_text(uint32_t group, char hex[12])
+{
+	const char *name = known(lp_group_name(group));
+
+	if (name || !group)
+		return name;
+	snprintf(hex, 12, "0x%04X", (unsigned)group);
+	return hex;
+}
+
+/* RFC 3749 section 2. */
+static const char *compression_text(uint8_t method, char other[12])
+{
+	if (method < 2)
+		return method ? "deflate" : "none";
+	snprintf(other, 12, "method %u", method);
+	return other;
+}
+
+void lp_snapshot_view(const struct lp_snapshot *s, struct lp_session_view *out)
+{
+	static const struct lp_words silent;
+	const struct lp_words *client = s->client ? s->client : &silent;
+	const struct lp_words *server = s->server ? s->server : &silent;
+	const struct lp_suite *suite = s->version ? lp_suite_find(s->suite) : NULL;
+	const uint8_t *at = s->tail;
+
+	out->info = (struct lp_session_info){
+		.size = sizeof out->info,
+		.start_ns = s->extra.start_ns,
+		.version = s->version,
+		.suite = s->suite,
+		.version_text = known(lp_version_text(s->version)),
+		.suite_text = known(suite ? suite->name : NULL),
+		.sni = client->sni,
+		.ems = s->ems,
+		.etm = s->etm,
+		.resumed = s->resumed,
+		.client_cert = s->client_cert,
+		.renegotiations = s->extra.renegotiations,
+		.client_alpns = client->alpns,
+		.server_alpns = server->alpns,
+		.ja3_string = client->ja3,
+		.ja3_hash = client->ja3_hash,
+		.ja3s_string = server->ja3,
+		.ja3s_hash = server->ja3_hash,
+		.ja4 = client->ja4,
+		.server_cert = s->server_cert ? &s->server_cert->info : NULL,
+		.client_cert_info = s->client_cert_info ? &s->client_cert_info->info : NULL,
+		.secret = s->extra.secret ? known(s->extra.secret->text) : NULL,
+		.epoch = s->extra.epoch,
+		.group = s->group,
+		.ticket = get_ticket(&at, s->ticket, &out->ticket),
+		.new_ticket = get_ticket(&at, s->new_ticket, &out->new_ticket),
+		.session_id_n = s->session_id_n,
+		.group_text = group_text(s->group, out->group),
+		.exchange_bits = s->exchange_bits,
+		.compression = s->version ? s->compression : -1,
+		.compression_text = s->version ? compression_text(s->compression, out->compression)
+					       : NULL,
+	};
+	out->info.session_id = s->session_id_n ? at : NULL;
 }

@@ -30,7 +30,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct lp_cursor c = lp_cursor_of(data, size);
 	struct lp_handshake *hs;
 	struct lp_messages m[2];
-	struct lp_facts facts;
 	enum lp_err err = LP_MORE;
 
 	if (lp_handshake_new(&hs, &lp_crypto_mbedtls))
@@ -50,9 +49,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (lp_handshake_turn(hs) < 0 || lp_handshake_turn(hs) > LP_TURN_EITHER)
 			abort();
 	}
-	lp_facts_init(&facts);
-	lp_handshake_take(hs, &facts);
-	lp_facts_clear(&facts);
 	lp_messages_clear(&m[0]);
 	lp_messages_clear(&m[1]);
 	lp_handshake_free(hs);

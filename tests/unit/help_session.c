@@ -331,9 +331,10 @@ static void on_ready(void *owner, struct lp_snapshot *facts, const struct lp_whe
 
 	lp_snapshot_unref(s->ready);
 	s->ready = facts;
-	HELP_REQUIRE(facts->info.epoch == ++s->readies);
-	HELP_REQUIRE(facts->info.secret && !strcmp(facts->info.secret, "test-key"));
-	snprintf(text, sizeof text, "ready %u\n", facts->info.epoch);
+	HELP_REQUIRE(facts->extra.epoch == ++s->readies);
+	HELP_REQUIRE(facts->extra.secret &&
+		     !strcmp(facts->extra.secret->text, "test-key"));
+	snprintf(text, sizeof text, "ready %u\n", facts->extra.epoch);
 	say(owner, -1, text, when);
 }
 

@@ -185,6 +185,7 @@ START_TEST(a_settled_flow)
 	ck_assert(!lp_config_set(config, "quiet", NULL, why));
 	ck_assert(!lp_config_set(config, "checksums", "off", why));
 	ck_assert(!lp_config_set(config, "max-contexts", "1", why));
+	ck_assert(!lp_config_set(config, "max-flights-total", "1024", why));
 	ck_assert(!k->key || !lp_config_set(config, "key", k->key, why));
 	ck_assert(!k->keylog || !lp_config_set(config, "key-log", k->keylog, why));
 	engine = lp_engine_new(config, why);

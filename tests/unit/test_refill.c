@@ -82,7 +82,7 @@ static void first(size_t i)
 	flow = trace.flow[flows[i].flow];
 	help_play(&whole, flow, &play);
 	ck_assert_str_eq(whole.session[0].result->pub.reason, "complete");
-	ck_assert_int_eq(whole.session[0].ended->info.ems, 1);
+	ck_assert_int_eq(whole.session[0].ended->ems, 1);
 	for (int side = 0; side < 2; side++) {
 		struct lp_buf b;
 		uint32_t lead;
@@ -137,8 +137,8 @@ static void check_opened(const struct help_told *t, const struct help_hole *h)
 	/* The transcript is whole again, and so is what is told of the peers. */
 	ck_assert(!help_has_note(s, "finished-unchecked"));
 	ck_assert(!help_has_note(s, "transcript-differs"));
-	ck_assert_int_eq(s->ended->info.ems, 1);
-	ck_assert_ptr_nonnull(s->ended->info.server_cert);
+	ck_assert_int_eq(s->ended->ems, 1);
+	ck_assert_ptr_nonnull(s->ended->server_cert);
 }
 
 static void check_closed(const struct help_told *t)

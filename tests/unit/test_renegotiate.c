@@ -132,8 +132,8 @@ START_TEST(renegotiation)
 	ends_as(s, LP_DECRYPTED, "complete");
 	all_came(s);
 	ck_assert_uint_eq(s->readies, 4);
-	ck_assert_uint_eq(s->ended->info.renegotiations, 3);
-	ck_assert_uint_eq(s->ended->info.epoch, 4);
+	ck_assert_uint_eq(s->ended->extra.renegotiations, 3);
+	ck_assert_uint_eq(s->ended->extra.epoch, 4);
 }
 END_TEST
 
@@ -165,7 +165,7 @@ START_TEST(data_does_not_wait_for_a_handshake)
 	s = end(LP_END_FIN);
 	ends_as(s, LP_DECRYPTED, "complete");
 	all_came(s);
-	ck_assert_uint_eq(s->ended->info.renegotiations, 1);
+	ck_assert_uint_eq(s->ended->extra.renegotiations, 1);
 }
 END_TEST
 
@@ -192,7 +192,7 @@ START_TEST(a_renegotiation_that_is_declined)
 	s = end(LP_END_FIN);
 	ends_as(s, LP_DECRYPTED, "complete");
 	all_came(s);
-	ck_assert_uint_eq(s->ended->info.renegotiations, 1);
+	ck_assert_uint_eq(s->ended->extra.renegotiations, 1);
 	ck_assert_int_eq(s->result->pub.end[0], LP_END_CLOSE_NOTIFY);
 }
 END_TEST
@@ -321,7 +321,7 @@ START_TEST(lost_data_within_a_renegotiation)
 	s = end(LP_END_FIN);
 	ends_as(s, LP_PARTIAL, "gap");
 	all_came(s);
-	ck_assert_uint_eq(s->ended->info.renegotiations, 1);
+	ck_assert_uint_eq(s->ended->extra.renegotiations, 1);
 }
 END_TEST
 

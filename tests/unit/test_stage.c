@@ -76,8 +76,11 @@ static void same(const struct lp_buf *a, const struct lp_buf *b)
 
 static void same_session(const struct help_session *a, const struct help_session *b)
 {
-	const struct lp_session_info *x = &a->ended->info, *y = &b->ended->info;
+	struct lp_session_view views[2];
+	const struct lp_session_info *x = &views[0].info, *y = &views[1].info;
 
+	lp_snapshot_view(a->ended, &views[0]);
+	lp_snapshot_view(b->ended, &views[1]);
 	for (int dir = 0; dir < 2; dir++) {
 		same(&a->clear[dir], &b->clear[dir]);
 		ck_assert_mem_eq(&a->result->pub.total[dir], &b->result->pub.total[dir],
