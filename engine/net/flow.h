@@ -114,6 +114,7 @@ struct lp_flow_table {
 	uint32_t used;       /* the highest number ever handed out */
 	uint32_t free;       /* head of the free list, linked by next */
 	uint32_t slabs_size;
+	uint32_t changes;    /* flows put in and taken out */
 	struct lp_flow **slabs;
 	struct lp_hash_seed seed;
 };

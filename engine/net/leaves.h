@@ -3,7 +3,7 @@
  * leaves with where each begins, small enough for the nearest cache. To find, to put in
  * and to cut out costs a few cache lines whatever the order; the first and the last are
  * found at once.
- * Owner: embedded; {0} is empty, clear when done. The entries' nodes are not its own.
+ * Owner: embedded; {0} is empty, clear when done. What entries stand for is not its own.
  * A pointer to an entry is good until the next put or cut. bytes is the memory taken.
  * Errors: LP_E_NOMEM, and nothing has changed. */
 #ifndef LP_NET_LEAVES_H
@@ -15,11 +15,10 @@
 
 #include "base/err.h"
 
-struct lp_ooo_node;
-
 struct lp_leaf_entry {
 	uint32_t start, end;
-	struct lp_ooo_node *node;
+	uint64_t carried_ns;
+	uint64_t held; /* what it stands for: net/ooo.c says */
 };
 
 /* Its entries lie at e[first] to e[first + count - 1]. */
@@ -53,14 +52,19 @@ static inline struct lp_leaf *lp_leaves_leaf(const struct lp_leaves *l, uint32_t
 	return l->leaf[l->skip + k];
 }
 
-/* Where the first entry stands; the first that ends behind seq. The end, if there is none. */
+/* Where the first entry stands. The end, if there is none. */
 static inline struct lp_leaf_at lp_leaves_first(const struct lp_leaves *l)
 {
 	(void)l;
 	return (struct lp_leaf_at){ 0, 0 };
 }
 
-struct lp_leaf_at lp_leaves_seek(const struct lp_leaves *l, uint32_t seq);
+/* Where the first stands that ends behind seq; or the end.
+ * guess: a leaf's number, any; a good one spares the search for the leaf. */
+struct lp_leaf_at lp_leaves_seek(const struct lp_leaves *l, uint32_t seq, uint32_t guess);
+
+/* Brings the leaf in which seq will be sought into the cache; a guess for then. */
+uint32_t lp_leaves_prefetch(const struct lp_leaves *l, uint32_t seq);
 
 /* The entry there, NULL at the end; the one before, NULL if it is the first. */
 static inline struct lp_leaf_entry *lp_leaves_at(const struct lp_leaves *l, struct lp_leaf_at at)

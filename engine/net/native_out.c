@@ -203,11 +203,11 @@ void lp_native_evidence(struct lp_reasm *r, struct lp_half *h)
 /* Hands on the first that waits. */
 static void give_first(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
 {
-	struct lp_ooo_piece piece;
-	struct lp_ooo_node *n = lp_ooo_pop(&r->pool, f->half[side].ooo, &piece);
+	struct lp_ooo_out first;
 
-	lp_native_deliver(r, f, side, &piece);
-	lp_ooo_release(n);
+	lp_ooo_pop(&r->pool, f->half[side].ooo, &first);
+	lp_native_deliver(r, f, side, &first.piece);
+	lp_ooo_release(&first);
 }
 
 /* The first that waits, if it is its turn. */
@@ -233,7 +233,7 @@ static void settle(struct lp_reasm *r, struct lp_flow *f)
 		b = in_turn(&f->half[LP_B2A]);
 		if (!a && !b)
 			break;
-		give_first(r, f, a && (!b || a->node->carried_ns <= b->node->carried_ns) ? LP_A2B : LP_B2A);
+		give_first(r, f, a && (!b || a->carried_ns <= b->carried_ns) ? LP_A2B : LP_B2A);
 	}
 	lp_native_drain(r, f, LP_A2B);
 	lp_native_drain(r, f, LP_B2A);

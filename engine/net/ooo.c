@@ -8,6 +8,8 @@
 enum {
 	TINY = 32,   /* bytes; a segment that is worth keeping with its neighbour */
 	RUN = 512,   /* bytes; how far such neighbours grow */
+	FEW = 7,     /* bytes; as many stand in the entry itself */
+	LONG = 8,    /* leaves; fewer are at hand anyway, with what they stand for */
 	STEP = 16,   /* in which the C library hands out memory, … */
 	HEADER = 8,  /* … and what it keeps of it for itself */
 };
@@ -60,12 +62,14 @@ struct lp_ooo *lp_ooo_new(struct lp_ooo_pool *pool, struct lp_flow *flow, enum l
 
 void lp_ooo_free(struct lp_ooo_pool *pool, struct lp_ooo *q)
 {
-	struct lp_ooo_piece piece;
+	struct lp_ooo_out out;
 
 	if (!q)
 		return;
-	while (lp_ooo_first(q))
-		lp_ooo_release(lp_ooo_pop(pool, q, &piece));
+	while (lp_ooo_first(q)) {
+		lp_ooo_pop(pool, q, &out);
+		lp_ooo_release(&out);
+	}
 	pool->bytes -= q->waiting.bytes;
 	lp_leaves_clear(&q->waiting);
 	unlist(pool, q);
@@ -81,11 +85,82 @@ void lp_ooo_renew(struct lp_ooo_pool *pool, struct lp_ooo *q, uint32_t below, ui
 	enlist(pool, q);
 }
 
+uint32_t lp_ooo_prefetch(const struct lp_ooo *q, uint32_t seq)
+{
+	return q->waiting.count < LONG ? 0 : lp_leaves_prefetch(&q->waiting, seq);
+}
+
 uint64_t lp_ooo_cost(const struct lp_ooo *q, uint32_t n)
 {
 	static const struct lp_leaves none;
 
 	return node_size(n) + (n <= TINY ? RUN : 0) + lp_leaves_growth(q ? &q->waiting : &none);
+}
+
+/* ---- what an entry stands for ---- */
+
+/* Either a node, by its address, or a few bytes: bit 0 is set, then come three that say how far
+ * before start the first byte lies, and the bytes themselves from bit 8 on. */
+_Static_assert(_Alignof(struct lp_ooo_node) > 1, "addresses are even");
+
+static bool is_few(const struct lp_leaf_entry *e)
+{
+	return e->held & 1;
+}
+
+static struct lp_ooo_node *node_of(const struct lp_leaf_entry *e)
+{
+	return (struct lp_ooo_node *)(uintptr_t)e->held;
+}
+
+static uint32_t cut_of(const struct lp_leaf_entry *e)
+{
+	return (uint32_t)e->held >> 1 & 7;
+}
+
+/* Where the segment began, how much of it was captured, and the memory it takes. */
+static uint32_t seq_of(const struct lp_leaf_entry *e)
+{
+	return is_few(e) ? e->start - cut_of(e) : node_of(e)->seq;
+}
+
+static uint32_t captured_of(const struct lp_leaf_entry *e)
+{
+	return is_few(e) ? e->end - seq_of(e) : node_of(e)->captured;
+}
+
+static uint32_t size_of(const struct lp_leaf_entry *e)
+{
+	return is_few(e) ? 0 : node_of(e)->size;
+}
+
+/* The captured bytes; room for a few. */
+static const uint8_t *bytes_of(const struct lp_leaf_entry *e, uint8_t few[8])
+{
+	if (!is_few(e))
+		return node_of(e)->room + node_of(e)->at;
+	for (int i = 0; i < FEW; i++)
+		few[i] = (uint8_t)(e->held >> (8 + 8 * i));
+	return few;
+}
+
+static uint64_t few_bytes(const uint8_t *p, uint32_t n)
+{
+	uint64_t held = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		held |= (uint64_t)p[i] << (8 + 8 * i);
+	return held;
+}
+
+/* The entry begins later than it did: what came before owns the bytes until then. */
+static void give_way(struct lp_ooo *q, struct lp_leaf_at at, uint32_t start)
+{
+	struct lp_leaf_entry *e = lp_leaves_at(&q->waiting, at);
+
+	if (is_few(e))
+		e->held += (uint64_t)(start - e->start) << 1;
+	lp_leaves_start(&q->waiting, at, start);
 }
 
 /* ---- memory ---- */
@@ -104,18 +179,25 @@ static enum lp_err put(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_lea
 	uint64_t was = q->waiting.bytes;
 	enum lp_err err = lp_leaves_put(&q->waiting, at, entry);
 
-	count(pool, q, q->waiting.bytes + (err ? 0 : entry.node->size), was);
+	count(pool, q, q->waiting.bytes + (err ? 0 : size_of(&entry)), was);
 	return err;
 }
 
+/* Takes the entry out; its node is the caller's. */
 static struct lp_ooo_node *take(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at *at)
 {
-	struct lp_ooo_node *n = lp_leaves_at(&q->waiting, *at)->node;
-	uint64_t was = q->waiting.bytes;
+	const struct lp_leaf_entry *e = lp_leaves_at(&q->waiting, *at);
+	struct lp_ooo_node *n = is_few(e) ? NULL : node_of(e);
+	uint64_t was = q->waiting.bytes + size_of(e);
 
 	*at = lp_leaves_cut(&q->waiting, *at);
-	count(pool, q, q->waiting.bytes, was + n->size);
+	count(pool, q, q->waiting.bytes, was);
 	return n;
+}
+
+static void drop(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at *at)
+{
+	free(take(pool, q, at));
 }
 
 static struct lp_ooo_node *make_room(size_t room)
@@ -133,24 +215,27 @@ static bool is_tiny(const struct lp_ooo_piece *piece)
 	return piece->captured <= TINY && piece->captured == piece->wire && !piece->urgent;
 }
 
-static struct lp_ooo_node *make_node(const struct lp_ooo_piece *piece)
+/* What an entry for the piece is to stand for; 0 without memory. */
+static uint64_t hold(const struct lp_ooo_piece *piece)
 {
 	size_t room = piece->captured;
 	struct lp_ooo_node *n;
 
-	if (is_tiny(piece))
+	if (is_tiny(piece)) {
+		if (room <= FEW)
+			return 1 | few_bytes(piece->data, piece->captured);
 		room = rounded(node_size(room)) - node_size(0);
+	}
 	n = make_room(room);
 	if (!n)
-		return NULL;
+		return 0;
 	n->at = (uint32_t)(room - piece->captured) / 2;
 	if (piece->captured)
 		memcpy(n->room + n->at, piece->data, piece->captured);
-	n->carried_ns = piece->carried_ns;
 	n->seq = piece->seq;
 	n->captured = piece->captured;
 	n->urgent = piece->urgent;
-	return n;
+	return (uintptr_t)n;
 }
 
 /* ---- copies ---- */
@@ -158,10 +243,10 @@ static struct lp_ooo_node *make_node(const struct lp_ooo_piece *piece)
 /* Whether n bytes at seq differ from those of the entry, where both have some. */
 static bool differs(const struct lp_leaf_entry *e, uint32_t seq, const uint8_t *p, uint32_t n)
 {
-	const struct lp_ooo_node *node = e->node;
 	uint32_t from = lp_seq_before(seq, e->start) ? e->start : seq;
 	uint32_t to = seq + n;
-	uint32_t have = node->seq + node->captured;
+	uint32_t have = seq_of(e) + captured_of(e);
+	uint8_t few[8];
 
 	if (lp_seq_before(e->end, to))
 		to = e->end;
@@ -169,7 +254,7 @@ static bool differs(const struct lp_leaf_entry *e, uint32_t seq, const uint8_t *
 		to = have;
 	if (!lp_seq_before(from, to))
 		return false;
-	return memcmp(node->room + node->at + (from - node->seq), p + (from - seq), to - from) != 0;
+	return memcmp(bytes_of(e, few) + (from - seq_of(e)), p + (from - seq), to - from) != 0;
 }
 
 bool lp_ooo_conflicts(const struct lp_ooo *q, uint32_t seq, const uint8_t *p, uint32_t n)
@@ -185,9 +270,12 @@ bool lp_ooo_conflicts(const struct lp_ooo *q, uint32_t seq, const uint8_t *p, ui
 }
 
 static void tell(const struct lp_ooo_pool *pool, const struct lp_ooo *q,
-		 const struct lp_ooo_node *n)
+		 const struct lp_leaf_entry *e)
 {
-	pool->other(pool->user, q->flow, (enum lp_side)q->side, n->seq, n->room + n->at, n->captured);
+	uint8_t few[8];
+
+	pool->other(pool->user, q->flow, (enum lp_side)q->side, seq_of(e), bytes_of(e, few),
+		    captured_of(e));
 }
 
 void lp_ooo_tell(const struct lp_ooo_pool *pool, const struct lp_ooo *q, uint32_t seq,
@@ -199,7 +287,7 @@ void lp_ooo_tell(const struct lp_ooo_pool *pool, const struct lp_ooo *q, uint32_
 	for (; pool->other && (e = lp_leaves_at(&q->waiting, at)) && lp_seq_before(e->start, seq + n);
 	     at = lp_leaves_next(&q->waiting, at))
 		if (differs(e, seq, p, n))
-			tell(pool, q, e->node);
+			tell(pool, q, e);
 }
 
 /* The piece against what waits; both are told of if they differ. */
@@ -209,7 +297,7 @@ static bool compare(const struct lp_ooo_pool *pool, const struct lp_ooo *q,
 	if (!differs(e, piece->seq, piece->data, piece->captured))
 		return false;
 	if (pool->other) {
-		tell(pool, q, e->node);
+		tell(pool, q, e);
 		pool->other(pool->user, q->flow, (enum lp_side)q->side, piece->seq, piece->data,
 			    piece->captured);
 	}
@@ -223,11 +311,11 @@ static bool replaces(const struct lp_ooo_pool *pool, const struct lp_ooo_piece *
 {
 	uint32_t end = piece->seq + piece->wire;
 
-	if (e->node->seq != piece->seq)
+	if (seq_of(e) != piece->seq)
 		return false;
 	if (lp_seq_before(e->end, end))
 		return pool->overlap == LP_OVERLAP_LINUX;
-	return e->end == end && piece->captured > e->node->captured;
+	return e->end == end && piece->captured > captured_of(e);
 }
 
 /* ---- tiny segments ---- */
@@ -235,64 +323,81 @@ static bool replaces(const struct lp_ooo_pool *pool, const struct lp_ooo_piece *
 /* Whether n bytes that touch the entry can be kept with it. */
 static bool takes(const struct lp_leaf_entry *e, uint32_t n)
 {
-	const struct lp_ooo_node *node = e->node;
+	uint32_t captured = captured_of(e);
 
-	return !node->urgent && node->captured == e->end - node->seq && node->captured + n <= RUN;
+	return captured + n <= RUN &&
+	       (is_few(e) || (!node_of(e)->urgent && captured == e->end - seq_of(e)));
 }
 
-/* Makes room for so many bytes more behind those that are there, or (front) before them. */
+/* Makes room in a node for so many bytes more behind those that are there, or (front) before
+ * them. */
 static enum lp_err widen(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_entry *e,
 			 uint32_t more, bool front)
 {
-	size_t room = rounded(node_size((e->node->captured + more) * 2U)) - node_size(0);
-	struct lp_ooo_node *n = e->node, *wider;
-	size_t used = n->at + n->captured;
+	struct lp_ooo_node *n = is_few(e) ? NULL : node_of(e), *wider;
+	uint32_t captured, was;
+	uint8_t few[8];
+	size_t room;
 
-	if (front ? n->at >= more : n->size - node_size(used) >= more)
+	if (n && (front ? n->at >= more : n->size - node_size(n->at + n->captured) >= more))
 		return LP_OK;
+	captured = captured_of(e);
+	assert(captured + more <= RUN);
+	was = size_of(e);
+	room = rounded(node_size((captured + more) * 2U)) - node_size(0);
 	if (room > RUN)
 		room = RUN;
 	wider = make_room(room);
 	if (!wider)
 		return LP_E_NOMEM;
-	wider->carried_ns = n->carried_ns;
-	wider->seq = n->seq;
-	wider->captured = n->captured;
+	wider->seq = seq_of(e);
+	wider->captured = captured;
 	wider->urgent = 0;
-	wider->at = front ? (uint32_t)room - n->captured : 0;
-	memcpy(wider->room + wider->at, n->room + n->at, n->captured);
-	count(pool, q, wider->size, n->size);
-	lp_ooo_release(n);
-	e->node = wider;
+	wider->at = front ? (uint32_t)room - captured : 0;
+	memcpy(wider->room + wider->at, bytes_of(e, few), captured);
+	count(pool, q, wider->size, was);
+	free(n);
+	e->held = (uintptr_t)wider;
 	return LP_OK;
 }
 
 static enum lp_err append(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_entry *e,
 			  const uint8_t *p, uint32_t n)
 {
-	if (widen(pool, q, e, n, false))
-		return LP_E_NOMEM;
-	memcpy(e->node->room + e->node->at + e->node->captured, p, n);
-	e->node->captured += n;
+	uint32_t captured = captured_of(e);
+
+	if (is_few(e) && captured + n <= FEW) {
+		e->held |= few_bytes(p, n) << 8 * captured;
+	} else {
+		if (widen(pool, q, e, n, false))
+			return LP_E_NOMEM;
+		memcpy(node_of(e)->room + node_of(e)->at + captured, p, n);
+		node_of(e)->captured += n;
+	}
 	e->end += n;
 	return LP_OK;
 }
 
-/* Puts the piece before the bytes of the entry there. */
+/* Puts the piece before the bytes of the entry there, all of which are its own. */
 static enum lp_err prepend(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at at,
 			   const struct lp_ooo_piece *piece)
 {
 	struct lp_leaf_entry *e = lp_leaves_at(&q->waiting, at);
-	struct lp_ooo_node *n;
+	uint32_t n = piece->captured;
+	struct lp_ooo_node *node;
 
-	if (widen(pool, q, e, piece->captured, true))
-		return LP_E_NOMEM;
-	n = e->node;
-	n->at -= piece->captured;
-	memcpy(n->room + n->at, piece->data, piece->captured);
-	n->captured += piece->captured;
-	n->carried_ns = piece->carried_ns;
-	n->seq = piece->seq;
+	if (is_few(e) && captured_of(e) + n <= FEW) {
+		e->held = (e->held & ~(uint64_t)255) << 8 * n | few_bytes(piece->data, n) | 1;
+	} else {
+		if (widen(pool, q, e, n, true))
+			return LP_E_NOMEM;
+		node = node_of(e);
+		node->at -= n;
+		memcpy(node->room + node->at, piece->data, n);
+		node->captured += n;
+		node->seq = piece->seq;
+	}
+	e->carried_ns = piece->carried_ns;
 	lp_leaves_start(&q->waiting, at, piece->seq);
 	return LP_OK;
 }
@@ -305,24 +410,23 @@ static enum lp_err join(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_le
 	struct lp_leaf_entry *before = lp_leaves_before(&q->waiting, at);
 	struct lp_leaf_entry *after = lp_leaves_at(&q->waiting, at);
 	uint32_t end = piece->seq + piece->wire, n = piece->captured;
-	struct lp_ooo_node *node;
+	uint8_t few[8];
 
 	*done = false;
 	/* What waits for a SYN is handed on in the order of its capture, so one by one. */
 	if (!is_tiny(piece) || (q->flow && q->flow->early & 1U << q->side))
 		return LP_OK;
-	if (after && (after->start != end || after->node->seq != end || !takes(after, n)))
+	if (after && (after->start != end || seq_of(after) != end || !takes(after, n)))
 		after = NULL;
 	if (before && before->end == piece->seq && takes(before, n)) {
 		if (append(pool, q, before, piece->data, n))
 			return LP_E_NOMEM;
 		*done = true;
-		if (!after || !takes(before, after->node->captured))
+		if (!after || !takes(before, captured_of(after)))
 			return LP_OK;
-		node = after->node;
-		if (append(pool, q, before, node->room + node->at, node->captured))
+		if (append(pool, q, before, bytes_of(after, few), captured_of(after)))
 			return LP_E_NOMEM;
-		lp_ooo_release(take(pool, q, &at));
+		drop(pool, q, &at);
 		return LP_OK;
 	}
 	if (!after)
@@ -343,30 +447,29 @@ static void push_aside(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_lea
 	while ((e = lp_leaves_at(&q->waiting, *at)) && lp_seq_before(e->start, end)) {
 		*conflict |= compare(pool, q, e, piece);
 		if (lp_seq_before(end, e->end)) {
-			lp_leaves_start(&q->waiting, *at, end);
+			give_way(q, *at, end);
 			break;
 		}
-		lp_ooo_release(take(pool, q, at));
+		drop(pool, q, at);
 	}
 }
 
 enum lp_err lp_ooo_insert(struct lp_ooo_pool *pool, struct lp_ooo *q,
 			  const struct lp_ooo_piece *piece, bool *added, bool *conflict)
 {
-	struct lp_leaf_at at = lp_leaves_seek(&q->waiting, piece->seq);
+	struct lp_leaf_at at = lp_leaves_seek(&q->waiting, piece->seq, pool->near);
 	uint32_t start = piece->seq, end = piece->seq + piece->wire;
-	struct lp_leaf_entry *e;
-	struct lp_ooo_node *made;
+	struct lp_leaf_entry *e, entry = { .carried_ns = piece->carried_ns };
 	enum lp_err err;
 
 	*added = false;
 	/* What began before it, or with it. (What owns nothing below end cannot have: all
 	 * from its own beginning on is owned by somebody.) */
 	while ((e = lp_leaves_at(&q->waiting, at)) && lp_seq_before(e->start, end) &&
-	       !lp_seq_before(piece->seq, e->node->seq)) {
+	       !lp_seq_before(piece->seq, seq_of(e))) {
 		*conflict |= compare(pool, q, e, piece);
 		if (replaces(pool, piece, e)) {
-			lp_ooo_release(take(pool, q, &at));
+			drop(pool, q, &at);
 			continue;
 		}
 		if (!lp_seq_before(e->end, end))
@@ -379,31 +482,35 @@ enum lp_err lp_ooo_insert(struct lp_ooo_pool *pool, struct lp_ooo *q,
 		if (err || *added)
 			return err;
 	}
-	made = make_node(piece);
-	if (!made)
+	entry.held = hold(piece);
+	if (!entry.held)
 		return LP_E_NOMEM;
 	push_aside(pool, q, &at, piece, conflict);
-	err = put(pool, q, at, (struct lp_leaf_entry){ start, end, made });
-	if (err)
-		lp_ooo_release(made);
+	entry.start = start;
+	entry.end = end;
+	if (is_few(&entry))
+		entry.held |= (uint64_t)(start - piece->seq) << 1;
+	err = put(pool, q, at, entry);
+	if (err && !is_few(&entry))
+		free(node_of(&entry));
 	*added = !err;
 	return err;
 }
 
-struct lp_ooo_node *lp_ooo_pop(struct lp_ooo_pool *pool, struct lp_ooo *q,
-			       struct lp_ooo_piece *piece)
+void lp_ooo_pop(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_ooo_out *out)
 {
 	const struct lp_leaf_entry *e = lp_ooo_first(q);
 	struct lp_leaf_at first = lp_leaves_first(&q->waiting);
-	const struct lp_ooo_node *n = e->node;
+	uint32_t seq = seq_of(e);
 
-	*piece = (struct lp_ooo_piece){ .data = n->room + n->at, .carried_ns = n->carried_ns,
-		.seq = n->seq, .captured = n->captured, .wire = e->end - n->seq,
-		.urgent = n->urgent };
-	return take(pool, q, &first);
+	out->piece = (struct lp_ooo_piece){ .data = bytes_of(e, out->few),
+		.carried_ns = e->carried_ns, .seq = seq, .captured = captured_of(e),
+		.wire = e->end - seq, .urgent = is_few(e) ? 0 : node_of(e)->urgent };
+	out->node = take(pool, q, &first);
 }
 
-void lp_ooo_release(struct lp_ooo_node *node)
+void lp_ooo_release(struct lp_ooo_out *out)
 {
-	free(node);
+	free(out->node);
+	out->node = NULL;
 }

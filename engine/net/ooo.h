@@ -7,8 +7,8 @@
  *  - of two that begin at the same byte the first wins, except with
  *    LP_OVERLAP_LINUX, where the longer replaces it.
  * (Linux tcp_data_queue_ofo(), FreeBSD tcp_reass().)
- * Tiny segments that touch are kept as one, so that they cost little more than their
- * bytes in whatever order they come.
+ * Tiny segments that touch are kept as one, and a few bytes stand in the leaves
+ * themselves, so that they cost little more than their bytes in whatever order they come.
  * Owner: lp_ooo belongs to its half of a flow, lp_ooo_pool to the reassembler. The
  * pool counts memory as allocated, headers too, so that a cap on "out-of-order
  * bytes" bounds what one-byte segments cost. Errors: LP_E_NOMEM. */
@@ -18,10 +18,9 @@
 #include "net/flow.h"
 #include "net/leaves.h"
 
-/* A segment; what it owns, and where that ends, stands in its entry of the leaves. The
- * end counts bytes that the capture cut off, too. */
+/* A segment; what it owns, where that ends, and when it came, stands in its entry of the
+ * leaves. The end counts bytes that the capture cut off, too. */
 struct lp_ooo_node {
-	uint64_t carried_ns;
 	uint32_t seq;         /* where the segment began */
 	uint32_t captured;    /* bytes, from seq on */
 	uint32_t urgent;      /* urgent byte: its place in them, +1; 0 = none */
@@ -49,6 +48,7 @@ struct lp_ooo_pool {
 	uint64_t bytes, peak;
 	struct lp_ooo *oldest, *newest;
 	enum lp_overlap overlap;
+	uint32_t near;        /* what lp_ooo_prefetch() said of the piece that comes next */
 	/* Told of each of two copies of the same bytes that differ; NULL: nobody. */
 	void (*other)(void *user, struct lp_flow *flow, enum lp_side side, uint32_t seq,
 		      const uint8_t *p, uint32_t n);
@@ -65,6 +65,14 @@ struct lp_ooo_piece {
 	uint32_t urgent; /* as in lp_ooo_node */
 };
 
+/* A segment that waited. Its bytes are good until it is released, and as long as this stays
+ * where it is. */
+struct lp_ooo_out {
+	struct lp_ooo_piece piece;
+	struct lp_ooo_node *node; /* NULL: of only few bytes */
+	uint8_t few[8];
+};
+
 /* An empty queue at the end of the pool's list of holes; NULL without memory. */
 LP_MUST struct lp_ooo *lp_ooo_new(struct lp_ooo_pool *pool, struct lp_flow *flow,
 				  enum lp_side side);
@@ -73,6 +81,11 @@ void lp_ooo_free(struct lp_ooo_pool *pool, struct lp_ooo *q);
 /* There is another hole than before, below is where it begins: moves the queue to
  * the end of the list of holes. */
 void lp_ooo_renew(struct lp_ooo_pool *pool, struct lp_ooo *q, uint32_t below, uint64_t now_ns);
+
+/* A piece that begins at seq will come soon: brings its place in the queue into the cache, if
+ * the queue is so long that it may be elsewhere. For pool->near when the piece comes; it may
+ * be anything. */
+uint32_t lp_ooo_prefetch(const struct lp_ooo *q, uint32_t seq);
 
 /* What a segment of n captured bytes takes from the pool, at most, if it waits in q (NULL:
  * in a new one). */
@@ -96,10 +109,8 @@ static inline const struct lp_leaf_entry *lp_ooo_first(const struct lp_ooo *q)
 	return lp_leaves_at(&q->waiting, lp_leaves_first(&q->waiting));
 }
 
-/* Takes the first out (there is one); *piece is the whole segment, whose bytes lie in
- * the node. The caller frees it with lp_ooo_release(). */
-struct lp_ooo_node *lp_ooo_pop(struct lp_ooo_pool *pool, struct lp_ooo *q,
-			       struct lp_ooo_piece *piece);
-void lp_ooo_release(struct lp_ooo_node *node);
+/* Takes the first out (there is one); the piece is the whole segment. */
+void lp_ooo_pop(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_ooo_out *out);
+void lp_ooo_release(struct lp_ooo_out *out);
 
 #endif

@@ -7,18 +7,43 @@
 enum {
 	BATCH = 64,
 	AHEAD = 12, /* flows on their way into the cache: about what a core can ask for */
+	SOON = 6,   /* and those that are there: what waits in them may still be elsewhere */
 };
 
-static enum lp_err one(struct lp_reasm *r, const struct lp_flow_name *name,
-		       const struct lp_segment *s)
+/* A segment of the batch. */
+struct next {
+	struct lp_flow_name name;
+	struct lp_flow *f; /* as of `changes` of the flow table */
+	uint32_t changes;
+	uint32_t near;     /* for lp_ooo_pool */
+};
+
+static enum lp_side side_of(const struct lp_flow *f, const struct lp_flow_name *name)
 {
+	return f && name->swap != f->swap ? LP_B2A : LP_A2B;
+}
+
+static inline void look(struct lp_reasm *r, struct next *next, const struct lp_segment *s)
+{
+	const struct lp_ooo *q;
+
+	next->f = lp_flow_find(&r->table, &next->name);
+	next->changes = r->table.changes;
+	q = next->f ? next->f->half[side_of(next->f, &next->name)].ooo : NULL;
+	next->near = q ? lp_ooo_prefetch(q, s->seq) : 0;
+}
+
+static enum lp_err one(struct lp_reasm *r, const struct next *next, const struct lp_segment *s)
+{
+	const struct lp_flow_name *name = &next->name;
 	struct lp_flow *f;
 	enum lp_side side;
 
 	lp_native_clock(r, s->number, s->clock_ns > s->ts_ns ? s->clock_ns : s->ts_ns);
 	r->stats.segments++;
-	f = lp_flow_find(&r->table, name);
-	side = f && name->swap != f->swap ? LP_B2A : LP_A2B;
+	f = next->changes == r->table.changes ? next->f : lp_flow_find(&r->table, name);
+	r->pool.near = next->near;
+	side = side_of(f, name);
 	r->stray.shown = LP_CSUM_SHOWN_NOTHING; /* of one stray, it says nothing about the next */
 	if (!lp_reasm_judge(&r->config, &r->stats, &r->advised, s,
 			    f ? &f->half[side].csum : &r->stray))
@@ -32,7 +57,7 @@ static enum lp_err one(struct lp_reasm *r, const struct lp_flow_name *name,
 
 static enum lp_err native_segments(struct lp_reasm *r, const struct lp_segment *s, size_t n)
 {
-	struct lp_flow_name name[BATCH];
+	struct next next[BATCH];
 	enum lp_err err = LP_OK;
 	size_t some;
 
@@ -40,18 +65,22 @@ static enum lp_err native_segments(struct lp_reasm *r, const struct lp_segment *
 		some = n < BATCH ? n : BATCH;
 		for (size_t i = 0; i < some; i++) {
 			if (i)
-				lp_flow_name_after(&r->table, &s[i], &name[i - 1], &name[i]);
+				lp_flow_name_after(&r->table, &s[i], &next[i - 1].name, &next[i].name);
 			else
-				lp_flow_name(&r->table, &s[i], &name[i]);
-			lp_flow_prefetch_slot(&r->table, &name[i]);
-			lp_recent_prefetch(&r->recent, name[i].tag, s[i].seq);
+				lp_flow_name(&r->table, &s[i], &next[i].name);
+			lp_flow_prefetch_slot(&r->table, &next[i].name);
+			lp_recent_prefetch(&r->recent, next[i].name.tag, s[i].seq);
 		}
 		for (size_t i = 0; i < some && i < AHEAD; i++)
-			lp_flow_prefetch(&r->table, &name[i]);
+			lp_flow_prefetch(&r->table, &next[i].name);
+		for (size_t i = 0; i < some && i < SOON; i++)
+			look(r, &next[i], &s[i]);
 		for (size_t i = 0; i < some && !err; i++) {
 			if (i + AHEAD < some)
-				lp_flow_prefetch(&r->table, &name[i + AHEAD]);
-			err = one(r, &name[i], &s[i]);
+				lp_flow_prefetch(&r->table, &next[i + AHEAD].name);
+			if (i + SOON < some)
+				look(r, &next[i + SOON], &s[i + SOON]);
+			err = one(r, &next[i], &s[i]);
 		}
 	}
 	return r->nomem ? LP_E_NOMEM : err;

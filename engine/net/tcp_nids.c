@@ -436,7 +436,7 @@ static void watch(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
 {
 	struct lp_half *h = &f->half[side];
 	const struct lp_leaf_entry *first;
-	struct lp_ooo_piece piece;
+	struct lp_ooo_out out;
 
 	if (!lp_nids_waits(r->streams[f->self], side)) {
 		forget_waiting(r, h);
@@ -448,8 +448,10 @@ static void watch(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
 	}
 	if (h->ooo->below != (uint32_t)h->off)
 		lp_ooo_renew(&r->pool, h->ooo, (uint32_t)h->off, r->now_ns);
-	while ((first = lp_ooo_first(h->ooo)) && !lp_seq_before(next_seq(h), first->end))
-		lp_ooo_release(lp_ooo_pop(&r->pool, h->ooo, &piece));
+	while ((first = lp_ooo_first(h->ooo)) && !lp_seq_before(next_seq(h), first->end)) {
+		lp_ooo_pop(&r->pool, h->ooo, &out);
+		lp_ooo_release(&out);
+	}
 }
 
 /* libnids bounds what waits for one direction, not what waits in all. */

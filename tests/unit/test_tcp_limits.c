@@ -48,7 +48,7 @@ START_TEST(cap_counts_headers)
 	struct help_tcp *t;
 
 	lp_reasm_config_default(&config);
-	config.max_ooo_side = 16384;
+	config.max_ooo_side = 8192;
 	t = help_tcp_native(&config);
 	help_tcp_run(t, "hs");
 	for (int i = 0; i < 1000; i++) {
