@@ -438,7 +438,7 @@ static int start(struct run *run)
 		run->worker = lp_worker_new(run->engine, run->why);
 	if (!run->worker && !run->crew)
 		return fail(run);
-	if (run->crew && lp_capture_lend(run->capture))
+	if (run->crew && run->capture && lp_capture_lend(run->capture))
 		lp_crew_lend(run->crew);
 	return drop_root(run);
 }

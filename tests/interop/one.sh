@@ -569,7 +569,7 @@ t_live() {
 		kill -0 $pid 2>/dev/null && { fail "interop live: SIG$sig does not end it"; kill -KILL $pid; }
 		wait $pid
 		want "interop live: SIG$sig ends it with status 0" test $? = 0
-		diff=$(compare "$WORK/expect.jsonl" "$WORK/live" 2>&1)
+		diff=$(compare "$WORK/expect.jsonl" "$WORK/live" set 2>&1)
 		[ -z "$diff" ] || { echo "$diff" | head -n 6; head -n 5 "$WORK/live.err"; }
 		want "interop live: what was sent came out (SIG$sig)" test -z "$diff"
 		want "interop live: the summary counts the kernel's drops (SIG$sig)" \
@@ -753,7 +753,7 @@ t_keylog() {
 	for i in $(seq 250); do kill -0 $pid 2>/dev/null || break; sleep 0.02; done
 	wait $pid
 	want "interop keylog: ends with status 0" test $? = 0
-	diff=$(compare "$WORK/expect.jsonl" "$WORK/live" 2>&1)
+	diff=$(compare "$WORK/expect.jsonl" "$WORK/live" set 2>&1)
 	[ -z "$diff" ] || { echo "$diff" | head -n 8; head -n 5 "$WORK/live.err"; }
 	want "interop keylog: lines in time open, the others are told apart" test -z "$diff"
 	servers_stop

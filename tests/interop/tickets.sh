@@ -267,7 +267,7 @@ tlive_end() { # name
 	for i in $(seq 250); do kill -0 $LIVE 2>/dev/null || break; sleep 0.02; done
 	wait $LIVE
 	want "interop $1: ends with status 0" test $? = 0
-	diff=$(compare "$WORK/expect.jsonl" "$WORK/live" 2>&1)
+	diff=$(compare "$WORK/expect.jsonl" "$WORK/live" set 2>&1)
 	[ -z "$diff" ] || { echo "$diff" | head -n 8; head -n 5 "$WORK/live.err"; }
 	want "interop $1: every ticket opens" test -z "$diff"
 }
