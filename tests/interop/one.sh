@@ -753,7 +753,7 @@ t_keylog() {
 	for i in $(seq 250); do kill -0 $pid 2>/dev/null || break; sleep 0.02; done
 	wait $pid
 	want "interop keylog: ends with status 0" test $? = 0
-	diff=$(compare "$WORK/expect.jsonl" "$WORK/live" set 2>&1)
+	diff=$(compare "$WORK/expect.jsonl" "$WORK/live" 2>&1)
 	[ -z "$diff" ] || { echo "$diff" | head -n 8; head -n 5 "$WORK/live.err"; }
 	want "interop keylog: lines in time open, the others are told apart" test -z "$diff"
 	servers_stop
