@@ -35,6 +35,9 @@ static bool is_piped(const struct lp_config *c)
 	return false;
 }
 
+/* A replay has time: what is missing may come that many packets later, whatever the clock says. */
+enum { LATE_PACKETS = 128 };
+
 static void read_limits(struct lp_engine *e, const struct lp_config *c)
 {
 	struct lp_reasm_config *r = &e->reasm_config;
@@ -43,6 +46,7 @@ static void read_limits(struct lp_engine *e, const struct lp_config *c)
 	r->max_flows = (uint32_t)c->max_flows;
 	r->max_ooo_side = c->max_ooo_side;
 	r->max_ooo = c->max_ooo;
+	r->grace_packets = e->live ? 0 : LATE_PACKETS;
 	r->plain_ns = c->idle_s * 1000000000ULL;
 	r->keys_ns = c->keys_idle_s * 1000000000ULL;
 	r->handshake_ns = c->handshake_s * 1000000000ULL;

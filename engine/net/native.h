@@ -83,6 +83,9 @@ void lp_native_reuse(struct lp_reasm *r, struct lp_flow *f, enum lp_side opener,
 LP_MUST enum lp_err lp_native_segment(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
 				      const struct lp_segment *s);
 
+/* Ends a flow that was reset, once nothing of it is awaited. */
+void lp_native_over(struct lp_reasm *r, struct lp_flow *f);
+
 struct lp_ooo_piece lp_native_piece(const struct lp_segment *s);
 
 /* Makes room for a piece that must wait: gives holes up until it fits. False if it

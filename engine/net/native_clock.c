@@ -1,13 +1,20 @@
 #include "base/clock.h"
 #include "net/native.h"
 
+/* Long enough ago for what is missing to have come, if it was only late. */
+static bool is_past(const struct lp_reasm *r, uint64_t ns, uint32_t number)
+{
+	return r->now_ns - ns >= r->config.grace_ns &&
+	       (uint32_t)r->when.number - number >= r->config.grace_packets;
+}
+
 static bool is_due(const struct lp_reasm *r, const struct lp_ooo *q)
 {
 	if (r->now_ns - q->since_ns >= r->config.hole_ns)
 		return true;
 	if (q->flow->early & 1U << q->side)
-		return r->now_ns - q->since_ns >= r->config.grace_ns;
-	return q->evidence_ns && r->now_ns - q->evidence_ns >= r->config.grace_ns;
+		return is_past(r, q->since_ns, q->since_number);
+	return q->evidence_ns && is_past(r, q->evidence_ns, q->evidence_number);
 }
 
 void lp_native_look_at_holes(struct lp_reasm *r, struct lp_flow *f)
@@ -107,6 +114,7 @@ static void all_holes(struct lp_reasm *r)
 		f = due_next(r, &rest);
 		r->when.flow = f->first_number;
 		lp_native_look_at_holes(r, f);
+		lp_native_over(r, f);
 	}
 }
 

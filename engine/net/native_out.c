@@ -189,13 +189,18 @@ void lp_native_evidence(struct lp_reasm *r, struct lp_half *h)
 		q->ack[0] = q->ack[1];
 		q->ack[1].ns = r->now_ns;
 		q->ack[1].seq = h->acked;
+		q->ack[1].number = (uint32_t)r->when.number;
 	}
 	if (q->evidence_ns || lp_seq_before(h->acked, at))
 		return;
 	q->evidence_ns = r->now_ns;
-	for (int i = 1; i >= 0; i--)
-		if (q->ack[i].ns && !lp_seq_before(q->ack[i].seq, at))
-			q->evidence_ns = q->ack[i].ns;
+	q->evidence_number = (uint32_t)r->when.number;
+	for (int i = 1; i >= 0; i--) {
+		if (!q->ack[i].ns || lp_seq_before(q->ack[i].seq, at))
+			continue;
+		q->evidence_ns = q->ack[i].ns;
+		q->evidence_number = q->ack[i].number;
+	}
 	if (!q->evidence_ns)
 		q->evidence_ns = 1;
 }
@@ -268,9 +273,9 @@ void lp_native_drain(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
 			r->nomem = true;
 			return;
 		}
-		lp_ooo_renew(&r->pool, h->ooo, h->next, r->now_ns);
+		lp_ooo_renew(&r->pool, h->ooo, h->next, r->now_ns, r->when.number);
 	} else if (h->ooo->below != h->next) {
-		lp_ooo_renew(&r->pool, h->ooo, h->next, r->now_ns);
+		lp_ooo_renew(&r->pool, h->ooo, h->next, r->now_ns, r->when.number);
 	}
 	lp_native_evidence(r, h);
 }

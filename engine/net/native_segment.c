@@ -85,7 +85,7 @@ enum lp_err lp_native_keep(struct lp_reasm *r, struct lp_flow *f, enum lp_side s
 		h->ooo = lp_ooo_new(&r->pool, f, side);
 		if (!h->ooo)
 			return LP_E_NOMEM;
-		lp_ooo_renew(&r->pool, h->ooo, h->next, r->now_ns);
+		lp_ooo_renew(&r->pool, h->ooo, h->next, r->now_ns, r->when.number);
 	}
 	err = lp_ooo_insert(&r->pool, h->ooo, piece, &added, &conflict);
 	if (err)
@@ -238,15 +238,16 @@ static void on_ack(struct lp_reasm *r, struct lp_flow *f, enum lp_side side, uin
 		lp_native_evidence(r, peer);
 }
 
-/* A mirror port may show one side late: bytes that whoever reset has acknowledged are
- * still to come. */
+/* A mirror port may show one side late, or packets in another order: bytes that were acknowledged
+ * are still to come, and those of holes, for as long as these may be filled. */
 static bool awaits(const struct lp_flow *f)
 {
 	for (int side = 0; side < 2; side++) {
 		const struct lp_half *h = &f->half[side];
 
-		if ((f->stream.rst & 1 << !side) && (h->flags & LP_HALF_KNOWN) &&
-		    !(f->stream.fin & 1 << side) && lp_seq_before(h->next, h->acked))
+		if (!(h->flags & LP_HALF_KNOWN) || (f->stream.fin & 1 << side))
+			continue;
+		if (h->ooo || lp_seq_before(h->next, h->acked))
 			return true;
 	}
 	return false;
@@ -263,6 +264,12 @@ static void reset(struct lp_reasm *r, struct lp_flow *f)
 	else
 		lp_age_drop(&r->age, f);
 	lp_native_bury(r, f);
+}
+
+void lp_native_over(struct lp_reasm *r, struct lp_flow *f)
+{
+	if (f->state == LP_FLOW_LIVE && f->stream.rst && !awaits(f))
+		reset(r, f);
 }
 
 static enum lp_err on_rst(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
@@ -366,8 +373,7 @@ static enum lp_err on_plain(struct lp_reasm *r, struct lp_flow *f, enum lp_side 
 	}
 	if (f->half[0].ooo || f->half[1].ooo || f->stream.fin == 3)
 		lp_native_look_at_holes(r, f);
-	if (f->state == LP_FLOW_LIVE && f->stream.rst && !awaits(f))
-		reset(r, f);
+	lp_native_over(r, f);
 	return err;
 }
 

@@ -76,9 +76,11 @@ void lp_ooo_free(struct lp_ooo_pool *pool, struct lp_ooo *q)
 	free(q);
 }
 
-void lp_ooo_renew(struct lp_ooo_pool *pool, struct lp_ooo *q, uint32_t below, uint64_t now_ns)
+void lp_ooo_renew(struct lp_ooo_pool *pool, struct lp_ooo *q, uint32_t below, uint64_t now_ns,
+		  uint64_t number)
 {
 	q->since_ns = now_ns;
+	q->since_number = (uint32_t)number;
 	q->evidence_ns = 0;
 	q->below = below;
 	unlist(pool, q);

@@ -37,8 +37,9 @@ struct lp_ooo {
 	uint64_t evidence_ns; /* when the peer was seen to have what is missing; 0 = not yet */
 	struct {
 		uint64_t ns;
-		uint32_t seq;
+		uint32_t seq, number;
 	} ack[2];             /* what the peer had acknowledged at two earlier moments */
+	uint32_t since_number, evidence_number; /* of the packets then; they wrap */
 	uint64_t bytes;
 	uint32_t below;       /* next, as of since_ns */
 	uint8_t side;         /* enum lp_side */
@@ -78,9 +79,11 @@ LP_MUST struct lp_ooo *lp_ooo_new(struct lp_ooo_pool *pool, struct lp_flow *flow
 				  enum lp_side side);
 void lp_ooo_free(struct lp_ooo_pool *pool, struct lp_ooo *q);
 
-/* There is another hole than before, below is where it begins: moves the queue to
+/* There is another hole than before, below is where it begins,
+ * number the packet that shows it: moves the queue to
  * the end of the list of holes. */
-void lp_ooo_renew(struct lp_ooo_pool *pool, struct lp_ooo *q, uint32_t below, uint64_t now_ns);
+void lp_ooo_renew(struct lp_ooo_pool *pool, struct lp_ooo *q, uint32_t below, uint64_t now_ns,
+		  uint64_t number);
 
 /* A piece that begins at seq will come soon: brings its place in the queue into the cache, if
  * the queue is so long that it may be elsewhere. For pool->near when the piece comes; it may

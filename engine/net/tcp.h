@@ -77,7 +77,8 @@ struct lp_reasm_config {
 	uint32_t max_flows;          /* 1,000,000, grown on demand */
 	uint64_t max_ooo_side;       /* 4 MiB of out-of-order bytes a direction */
 	uint64_t max_ooo;            /* 256 MiB in all */
-	uint64_t grace_ns;           /* 100 ms between ACK evidence and giving a hole up */
+	uint64_t grace_ns;           /* 100 ms between ACK evidence and giving a hole up, … */
+	uint32_t grace_packets;      /* … and that many packets of the capture; 0 */
 	uint64_t hole_ns;            /* 5 s without ACK evidence */
 	uint64_t syn_ns;             /* 30 s */
 	uint64_t handshake_ns;       /* 60 s */

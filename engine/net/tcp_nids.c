@@ -220,7 +220,7 @@ static enum lp_err wait_begins(struct lp_reasm *r, struct lp_flow *f, enum lp_si
 	h->ooo = lp_ooo_new(&r->pool, f, side);
 	if (!h->ooo)
 		return LP_E_NOMEM;
-	lp_ooo_renew(&r->pool, h->ooo, (uint32_t)h->off, r->now_ns);
+	lp_ooo_renew(&r->pool, h->ooo, (uint32_t)h->off, r->now_ns, r->when.number);
 	r->stats.out_of_order++;
 	return LP_OK;
 }
@@ -447,7 +447,7 @@ static void watch(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
 		return;
 	}
 	if (h->ooo->below != (uint32_t)h->off)
-		lp_ooo_renew(&r->pool, h->ooo, (uint32_t)h->off, r->now_ns);
+		lp_ooo_renew(&r->pool, h->ooo, (uint32_t)h->off, r->now_ns, r->when.number);
 	while ((first = lp_ooo_first(h->ooo)) && !lp_seq_before(next_seq(h), first->end)) {
 		lp_ooo_pop(&r->pool, h->ooo, &out);
 		lp_ooo_release(&out);

@@ -216,7 +216,7 @@ START_TEST(what_waits_comes_out)
 		bool conflict = false;
 
 		ck_assert_ptr_nonnull(q);
-		lp_ooo_renew(&pool, q, 0xfffffa00, 1);
+		lp_ooo_renew(&pool, q, 0xfffffa00, 1, 1);
 		memset(&t, 0, sizeof t);
 		for (uint32_t i = 0; i < count; i++) {
 			uint32_t size = any(8) ? 1 + any(3) : 1 + any(any(2) ? 32 : 600);

@@ -240,6 +240,50 @@ START_TEST(a_reset_waits_for_what_was_acknowledged)
 }
 END_TEST
 
+/* … or with packets in another order: what was sent before the reset is not lost yet. */
+START_TEST(a_reset_waits_for_holes)
+{
+	struct help_tcp *t = help_tcp_native(NULL);
+
+	help_tcp_run(t, "#1 hs AK21:c10 AR31 AK11:b10 AK1:a10 "
+			"#2 hs AK1:a10 AK21:c10 BR AK11:b10 "
+			"#3 hs AK:a10 BK1/31 AR31 AK11:b20 "
+			"#4 hs AK21:c10 BK1/31 AR31 +200 = +1000 #5 hs");
+	help_tcp_flush(t);
+	/* No longer than other holes are waited for. */
+	ck_assert_ptr_nonnull(strstr(help_tcp_text(t), "A+20@0 A20:c10 RST"));
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a10b10c10 RST | A0:a10b10c10 RST | "
+			 "A0:a10b20 RST | A+20@0 A20:c10 RST | EOF");
+	help_tcp_discard(t);
+}
+END_TEST
+
+/* A replay has time: holes are given up after so many packets, too. */
+START_TEST(a_hole_is_given_packets)
+{
+	struct lp_reasm_config config;
+	struct help_tcp *t;
+
+	lp_reasm_config_default(&config);
+	config.grace_packets = 20;
+	t = help_tcp_native(&config);
+	help_tcp_run(t, "#1 hs AK1:a10 AK21:c10 BK1/31 +400 AK31:d10 #2 hs AK:x10 +1000 AK:x10 "
+			"#1 AK11:b10 AK51:f10 BK1/61 +400 #2 AK:x10 AK:x10 AK:x10 AK:x10 AK:x10 "
+			"AK:x10 AK:x10 AK:x10 AK:x10 AK:x10 AK:x10 AK:x10 AK:x10 AK:x10 AK:x10 ");
+	help_tcp_flush(t);
+	ck_assert_ptr_null(strstr(help_tcp_text(t), "A+"));
+	help_tcp_run(t, "AK:x10 AK:x10 AK:x10 AK:x10 AK:x10 #1 AK61:g10");
+	help_tcp_flush(t);
+	ck_assert_ptr_nonnull(strstr(help_tcp_text(t), "A0:a10b10c10d10 A+10@40 A50:f10g10"));
+	/* Without any sign that the peer has it, time alone counts. */
+	help_tcp_run(t, "#3 hs AK11:b10 +6000 AK21:b10");
+	help_tcp_flush(t);
+	ck_assert_ptr_nonnull(strstr(help_tcp_text(t), "A+10@0 A10:b20"));
+	(void)help_tcp_finish(t);
+	help_tcp_discard(t);
+}
+END_TEST
+
 START_TEST(conflicts_are_marked)
 {
 	struct help_tcp *t = help_tcp_native(NULL);
@@ -408,6 +452,8 @@ Suite *suite_tcp_native(void)
 	tcase_add_test(t, skip_the_flow_from_the_start);
 	tcase_add_test(t, skip_from_inside_what_waited);
 	tcase_add_test(t, a_reset_waits_for_what_was_acknowledged);
+	tcase_add_test(t, a_reset_waits_for_holes);
+	tcase_add_test(t, a_hole_is_given_packets);
 	tcase_add_test(t, conflicts_are_marked);
 	tcase_add_loop_test(t, streams_are_described, 0, 2);
 	suite_add_tcase(s, t);
