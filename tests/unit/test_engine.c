@@ -330,8 +330,8 @@ START_TEST(a_prelude_goes_to_who_wants_it)
 	start(&r);
 	ck_assert(r.worker->env.keep_prelude == (wanted && !cleartext));
 	feed(&r, 0, wires, 16);
-	ck_assert_uint_eq(r.worker->env.kept, 0);
 	ck_assert_int_eq(lp_engine_finish(r.engine), 0);
+	ck_assert_uint_eq(r.worker->env.kept, 0);
 	stop(&r);
 	ck_assert_msg(!help_run(&dir, "grep BAD with without"), "a rule of plugin.h is broken");
 	ck_assert(help_run(&dir, "test $(grep -c ' session ' with) = 4"));
@@ -340,7 +340,7 @@ START_TEST(a_prelude_goes_to_who_wants_it)
 	ck_assert(help_run(&dir, "grep -q 'clear 0' with") == (cleartext || wanted));
 	ck_assert(help_run(&dir, "grep -q 'clear-gap 1' with") == (cleartext || wanted));
 	ck_assert(help_run(&dir, "grep -q clear without") == cleartext);
-	ck_assert(help_run(&dir, "grep -q ^220 files/000001_server.bin") == wanted);
+	ck_assert(help_run(&dir, "grep -q ^220 files/0*_server.bin") == wanted);
 	ck_assert(help_run(&dir, "test -e files/flow-000001_server.bin") == cleartext);
 }
 END_TEST
