@@ -21,7 +21,8 @@
 
 enum {
 	BATCHES = 32,  /* of packets that wait for a worker */
-	LIVE = 128,    /* … if they would be lost otherwise */
+	LIVE = 1024,   /* … if they would be lost otherwise; of all workers, … */
+	MOST = 128,    /* … and of one */
 	EVENTS = 512,  /* of a worker that wait to be merged */
 	AHEAD = 4,     /* segments, and cache lines of each, that are on their way */
 	RETRY_MS = 10, /* the warden may have no room for questions now */
@@ -405,6 +406,16 @@ static enum lp_err make_hand(struct lp_crew *c, struct lp_hand *h, unsigned numb
 	return err || !c->capture ? err : make_tap(h);
 }
 
+/* A power of two. */
+static size_t live_batches(size_t workers)
+{
+	size_t n = MOST;
+
+	while (n > BATCHES && n * workers > LIVE)
+		n /= 2;
+	return n;
+}
+
 static enum lp_err make(struct lp_crew *c)
 {
 	struct lp_engine *e = c->engine;
@@ -412,7 +423,8 @@ static enum lp_err make(struct lp_crew *c)
 	enum lp_err err;
 
 	decode.checksums_later = true;
-	err = lp_share_new(&c->share, e->workers, e->live ? LIVE : BATCHES, &e->seed);
+	err = lp_share_new(&c->share, e->workers, e->live ? live_batches(e->workers) : BATCHES,
+			   &e->seed);
 	if (!err)
 		err = lp_merge_new(&c->merge, e->workers, EVENTS, lp_outputs_event, e->outputs);
 	if (!err && e->follow) {

@@ -113,7 +113,7 @@ static size_t workers_for(const struct lp_config *c)
 	n = sched_getaffinity(0, sizeof set, &set) ? 1 : (size_t)CPU_COUNT(&set);
 	if (n > LP_CONFIG_WORKERS)
 		n = LP_CONFIG_WORKERS;
-	return n > bytes / WORKER_BYTES ? (size_t)(bytes / WORKER_BYTES) + 1 : n;
+	return !c->interface && n > bytes / WORKER_BYTES ? (size_t)(bytes / WORKER_BYTES) + 1 : n;
 }
 
 static void choose_workers(struct lp_engine *e, const struct lp_config *c)
@@ -125,7 +125,7 @@ static void choose_workers(struct lp_engine *e, const struct lp_config *c)
 	else if (c->workers)
 		e->workers = (size_t)c->workers;
 	else
-		e->workers = e->live ? 1 : workers_for(c);
+		e->workers = workers_for(c);
 	if (why && c->workers > 1)
 		lp_log("--workers %u: one worker with %s", (unsigned)c->workers, why);
 }
