@@ -293,6 +293,9 @@ struct lp_engine *lp_engine_new(const struct lp_config *c, char *why)
 	if (!err) {
 		read_limits(e, c);
 		choose_workers(e, c);
+		e->flows_of_all.flows.workers = e->flows_of_all.half.workers = e->workers;
+		e->flows_of_all.ooo.workers = e->workers;
+		e->held_by_all.workers = e->kept_by_all.workers = e->workers;
 		err = lp_candidates_new(&e->candidates, &e->seed, !e->live);
 	}
 	if (!err) {

@@ -47,6 +47,8 @@ struct lp_engine {
 	struct lp_reasm_config reasm_config;
 	struct lp_decode_config decode_config;
 	const struct lp_reasm_ops *reasm_ops;
+	struct lp_reasm_common flows_of_all;  /* what workers have in common, if there are several */
+	struct lp_budget held_by_all, kept_by_all;
 	uint64_t max_held_session, max_held_turn, max_held, max_kept, max_message, max_questions;
 	uint64_t max_questions_client, max_questions_server;
 	uint32_t max_contexts;

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "engine_parts.h"
+#include "tls/hold.h"
 #include "tls/record.h"
 
 enum { BOTH_MS = 10, SPARES = 1024 };
@@ -71,8 +72,8 @@ static void discharge(struct lp_worker *w)
 		*at = w->next;
 }
 
-/* One of n: caps of all together are shared out. */
-static void fill_env(struct lp_worker *w, unsigned n)
+/* One of several has its caps in common with them. */
+static void fill_env(struct lp_worker *w, bool several)
 {
 	struct lp_engine *e = w->engine;
 
@@ -85,9 +86,11 @@ static void fill_env(struct lp_worker *w, unsigned n)
 		.verify_first = e->verify_first,
 		.max_held_session = e->max_held_session,
 		.max_held_turn = e->max_held_turn,
-		.max_held = e->max_held / n,
+		.max_held = e->max_held,
+		.held_by_all = several ? &e->held_by_all : NULL,
 		.max_message = e->max_message,
-		.max_kept = e->max_kept / n,
+		.max_kept = e->max_kept,
+		.kept_by_all = several ? &e->kept_by_all : NULL,
 		.cleartext = e->cleartext,
 		.keep_prelude = !e->cleartext && lp_outputs_wants(e->outputs) & LP_WANT_PRELUDE,
 	};
@@ -122,11 +125,10 @@ enum lp_err lp_worker_make(struct lp_worker **out, struct lp_engine *e, unsigned
 	w->number = i;
 	enlist(e, w);
 	lp_ctx_cache_init(&w->contexts, e->max_contexts);
-	fill_env(w, n);
+	fill_env(w, n > 1);
 	lp_common_init(&w->common, &e->seed, LP_COMMON_BYTES / n);
 	lp_spares_init(&w->env.spares, LP_RECORD_MAX, SPARES);
-	reasm.max_flows = reasm.max_flows / n + 1;
-	reasm.max_ooo /= n;
+	reasm.common = n > 1 ? &e->flows_of_all : NULL;
 	w->wants_data = lp_outputs_wants(e->outputs) & LP_WANT_DATA;
 	w->max_order = LP_ORDER_CAP / n;
 	err = hand ? lp_order_new(&w->order, !e->live, lp_hand_event, hand)
@@ -208,7 +210,7 @@ bool lp_worker_full(const struct lp_worker *w)
 		return false;
 	return lp_asks_full(w->asks) || w->env.over ||
 	       (w->env.waiting &&
-		(w->env.held > w->env.max_held || lp_order_held(w->order) > w->max_order));
+		(lp_holds_full(&w->env) || lp_order_held(w->order) > w->max_order));
 }
 
 static int state(struct lp_worker *w)

@@ -81,6 +81,8 @@ void lp_age_add(struct lp_age *a, struct lp_flow *f, enum lp_age_class to)
 			*oldest = f->last;
 	}
 	a->count[to]++;
+	if (to == LP_AGE_HALF)
+		lp_budget_charge(a->half, 1, 0);
 }
 
 void lp_age_drop(struct lp_age *a, struct lp_flow *f)
@@ -96,6 +98,8 @@ void lp_age_drop(struct lp_age *a, struct lp_flow *f)
 	else
 		l->last = f->prev;
 	a->count[lp_age_class_of(a, f)]--;
+	if (lp_age_class_of(a, f) == LP_AGE_HALF)
+		lp_budget_charge(a->half, 0, 1);
 	f->prev = 0;
 	f->next = 0;
 }

@@ -36,6 +36,7 @@ struct lp_age {
 	struct lp_flow_table *table;
 	uint32_t ring;             /* length of a ring, a power of two */
 	uint32_t count[4];         /* flows of each class */
+	struct lp_budget *half;    /* half-open flows of all workers, set after init; NULL: one alone */
 	uint32_t oldest[2];        /* no list of the ring before this second has a flow */
 };
 

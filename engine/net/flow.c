@@ -279,6 +279,7 @@ enum lp_err lp_flow_insert(struct lp_flow_table *t, const struct lp_flow_name *n
 			       .family = name->family & 7U };
 	place(t->slots, t->mask, (struct lp_flow_slot){ name->tag, number });
 	t->count++;
+	lp_budget_charge(t->budget, 1, 0);
 	t->changes++;
 	*out = f;
 	return LP_OK;
@@ -307,5 +308,6 @@ void lp_flow_remove(struct lp_flow_table *t, struct lp_flow *f)
 	f->next = t->free;
 	t->free = f->self;
 	t->count--;
+	lp_budget_charge(t->budget, 0, 1);
 	t->changes++;
 }

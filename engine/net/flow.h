@@ -8,6 +8,7 @@
 #ifndef LP_NET_FLOW_H
 #define LP_NET_FLOW_H
 
+#include "base/budget.h"
 #include "net/checksum.h"
 #include "net/segment.h"
 #include "net/tcp.h"
@@ -117,6 +118,7 @@ struct lp_flow_table {
 	uint32_t changes;    /* flows put in and taken out */
 	struct lp_flow **slabs;
 	struct lp_hash_seed seed;
+	struct lp_budget *budget; /* flows of all workers, set after init; NULL: one alone */
 };
 
 enum { LP_FLOW_SLAB = 32768 };

@@ -56,7 +56,7 @@ bool lp_native_make_room(struct lp_reasm *r, struct lp_flow *f, enum lp_side sid
 		return false;
 	if (q && q->bytes + cost > r->config.max_ooo_side) {
 		r->stats.cap_side++;
-	} else if (r->pool.bytes + cost > r->config.max_ooo) {
+	} else if (lp_budget_full(r->pool.budget, r->pool.bytes, cost, r->config.max_ooo)) {
 		r->stats.cap_total++;
 		for (q = r->pool.oldest; q && !q->bytes;)
 			q = q->newer;

@@ -131,7 +131,7 @@ static void begin(struct lp_reasm *r, struct lp_flow *f, bool first_is_swapped,
 	lp_age_add(&r->age, f, LP_AGE_HALF);
 	/* Half-open ones have a quarter of the table; the oldest makes room. */
 	if ((s->flags & LP_TCP_SYN) && r->age.count[LP_AGE_HALF] > 1 &&
-	    r->age.count[LP_AGE_HALF] > r->table.max / 4)
+	    lp_budget_full(r->age.half, r->age.count[LP_AGE_HALF], 0, r->table.max / 4))
 		lp_native_evict(r);
 }
 
@@ -294,7 +294,7 @@ enum lp_err lp_native_first(struct lp_reasm *r, const struct lp_flow_name *name,
 		r->stats.no_flow++;
 		return LP_OK;
 	}
-	if (r->table.count >= r->table.max)
+	if (lp_budget_full(r->table.budget, r->table.count, 1, r->table.max))
 		lp_native_evict(r);
 	err = lp_flow_insert(&r->table, name, &f);
 	if (err)

@@ -71,6 +71,7 @@ void lp_ooo_free(struct lp_ooo_pool *pool, struct lp_ooo *q)
 		lp_ooo_release(&out);
 	}
 	pool->bytes -= q->waiting.bytes;
+	lp_budget_charge(pool->budget, 0, q->waiting.bytes);
 	lp_leaves_clear(&q->waiting);
 	unlist(pool, q);
 	free(q);
@@ -171,6 +172,7 @@ static void count(struct lp_ooo_pool *pool, struct lp_ooo *q, uint64_t more, uin
 {
 	q->bytes += more - less;
 	pool->bytes += more - less;
+	lp_budget_charge(pool->budget, more, less);
 	if (pool->bytes > pool->peak)
 		pool->peak = pool->bytes;
 }

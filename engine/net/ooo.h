@@ -47,6 +47,7 @@ struct lp_ooo {
 
 struct lp_ooo_pool {
 	uint64_t bytes, peak;
+	struct lp_budget *budget; /* of all workers; NULL: one alone */
 	struct lp_ooo *oldest, *newest;
 	enum lp_overlap overlap;
 	uint32_t near;        /* what lp_ooo_prefetch() said of the piece that comes next */

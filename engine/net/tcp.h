@@ -14,6 +14,7 @@
 #ifndef LP_NET_TCP_H
 #define LP_NET_TCP_H
 
+#include "base/budget.h"
 #include "base/cursor.h"
 #include "base/hash.h"
 #include "base/stream.h"
@@ -88,6 +89,12 @@ struct lp_reasm_config {
 	enum lp_checksums checksums;
 	enum lp_overlap overlap;
 	struct lp_hash_seed seed;
+	struct lp_reasm_common *common; /* the caps are those of several workers together; NULL */
+};
+
+/* What all workers have of that together. */
+struct lp_reasm_common {
+	struct lp_budget flows, half, ooo;
 };
 
 void lp_reasm_config_default(struct lp_reasm_config *config);

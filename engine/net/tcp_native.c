@@ -151,6 +151,11 @@ static enum lp_err native_init(struct lp_reasm **out, const struct lp_reasm_conf
 		native_free(r);
 		return LP_E_NOMEM;
 	}
+	if (config->common) {
+		r->table.budget = &config->common->flows;
+		r->age.half = &config->common->half;
+		r->pool.budget = &config->common->ooo;
+	}
 	*out = r;
 	return LP_OK;
 }

@@ -26,6 +26,7 @@ static void charge(struct lp_holds *q, const struct lp_hold *h, bool add)
 
 	q->weight += add ? n : 0 - n;
 	q->env->held += add ? n : 0 - n;
+	lp_budget_charge(q->env->held_by_all, add ? n : 0, add ? 0 : n);
 	if (q->env->held > q->env->held_peak)
 		q->env->held_peak = q->env->held;
 }
@@ -139,7 +140,7 @@ uint64_t lp_holds_gaps(const struct lp_holds *q, enum lp_side side)
 
 bool lp_holds_over(const struct lp_holds *q)
 {
-	return q->weight > q->env->max_held_session || q->env->held > q->env->max_held;
+	return q->weight > q->env->max_held_session || lp_holds_full(q->env);
 }
 
 bool lp_hold_earlier(const struct lp_hold *a, const struct lp_hold *b)

@@ -59,6 +59,12 @@ static inline bool lp_holds_any(const struct lp_holds *q)
 	return q->head[0] || q->head[1];
 }
 
+/* All flows hold more than they may. */
+static inline bool lp_holds_full(const struct lp_tls_env *env)
+{
+	return lp_budget_full(env->held_by_all, env->held, 0, env->max_held);
+}
+
 /* True if this flow, or all of them, hold more than they may. */
 bool lp_holds_over(const struct lp_holds *q);
 

@@ -19,6 +19,7 @@ static void drop(struct lp_kept *k, struct lp_tls_env *env, bool lost)
 		free(h);
 	}
 	env->kept -= k->weight;
+	lp_budget_charge(env->kept_by_all, 0, k->weight);
 	k->weight = 0;
 	k->head = k->tail = NULL;
 }
@@ -43,7 +44,8 @@ void lp_kept_add(struct lp_kept **kept, struct lp_tls_env *env, enum lp_side sid
 	k->tail = h;
 	k->weight += lp_hold_weight(h);
 	env->kept += lp_hold_weight(h);
-	if (env->kept <= env->max_kept && k->weight <= env->max_held_session)
+	lp_budget_charge(env->kept_by_all, lp_hold_weight(h), 0);
+	if (!lp_budget_full(env->kept_by_all, env->kept, 0, env->max_kept) && k->weight <= env->max_held_session)
 		return;
 	env->cap_kept++;
 	k->full = true;

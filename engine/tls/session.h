@@ -20,6 +20,7 @@
 #ifndef LP_TLS_SESSION_H
 #define LP_TLS_SESSION_H
 
+#include "base/budget.h"
 #include "base/buf.h"
 #include "base/secret.h"
 #include "base/spares.h"
@@ -100,14 +101,16 @@ struct lp_tls_env {
 	uint64_t max_held_session;  /* bytes that may wait for a key */
 	uint64_t max_held_turn;     /* … for the other direction */
 	uint64_t max_held;
-	uint64_t held;              /* memory of what waits, in all sessions */
+	uint64_t held;              /* memory of what waits, in all sessions of this worker */
+	struct lp_budget *held_by_all; /* NULL: there is no other */
 	uint64_t held_peak;
 	uint64_t cap_held;          /* times a cap was reached */
 	uint64_t max_message;       /* of a handshake, without its header; 0: LP_MESSAGE_MAX */
 	uint64_t cap_message;       /* messages that were longer */
 	bool cleartext;             /* bytes outside sessions are told as they come … */
 	bool keep_prelude;          /* … or kept until a session follows */
-	uint64_t max_kept, kept;    /* memory of what is kept so, in all flows */
+	uint64_t max_kept, kept;    /* memory of what is kept so, in all flows of this worker */
+	struct lp_budget *kept_by_all; /* NULL: there is no other */
 	uint64_t cap_kept;          /* times a cap was reached */
 	uint64_t over;              /* sessions above their cap that wait for the warden: a
 	                             * replay stops reading while there are any */

@@ -146,7 +146,7 @@ static void keep_caps(struct lp_stage *s, enum lp_side side)
 		return;
 	/* What waits for the other direction waits for no key: that direction may have come
 	 * to the mirror port late. */
-	if (!waiting(s) && s->holds.weight <= env->max_held_turn && env->held <= env->max_held)
+	if (!waiting(s) && s->holds.weight <= env->max_held_turn && !lp_holds_full(env))
 		return;
 	if (s->tls && lp_tls_await_no_more(s->tls))
 		return;

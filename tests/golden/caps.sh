@@ -54,6 +54,28 @@ reach max-key-log=16 .key_log.evicted -r captures/key-log.pcap -l "$tmp/keys"
 reach max-out-of-order=1024 .tcp.cap_side -r "$tmp/late.pcap"
 reach max-out-of-order-total=1024 .tcp.cap_total -r "$tmp/late.pcap"
 
+# fits NAME OPTION PEAK READ-OPTIONS: what one worker needs four have in common, however it is spread.
+fits() {
+	local name=$1 option=$2 peak=$3 w
+	shift 3
+
+	for w in 1 4; do
+		"$LIMPID" -q --workers $w --set "$option=$((peak * 3 / 2 + 2048))" "$@" -k keys/server.pem \
+			-o "json:$tmp/fits.$w,stats=on" 2>"$tmp/log" || cat "$tmp/log"
+	done
+	jq -c 'select(.event_type == "stats").stats.tcp | [.cap_side, .cap_total, .evicted]' "$tmp/fits.4" >"$tmp/reached"
+	if [ "$(jq -c 'select(.event_type != "stats")' "$tmp/fits.1")" != "" ] &&
+		diff <(jq -c 'select(.event_type != "stats")' "$tmp/fits.1") <(jq -c 'select(.event_type != "stats")' "$tmp/fits.4") &&
+		[ "$(cat "$tmp/reached")" = '[0,0,0]' ]; then
+		pass "four workers: $name"
+	else
+		cat "$tmp/reached"
+		fail "four workers: $name"
+	fi
+}
+peak=$("$LIMPID" -q --workers 1 -r "$tmp/late.pcap" -k keys/server.pem -o json:-,stats=on 2>/dev/null | jq 'select(.event_type == "stats").stats.tcp.ooo_peak')
+fits "a flow's out-of-order bytes" max-out-of-order-total "$peak" -r "$tmp/late.pcap"
+
 # Of a session that nobody can open nothing is kept in order: what comes late is counted.
 waits() { "$LIMPID" -q -r "$tmp/late.pcap" -k "keys/$1.pem" -o json:-,stats=on 2>/dev/null | jq 'select(.event_type == "stats").stats.tcp.ooo_peak'; }
 if [ "$(waits server)" -gt 0 ] && [ "$(waits other)" = 0 ]; then
