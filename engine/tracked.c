@@ -424,13 +424,13 @@ static void on_stream_gap(void *user, struct lp_stream *s, enum lp_side side, ui
 }
 
 static void on_stream_other(void *user, struct lp_stream *s, enum lp_side side, const uint8_t *p,
-			    uint32_t n, uint64_t off)
+			    uint32_t n, uint64_t off, uint64_t number)
 {
 	struct lp_tracked *f = s->user;
 
 	(void)user;
 	if (s->kind == TRACKED)
-		lp_stage_other(&f->stage, side, p, n, off);
+		lp_stage_other(&f->stage, side, p, n, off, number);
 }
 
 static enum lp_end end_of(const struct lp_stream *s, int side, enum lp_why why)

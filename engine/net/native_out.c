@@ -98,7 +98,8 @@ void lp_native_other(void *user, struct lp_flow *f, enum lp_side side, uint32_t 
 	if (!r->cb->other || f->state != LP_FLOW_LIVE || cut >= n || f->early & 1U << side ||
 	    h->flags & (LP_HALF_URGENT | LP_HALF_SKIP))
 		return;
-	r->cb->other(r->user, known(f), side, p + cut, n - cut, off < 0 ? 0 : (uint64_t)off);
+	r->cb->other(r->user, known(f), side, p + cut, n - cut, off < 0 ? 0 : (uint64_t)off,
+		     r->when.number);
 }
 
 static void give_gap(struct lp_reasm *r, struct lp_flow *f, enum lp_side side, uint32_t to,

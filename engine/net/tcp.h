@@ -63,9 +63,10 @@ struct lp_reasm_cb {
 	void (*close)(void *user, struct lp_stream *s, enum lp_why why,
 		      const struct lp_when *when);
 	/* Bytes at off of which two copies came that differ: one of them, perhaps the one
-	 * that is handed on. Before or after data. May be NULL. */
+	 * that is handed on. Before or after data; number: of the packet that showed it. May be
+	 * NULL. */
 	void (*other)(void *user, struct lp_stream *s, enum lp_side side, const uint8_t *p,
-		      uint32_t n, uint64_t off);
+		      uint32_t n, uint64_t off, uint64_t number);
 };
 
 enum lp_checksums { LP_CHECKSUMS_AUTO, LP_CHECKSUMS_ON, LP_CHECKSUMS_OFF };

@@ -209,7 +209,8 @@ static void on_other(void *user, struct lp_flow *f, enum lp_side side, uint32_t 
 	uint32_t cut = off < 0 ? (uint32_t)-off : 0;
 
 	if (r->cb->other && cut < n)
-		r->cb->other(r->user, &f->stream, side, p + cut, n - cut, off < 0 ? 0 : (uint64_t)off);
+		r->cb->other(r->user, &f->stream, side, p + cut, n - cut, off < 0 ? 0 : (uint64_t)off,
+			     r->when.number);
 }
 
 /* Above a hole of this half segments wait from now on. */

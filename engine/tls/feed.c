@@ -239,7 +239,8 @@ static bool can_go(const struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
 
 	if (tls->state != LP_TLS_RUNNING || lp_tls_blocked(tls, side, back.n ? back.p[0] : -1))
 		return false;
-	return (tls->hurt->seek[dir] && tls->hurt->seek[dir]->waits) || back.n;
+	return (tls->hurt->seek[dir] && tls->hurt->seek[dir]->waits) || back.n ||
+	       lp_tls_doubt_news(tls, dir);
 }
 
 void lp_tls_wake(struct lp_tls *tls)
@@ -249,7 +250,8 @@ void lp_tls_wake(struct lp_tls *tls)
 
 		if (!can_go(tls, (enum lp_side)side, dir))
 			continue;
-		if (tls->hurt->seek[dir] && tls->hurt->seek[dir]->waits)
+		if (tls->hurt->seek[dir] &&
+		    (tls->hurt->seek[dir]->waits || lp_tls_doubt_news(tls, dir)))
 			seek_on(tls, (enum lp_side)side, dir, false);
 		else
 			take_back(tls, (enum lp_side)side, dir);

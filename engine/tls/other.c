@@ -5,7 +5,11 @@
  * Where the copies differ in a record's header, it is not even known where the record ends,
  * and no header at all may be left of it. Then what stands there is in doubt, and the way
  * on is looked for as behind a hole (recover.c), but for a hole of no bytes: whichever
- * record authenticates, of the one copy or the other, ends the doubt. */
+ * record authenticates, of the one copy or the other, ends the doubt; also a copy that
+ * comes later, as long as nothing behind was found.
+ *
+ * A copy counts from the place of the packet that brought it on. So how long an answer took
+ * shows nowhere. */
 #include "tls/session_parts.h"
 
 #include <stdlib.h>
@@ -16,6 +20,7 @@ enum { OTHER_MAX = 64 << 10 }; /* bytes of a session */
 struct lp_other {
 	struct lp_other *next;
 	uint64_t off;
+	uint64_t number; /* of the packet that showed it */
 	size_t n;
 	uint8_t bytes[];
 };
@@ -44,16 +49,18 @@ void lp_tls_other_free(struct lp_tls *tls)
 	forget(tls, LP_S2C, UINT64_MAX);
 }
 
-void lp_tls_other(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t n, uint64_t off)
+void lp_tls_other(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t n, uint64_t off,
+		  uint64_t number)
 {
 	enum lp_dir dir = lp_tls_dir(tls, side);
 	struct lp_other *o;
 
-	if (tls->state != LP_TLS_RUNNING && tls->state != LP_TLS_WAITING)
+	if (tls->state == LP_TLS_ENDED || !lp_tls_hurt(tls))
 		return;
-	if (!lp_tls_hurt(tls))
+	if (!tls->hurt->conflict)
+		tls->hurt->conflict = number;
+	if (tls->state == LP_TLS_OPAQUE)
 		return;
-	tls->notes |= LP_NOTE_OVERLAP_CONFLICT;
 	if (tls->fed[dir] && !tls->shake->trial)
 		forget(tls, dir, lp_records_offset(&tls->records[dir]));
 	if (n > OTHER_MAX - sizeof *o || tls->hurt->other_n > OTHER_MAX - sizeof *o - n)
@@ -63,16 +70,18 @@ void lp_tls_other(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_
 		lp_tls_nomem(tls);
 		return;
 	}
-	*o = (struct lp_other){ tls->hurt->other[dir], off, n };
+	*o = (struct lp_other){ tls->hurt->other[dir], off, number, n };
 	memcpy(o->bytes, p, n);
 	tls->hurt->other[dir] = o;
 	tls->hurt->other_n += sizeof *o + n;
 }
 
 /* Whether o has other bytes than these, which begin at offset; from and to: where both are. */
-static bool differs(const struct lp_other *o, lp_span bytes, uint64_t offset, uint64_t *from,
-		    uint64_t *to)
+static bool differs(const struct lp_tls *tls, const struct lp_other *o, lp_span bytes,
+		    uint64_t offset, uint64_t *from, uint64_t *to)
 {
+	if (o->number > tls->when->number)
+		return false;
 	*from = o->off > offset ? o->off : offset;
 	*to = o->off + o->n < offset + bytes.n ? o->off + o->n : offset + bytes.n;
 	return *from < *to && memcmp(bytes.p + (*from - offset), o->bytes + (*from - o->off),
@@ -85,7 +94,7 @@ uint8_t *lp_tls_other_copy(struct lp_tls *tls, enum lp_dir dir, lp_span bytes, u
 	uint64_t from, to;
 
 	for (const struct lp_other *o = tls->hurt->other[dir]; o; o = o->next) {
-		if (!differs(o, bytes, offset, &from, &to))
+		if (!differs(tls, o, bytes, offset, &from, &to))
 			continue;
 		if (!copy) {
 			copy = malloc(bytes.n);
@@ -103,14 +112,29 @@ uint8_t *lp_tls_other_copy(struct lp_tls *tls, enum lp_dir dir, lp_span bytes, u
 	return copy;
 }
 
+bool lp_tls_conflict(const struct lp_tls *tls)
+{
+	return tls->hurt->conflict && tls->hurt->conflict <= tls->when->number;
+}
+
 /* ---- headers in doubt ---- */
+
+bool lp_tls_doubt_news(const struct lp_tls *tls, enum lp_dir dir)
+{
+	const struct lp_seek *s = tls->hurt->seek[dir];
+
+	for (const struct lp_other *o = tls->hurt->other[dir]; s && s->doubt && o; o = o->next)
+		if (o->number > s->looked && o->number <= tls->when->number)
+			return true;
+	return false;
+}
 
 static bool ambiguous(const struct lp_tls *tls, enum lp_dir dir, lp_span bytes, uint64_t offset)
 {
 	uint64_t from, to;
 
 	for (const struct lp_other *o = tls->hurt->other[dir]; o; o = o->next)
-		if (differs(o, bytes, offset, &from, &to))
+		if (differs(tls, o, bytes, offset, &from, &to))
 			return true;
 	return false;
 }

@@ -237,6 +237,8 @@ void lp_tls_end(struct lp_tls *tls, const enum lp_end end[2])
 
 	if (tls->state == LP_TLS_ENDED)
 		return;
+	if (lp_tls_conflict(tls))
+		tls->notes |= LP_NOTE_OVERLAP_CONFLICT;
 	if (!tls->began) {
 		bool peers = closed_by_peer(end[LP_C2S]) || closed_by_peer(end[LP_S2C]);
 

@@ -515,6 +515,11 @@ void lp_protect_chain(struct lp_protect *p, lp_span fragment)
 		memcpy(p->keys->iv, fragment.p + fragment.n - after - info->block, info->block);
 }
 
+const uint8_t *lp_protect_iv(const struct lp_protect *p)
+{
+	return p->keys->iv;
+}
+
 void lp_protect_content_range(const struct lp_protect *p, size_t n, size_t *min, size_t *max)
 {
 	const struct lp_cipher_info *info = info_of(p);

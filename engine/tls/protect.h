@@ -134,6 +134,9 @@ bool lp_protect_has_mac(const struct lp_protect *p);
  * not; its last block is the next record's IV, and from there on all is well. */
 void lp_protect_chain(struct lp_protect *p, lp_span fragment);
 
+/* The IV that stands: of TLS 1.0 CBC that of the next record, one block. */
+const uint8_t *lp_protect_iv(const struct lp_protect *p);
+
 /* What was opened last stands where it should: no more trials. */
 static inline void lp_protect_settle(struct lp_protect *p)
 {

@@ -16,6 +16,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tls/session_parts.h"
 
@@ -268,14 +269,13 @@ static void spend(struct lp_tls *tls, struct lp_seek *s, uint64_t n)
 	tls->hurt->seek_spent += n;
 }
 
-/* Nothing is missing before the record there, so the IV is the one that stands. */
+/* Nothing is missing before the record there, so the IV is the one that p has. */
 static bool has_iv(const struct lp_tls *tls, enum lp_dir dir, size_t at)
 {
 	return tls->hurt->seek[dir]->doubt && !at && !tls->iv_unsure[dir];
 }
 
-/* Opens a record that stands at `at` with so many lost before it. False: p is as before,
- * but for the IV of a chained one. */
+/* Opens a record that stands at `at` with so many lost before it. False: p is as before. */
 static bool opens(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *rec, size_t at,
 		  uint64_t lost)
 {
@@ -285,6 +285,8 @@ static bool opens(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r
 	const size_t block = cipher_of(p)->block;
 	uint64_t hole = s->offset + at - tls->hurt->way[dir].end, stood = p->stream_at;
 	uint8_t *room = tls->env->cb->room(tls->owner, rec->fragment.n + 1);
+	bool chain = lp_tls_chained(p) && at >= block;
+	uint8_t iv[LP_SEEK_BLOCK];
 	const char *why;
 
 	if (!room) {
@@ -292,13 +294,13 @@ static bool opens(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r
 		return false;
 	}
 	spend(tls, s, rec->fragment.n);
-	if (lp_tls_chained(p)) {
+	if (chain) {
 		/* Up to TLS 1.0 the IV is what stands before the header; if that is not what
 		 * was sent, the MAC says so. */
-		if (at >= block)
-			lp_protect_chain(p, lp_span_of(s->look->bytes.p + at - block, block));
-		else if (!p->etm && !has_iv(tls, dir, at))
-			return false;
+		memcpy(iv, lp_protect_iv(p), block);
+		lp_protect_chain(p, lp_span_of(s->look->bytes.p + at - block, block));
+	} else if (lp_tls_chained(p) && !p->etm && !has_iv(tls, dir, at)) {
+		return false;
 	}
 	if (cipher_of(p)->kind == LP_KIND_STREAM && !move_stream(s, p, hole, lost))
 		return false;
@@ -306,6 +308,8 @@ static bool opens(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r
 			    &s->content_n, &why)) {
 		p->stream_at = stood;
 		s->content = NULL;
+		if (chain)
+			lp_protect_chain(p, lp_span_of(iv, block));
 	} else {
 		s->content = room;
 	}
@@ -618,6 +622,9 @@ static void forget(struct lp_tls *tls, enum lp_dir dir)
 	struct lp_seek *s = tls->hurt->seek[dir];
 	size_t drop = s->at > LP_SEEK_BLOCK ? s->at - LP_SEEK_BLOCK : 0;
 
+	/* What is in doubt is kept for the copy that may come, as long as there is room. */
+	if (s->doubt && lp_buf_len(&s->buf) < SEEK_BYTES / 2)
+		return;
 	lp_tls_account(tls, dir, LP_IN_LOST, drop);
 	lp_buf_consume(&s->buf, drop);
 	s->offset += drop;
@@ -645,6 +652,9 @@ void lp_tls_seek_go(struct lp_tls *tls, enum lp_dir dir, bool final)
 	struct lp_seek *s = tls->hurt->seek[dir];
 
 	s->waits = false;
+	if (lp_tls_doubt_news(tls, dir))
+		begin_at(s, 0);
+	s->looked = tls->when->number;
 	search(tls, dir, final);
 	if (s->found)
 		return;
@@ -667,7 +677,9 @@ void lp_tls_seek_go(struct lp_tls *tls, enum lp_dir dir, bool final)
 
 bool lp_tls_seek_may_end(const struct lp_tls *tls, enum lp_dir dir)
 {
-	return tls->hurt->seek[dir] && lp_buf_len(&tls->hurt->seek[dir]->buf) > tls->hurt->seek[dir]->at &&
+	return tls->hurt->seek[dir] &&
+	       (lp_buf_len(&tls->hurt->seek[dir]->buf) > tls->hurt->seek[dir]->at ||
+		lp_tls_doubt_news(tls, dir)) &&
 	       (tls->hurt->seek[dir]->mode == LP_SEEK_CLEAR ||
 		(tls->shake->hs && tls->shake->hs->sealed[dir] ? lp_tls_next_ready(tls, dir)
 						 : lp_protect_ready(&tls->now[dir])));

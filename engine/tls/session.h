@@ -172,9 +172,10 @@ bool lp_tls_has_keys(const struct lp_tls *tls);
 size_t lp_tls_feed(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t n,
 		   uint64_t off, const struct lp_when *when);
 
-/* One of two copies of bytes at off that differ: tried where a record does not open. */
+/* One of two copies of bytes at off that differ: tried where a record does not open. It counts
+ * from the place of packet `number` on, whatever waits for an answer until then. */
 void lp_tls_other(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t n,
-		  uint64_t off);
+		  uint64_t off, uint64_t number);
 
 /* n bytes were lost. */
 void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,

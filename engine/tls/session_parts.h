@@ -67,6 +67,7 @@ struct lp_seek {
 	struct lp_view *look;    /* the one that is being looked at */
 	uint8_t mode;            /* enum lp_seek_mode */
 	bool doubt;              /* nothing is missing before the first byte gathered */
+	uint64_t looked;         /* number of the packet at whose place that was last looked at */
 	bool waits;              /* there is something to look at, for which keys must come */
 	bool ccs_lost;           /* the ChangeCipherSpec stood in the hole */
 	bool tried;              /* something looked like a record and did not open */
@@ -123,6 +124,7 @@ struct lp_hurt {
 	uint64_t skip[2];              /* bytes of a record that a hole in the handshake spoilt */
 	struct lp_other *other[2];     /* copies of bytes that differ, newest first */
 	size_t other_n;                /* their bytes */
+	uint64_t conflict;             /* packet that showed the first of them, 0: none did */
 	uint64_t dead_bytes[2];        /* stream bytes since the direction died */
 	struct lp_inflate *inflate[2]; /* that of now[], made at its first record */
 };
@@ -407,6 +409,11 @@ bool lp_tls_doubt(struct lp_tls *tls, enum lp_dir dir, const struct lp_doubt *d)
 
 /* It was a record that cannot be had. */
 void lp_tls_doubt_lost(struct lp_tls *tls, enum lp_dir dir);
+/* Whether the other copy of something came, that has not been tried in a doubt. */
+bool lp_tls_doubt_news(const struct lp_tls *tls, enum lp_dir dir);
+
+/* Whether copies that differ had come by now. */
+bool lp_tls_conflict(const struct lp_tls *tls);
 void lp_tls_doubt_say(struct lp_tls *tls, enum lp_dir dir);
 
 /* ---- refill.c ---- */

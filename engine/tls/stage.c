@@ -457,10 +457,10 @@ void lp_stage_data(struct lp_stage *s, enum lp_side side, const uint8_t *p, size
 }
 
 void lp_stage_other(struct lp_stage *s, enum lp_side side, const uint8_t *p, size_t n,
-		    uint64_t off)
+		    uint64_t off, uint64_t number)
 {
 	if (s->tls)
-		lp_tls_other(s->tls, side, p, n, off);
+		lp_tls_other(s->tls, side, p, n, off, number);
 }
 
 void lp_stage_gap(struct lp_stage *s, enum lp_side side, uint64_t off, uint64_t n,

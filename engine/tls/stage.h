@@ -62,9 +62,10 @@ void lp_stage_adopt(struct lp_stage *s, struct lp_prelude *pre, const struct lp_
 /* Stream calls. */
 void lp_stage_data(struct lp_stage *s, enum lp_side side, const uint8_t *p, size_t n,
 		   uint64_t off, const struct lp_when *when);
-/* One of two copies of bytes at off that differ; perhaps the one that came or comes. */
+/* One of two copies of bytes at off that differ, as packet `number` showed; perhaps the one that
+ * came or comes. */
 void lp_stage_other(struct lp_stage *s, enum lp_side side, const uint8_t *p, size_t n,
-		    uint64_t off);
+		    uint64_t off, uint64_t number);
 
 void lp_stage_gap(struct lp_stage *s, enum lp_side side, uint64_t off, uint64_t n,
 		  const struct lp_when *when);

@@ -59,7 +59,7 @@
 	  "there that are no record. So the bytes in the capture are not the bytes that\n"      \
 	  "were sent. limpid goes on with the next record that authenticates, and never\n"      \
 	  "hands out what does not. Of bytes that came twice and differed both copies were\n"   \
-	  "tried, unless the second came when the record had been looked at.\n"                 \
+	  "tried, unless the second came when a whole record had failed with the first.\n"      \
 	  "\n"                                                                                  \
 	  "Usual causes: a device on the path that changed the stream, a capture that was\n"    \
 	  "edited, retransmissions with different content (note \"overlap-conflict\"), or\n"    \

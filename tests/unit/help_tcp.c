@@ -152,13 +152,14 @@ static void on_close(void *user, struct lp_stream *s, enum lp_why why, const str
 }
 
 static void on_other(void *user, struct lp_stream *s, enum lp_side side, const uint8_t *p,
-		     uint32_t n, uint64_t off)
+		     uint32_t n, uint64_t off, uint64_t number)
 {
 	struct help_tcp *t = user;
 	struct help_tcp_stream *st = stream_of(t, s);
 	char text[40];
 
 	ck_assert_uint_gt(n, 0);
+	ck_assert_uint_ge(number, 1);
 	if (!t->others || t->quiet)
 		return;
 	end_data(st);
