@@ -593,6 +593,7 @@ t_fanout() {
 			fanout_wrapped "$kind, $how" $kind --workers 3 --fanout $how
 		done
 		want "interop fanout: $how: no advice without need" test ! -s "$WORK/said"
+		fanout_turns $how
 	done
 	if ip link add name t1 type vxlan id 5 dstport 4789 local 10.9.0.1 remote 10.9.0.2 2>"$WORK/log"; then
 		far ip link add name t2 type vxlan id 5 dstport 4789 local 10.9.0.2 remote 10.9.0.1
@@ -635,6 +636,35 @@ fanout_run() {
 	grep -e '--fanout user' "$WORK/live.err" > "$WORK/said"
 	want "$name: each packet was counted once" \
 		sh -c "tail -n 1 '$WORK/json' | jq -e '.stats | .read > 0 and .read == .packets.processed + (.drop | add)' >/dev/null"
+}
+fanout_turns() { # HOW: every thread gives up root; a log that is moved away begins anew
+	local name="interop fanout: $1" d=$WORK/turns pid
+
+	rm -rf "$d"
+	mkdir "$d" && chmod 755 "$WORK" && chown nobody "$d"
+	await() { for _ in $(seq 250); do "$@" && return; sleep 0.02; done; return 1; }
+	has() { [ "$(lines "$1")" -ge "$2" ]; }
+	deaf() { [ "$(far cat /proc/net/packet | wc -l)" -le 1 ]; }
+	hears() { ! deaf && [ -e "$d/json" ]; }
+	nsenter -t "$FAR" --net "$LIMPID" -q -i veth2 -k "$KEYS/server.pem" -Z nobody -o "json:$d/json" --workers 3 --fanout "$1" 2>"$WORK/live.err" &
+	pid=$!
+	await hears
+	sleep 0.1
+	far "$HELPERS/many" 10.9.0.1 "${PORT[nginx.]}" 10 4 >/dev/null
+	want "$name: sessions are told of while it runs" await has "$d/json" 10
+	want "$name: no thread is root any more" \
+		test "$(awk '/^Uid:/ { print $2, $3, $4 }' /proc/$pid/task/*/status | sort | uniq -c | sed 's/^ *//')" = \
+		"5 $(id -u nobody) $(id -u nobody) $(id -u nobody)"
+	mv "$d/json" "$d/json.1"
+	kill -HUP $pid
+	want "$name: SIGHUP opens the log anew" await test -e "$d/json"
+	far "$HELPERS/many" 10.9.0.1 "${PORT[nginx.]}" 10 4 >/dev/null
+	want "$name: what comes then is there" await has "$d/json" 10
+	kill -TERM $pid
+	want "$name: SIGTERM ends it" await deaf
+	wait $pid
+	want "$name: … with status 0" test $? = 0
+	want "$name: nothing twice, nothing lost" test "$(lines "$d/json.1") $(lines "$d/json")" = "10 10"
 }
 fanout_many() { # NAME ADDRESS CONNECTIONS ARGUMENTS...: many at once, held against what each side sent
 	local name=$1 diff addr=$2 n=$3
