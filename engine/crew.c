@@ -103,8 +103,8 @@ static void judge(const struct lp_hand *h)
 	if (w->begun < JUDGED || w->one_sided <= w->begun / 2 ||
 	    atomic_exchange(&h->crew->said, true))
 		return;
-	lp_log("the kernel shows a worker only one side of most connections (%llu of %llu): it "
-	       "splits those within tunnels; --fanout user keeps them together",
+	lp_log("the kernel shows a worker only one side of most connections (%llu of %llu), as it "
+	       "does with those within tunnels: --fanout user keeps them together",
 	       (unsigned long long)w->one_sided, (unsigned long long)w->begun);
 }
 
