@@ -50,9 +50,15 @@ bool lp_native_is_signed(const struct lp_segment *s);
 void lp_native_other(void *user, struct lp_flow *f, enum lp_side side, uint32_t seq,
 		     const uint8_t *p, uint32_t n);
 
-/* The same, as long as its SYN may still come. */
-void lp_native_start_early(struct lp_flow *f, enum lp_side side, uint32_t seq);
+/* One byte without PSH: a keepalive with the garbage byte of old stacks. */
+static inline bool lp_native_is_probe(const struct lp_segment *s)
+{
+	return s->wire_len == 1 && !(s->flags & (LP_TCP_PSH | LP_TCP_FIN));
+}
+
+/* A side's bytes begin at next; early: as far as is known, and its SYN may still come. */
 void lp_native_start_half(struct lp_half *h, uint32_t next);
+void lp_native_start_early(struct lp_flow *f, enum lp_side side, uint32_t seq);
 
 /* A segment without a flow; one for a flow that has ended. */
 LP_MUST enum lp_err lp_native_first(struct lp_reasm *r, const struct lp_flow_name *name,

@@ -354,7 +354,7 @@ static enum lp_err on_plain(struct lp_reasm *r, struct lp_flow *f, enum lp_side 
 	if (!(h->flags & LP_HALF_KNOWN))
 		lp_native_start_early(f, side, s->seq);
 	if (f->early & 1U << side && lp_seq_before(s->seq, h->next) && is_near(s->seq, h->next) &&
-	    s->wire_len > 1)
+	    s->wire_len && !lp_native_is_probe(s))
 		h->next = s->seq; /* nothing was handed on yet */
 	if (!is_near(s->seq, h->next)) {
 		r->stats.out_of_window++;

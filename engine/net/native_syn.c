@@ -284,13 +284,11 @@ enum lp_err lp_native_first(struct lp_reasm *r, const struct lp_flow_name *name,
 			    const struct lp_segment *s)
 {
 	bool syn = s->flags & LP_TCP_SYN, answer = syn && (s->flags & LP_TCP_ACK);
-	/* One byte without PSH is a keepalive with the garbage byte of old stacks. */
-	bool probe = s->wire_len == 1 && !(s->flags & (LP_TCP_PSH | LP_TCP_FIN));
 	enum lp_side side;
 	struct lp_flow *f;
 	enum lp_err err;
 
-	if ((s->flags & LP_TCP_RST) || (!syn && (!s->wire_len || probe))) {
+	if ((s->flags & LP_TCP_RST) || (!syn && (!s->wire_len || lp_native_is_probe(s)))) {
 		r->stats.no_flow++;
 		return LP_OK;
 	}

@@ -240,6 +240,18 @@ START_TEST(a_reset_waits_for_what_was_acknowledged)
 }
 END_TEST
 
+START_TEST(single_bytes_before_their_syn)
+{
+	struct help_tcp *t = help_tcp_native(NULL);
+
+	help_tcp_run(t, "#1 AKP4:d1/1 AKP2:b1/1 AKP3:c1/1 AKP1:a1/1 +10 AS0 BSK0/1 AKP5:e1/1 BK1/6 end "
+			/* Without PSH it may be a sign of life, whose byte is no data. */
+			"#2 AK2:b20/1 +10 AK1:a1/1 AK22:c20/1");
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a1b1c1d1e1 FIN | A0:b20c20 EOF");
+	help_tcp_discard(t);
+}
+END_TEST
+
 /* … or with packets in another order: what was sent before the reset is not lost yet. */
 START_TEST(a_reset_waits_for_holes)
 {
@@ -453,6 +465,7 @@ Suite *suite_tcp_native(void)
 	tcase_add_test(t, skip_from_inside_what_waited);
 	tcase_add_test(t, a_reset_waits_for_what_was_acknowledged);
 	tcase_add_test(t, a_reset_waits_for_holes);
+	tcase_add_test(t, single_bytes_before_their_syn);
 	tcase_add_test(t, a_hole_is_given_packets);
 	tcase_add_test(t, conflicts_are_marked);
 	tcase_add_loop_test(t, streams_are_described, 0, 2);
