@@ -323,7 +323,9 @@ static void nap(struct lp_hand *h)
 {
 	const struct lp_engine *e = h->crew->engine;
 	const struct lp_worker *w = h->worker;
-	int fd = h->over ? -1 : h->poll_fd, timeout = h->tap ? IDLE_MS : -1;
+	/* What is not going to be read must not wake it. */
+	bool listens = h->tap && !h->over && !h->ended && !lp_worker_full(w);
+	int fd = listens ? h->poll_fd : -1, timeout = listens ? IDLE_MS : -1;
 
 	if (fd < 0 && !h->over && (lp_asks_pending(w->asks) || (e->follow && !h->number)))
 		fd = lp_asks_fd(w->asks);

@@ -595,6 +595,7 @@ t_fanout() {
 		want "interop fanout: $how: no advice without need" test ! -s "$WORK/said"
 		fanout_turns $how
 		fanout_drops $how
+		[ "$LEVEL" = short ] || fanout_gate $how
 	done
 	if ip link add name t1 type vxlan id 5 dstport 4789 local 10.9.0.1 remote 10.9.0.2 2>"$WORK/log"; then
 		far ip link add name t2 type vxlan id 5 dstport 4789 local 10.9.0.2 remote 10.9.0.1
@@ -656,6 +657,27 @@ fanout_drops() { # HOW
 	told=$(tail -n 1 "$WORK/drops" | jq '.stats | "\(.read) \(.capture.kernel_drop)"' -r)
 	want "$name: packets read and lost are those that were sent ($told, $sent)" \
 		test "${told#* }" -gt 0 -a $((${told% *} + ${told#* })) = "$sent"
+}
+# An output that stands still stops the workers, who wait without turning in circles.
+fanout_gate() { # HOW
+	local name="interop fanout: $1" pid f spent
+
+	[ -e "$WORK/gate.so" ] || ${CC:-cc} -std=c11 -D_GNU_SOURCE -Iinclude -shared -fPIC -o "$WORK/gate.so" tests/unit/gate.c
+	[ -e "$WORK/fifo" ] || mkfifo "$WORK/fifo"
+	nsenter -t "$FAR" --net "$LIMPID" -q -i veth2 -k "$KEYS/server.pem" -o "$WORK/gate.so:$WORK/fifo" --workers 3 --fanout "$1" 2>"$WORK/live.err" &
+	pid=$!
+	for _ in $(seq 250); do [ "$(far cat /proc/net/packet | wc -l)" -gt 1 ] && break; sleep 0.02; done
+	sleep 0.2
+	for f in captures/*.pcap; do "$HELPERS/inject" veth1 "$f" >/dev/null 2>&1; done
+	sleep 0.5
+	spent=$(awk '{ print -$14 - $15 }' /proc/$pid/stat)
+	sleep 1
+	spent=$(awk -v before="$spent" '{ print $14 + $15 + before }' /proc/$pid/stat)
+	want "$name: workers that wait for an output cost nothing ($spent ticks)" test "$spent" -lt 20
+	kill -INT $pid
+	echo > "$WORK/fifo"
+	wait $pid
+	want "$name: … and go on with it" test $? = 0
 }
 fanout_turns() { # HOW: every thread gives up root; a log that is moved away begins anew
 	local name="interop fanout: $1" d=$WORK/turns pid
