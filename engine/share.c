@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/ring.h"
 #include "net/flow.h"
 
@@ -277,7 +278,9 @@ static void give(struct lp_share *sh, const struct lp_segment *segment, uint64_t
 		b = open_batch(sh, l, ns);
 	}
 	if (!b) {
-		sh->shed++;
+		if (!sh->shed++)
+			lp_log("packets come faster than the workers take them; what is left out is "
+			       "counted (drop.shed)");
 		return;
 	}
 	if (b->size < need) { /* it is empty */
