@@ -213,7 +213,7 @@ static void give_first(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
 
 	lp_ooo_pop(&r->pool, f->half[side].ooo, &first);
 	lp_native_deliver(r, f, side, &first.piece);
-	lp_ooo_release(&first);
+	lp_ooo_release(&r->pool, &first);
 }
 
 /* The first that waits, if it is its turn. */

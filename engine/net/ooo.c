@@ -10,6 +10,8 @@ enum {
 	RUN = 512,   /* bytes; how far such neighbours grow */
 	FEW = 7,     /* bytes; as many stand in the entry itself */
 	LONG = 8,    /* leaves; fewer are at hand anyway, with what they stand for */
+	SPARE_LEAST = 512, /* bytes of a node that is kept for the next segment, … */
+	SPARE_MOST = 2048, /* … which is to be a packet of an Ethernet */
 	STEP = 16,   /* in which the C library hands out memory, … */
 	HEADER = 8,  /* … and what it keeps of it for itself */
 };
@@ -68,7 +70,7 @@ void lp_ooo_free(struct lp_ooo_pool *pool, struct lp_ooo *q)
 		return;
 	while (lp_ooo_first(q)) {
 		lp_ooo_pop(pool, q, &out);
-		lp_ooo_release(&out);
+		lp_ooo_release(pool, &out);
 	}
 	pool->bytes -= q->waiting.bytes;
 	lp_budget_charge(pool->budget, 0, q->waiting.bytes);
@@ -199,16 +201,38 @@ static struct lp_ooo_node *take(struct lp_ooo_pool *pool, struct lp_ooo *q, stru
 	return n;
 }
 
-static void drop(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at *at)
+static void free_node(struct lp_ooo_pool *pool, struct lp_ooo_node *n)
 {
-	free(take(pool, q, at));
+	if (n && n->size >= SPARE_LEAST && n->size <= SPARE_MOST && pool->spares < LP_OOO_SPARES &&
+	    (!pool->spares || pool->spare[0]->size == n->size))
+		pool->spare[pool->spares++] = n;
+	else
+		free(n);
 }
 
-static struct lp_ooo_node *make_room(size_t room)
+void lp_ooo_pool_clear(struct lp_ooo_pool *pool)
+{
+	while (pool->spares)
+		free(pool->spare[--pool->spares]);
+}
+
+static void drop(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at *at)
+{
+	free_node(pool, take(pool, q, at));
+}
+
+static struct lp_ooo_node *make_room(struct lp_ooo_pool *pool, size_t room)
 {
 	size_t size = node_size(room);
-	struct lp_ooo_node *n = malloc(size < sizeof *n ? sizeof *n : size);
+	struct lp_ooo_node *n;
 
+	if (pool->spares && size >= SPARE_LEAST && size <= SPARE_MOST) {
+		n = pool->spare[--pool->spares];
+		if (n->size == size)
+			return n;
+		free(n); /* segments are of another size now */
+	}
+	n = malloc(size < sizeof *n ? sizeof *n : size);
 	if (n)
 		n->size = (uint32_t)size;
 	return n;
@@ -220,7 +244,7 @@ static bool is_tiny(const struct lp_ooo_piece *piece)
 }
 
 /* What an entry for the piece is to stand for; 0 without memory. */
-static uint64_t hold(const struct lp_ooo_piece *piece)
+static uint64_t hold(struct lp_ooo_pool *pool, const struct lp_ooo_piece *piece)
 {
 	size_t room = piece->captured;
 	struct lp_ooo_node *n;
@@ -230,7 +254,7 @@ static uint64_t hold(const struct lp_ooo_piece *piece)
 			return 1 | few_bytes(piece->data, piece->captured);
 		room = rounded(node_size(room)) - node_size(0);
 	}
-	n = make_room(room);
+	n = make_room(pool, room);
 	if (!n)
 		return 0;
 	n->at = (uint32_t)(room - piece->captured) / 2;
@@ -351,7 +375,7 @@ static enum lp_err widen(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_l
 	room = rounded(node_size((captured + more) * 2U)) - node_size(0);
 	if (room > RUN)
 		room = RUN;
-	wider = make_room(room);
+	wider = make_room(pool, room);
 	if (!wider)
 		return LP_E_NOMEM;
 	wider->seq = seq_of(e);
@@ -360,7 +384,7 @@ static enum lp_err widen(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_l
 	wider->at = front ? (uint32_t)room - captured : 0;
 	memcpy(wider->room + wider->at, bytes_of(e, few), captured);
 	count(pool, q, wider->size, was);
-	free(n);
+	free_node(pool, n);
 	e->held = (uintptr_t)wider;
 	return LP_OK;
 }
@@ -486,7 +510,7 @@ enum lp_err lp_ooo_insert(struct lp_ooo_pool *pool, struct lp_ooo *q,
 		if (err || *added)
 			return err;
 	}
-	entry.held = hold(piece);
+	entry.held = hold(pool, piece);
 	if (!entry.held)
 		return LP_E_NOMEM;
 	push_aside(pool, q, &at, piece, conflict);
@@ -496,7 +520,7 @@ enum lp_err lp_ooo_insert(struct lp_ooo_pool *pool, struct lp_ooo *q,
 		entry.held |= (uint64_t)(start - piece->seq) << 1;
 	err = put(pool, q, at, entry);
 	if (err && !is_few(&entry))
-		free(node_of(&entry));
+		free_node(pool, node_of(&entry));
 	*added = !err;
 	return err;
 }
@@ -513,8 +537,8 @@ void lp_ooo_pop(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_ooo_out *o
 	out->node = take(pool, q, &first);
 }
 
-void lp_ooo_release(struct lp_ooo_out *out)
+void lp_ooo_release(struct lp_ooo_pool *pool, struct lp_ooo_out *out)
 {
-	free(out->node);
+	free_node(pool, out->node);
 	out->node = NULL;
 }

@@ -29,6 +29,8 @@ struct lp_ooo_node {
 	uint8_t room[];
 };
 
+enum { LP_OOO_SPARES = 32 };
+
 struct lp_ooo {
 	struct lp_leaves waiting;
 	struct lp_ooo *older, *newer; /* all holes, by since */
@@ -45,6 +47,7 @@ struct lp_ooo {
 	uint8_t side;         /* enum lp_side */
 };
 
+/* {0} but for what the owner says; lp_ooo_pool_clear() when all queues are freed. */
 struct lp_ooo_pool {
 	uint64_t bytes, peak;
 	struct lp_budget *budget; /* of all workers; NULL: one alone */
@@ -55,6 +58,10 @@ struct lp_ooo_pool {
 	void (*other)(void *user, struct lp_flow *flow, enum lp_side side, uint32_t seq,
 		      const uint8_t *p, uint32_t n);
 	void *user;
+	/* Nodes of full segments, all of one size, to be used again: such blocks are what the C
+	 * library is slow with. Not counted in bytes. */
+	struct lp_ooo_node *spare[LP_OOO_SPARES];
+	uint32_t spares;
 };
 
 /* A segment on its way in. */
@@ -79,6 +86,8 @@ struct lp_ooo_out {
 LP_MUST struct lp_ooo *lp_ooo_new(struct lp_ooo_pool *pool, struct lp_flow *flow,
 				  enum lp_side side);
 void lp_ooo_free(struct lp_ooo_pool *pool, struct lp_ooo *q);
+
+void lp_ooo_pool_clear(struct lp_ooo_pool *pool);
 
 /* There is another hole than before, below is where it begins,
  * number the packet that shows it: moves the queue to
@@ -115,6 +124,6 @@ static inline const struct lp_leaf_entry *lp_ooo_first(const struct lp_ooo *q)
 
 /* Takes the first out (there is one); the piece is the whole segment. */
 void lp_ooo_pop(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_ooo_out *out);
-void lp_ooo_release(struct lp_ooo_out *out);
+void lp_ooo_release(struct lp_ooo_pool *pool, struct lp_ooo_out *out);
 
 #endif

@@ -124,6 +124,7 @@ static void native_free(struct lp_reasm *r)
 		lp_native_drop_queue(r, &f->half[0]);
 		lp_native_drop_queue(r, &f->half[1]);
 	}
+	lp_ooo_pool_clear(&r->pool);
 	lp_recent_clear(&r->recent);
 	lp_age_clear(&r->age);
 	lp_flow_table_clear(&r->table);

@@ -451,7 +451,7 @@ static void watch(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
 		lp_ooo_renew(&r->pool, h->ooo, (uint32_t)h->off, r->now_ns, r->when.number);
 	while ((first = lp_ooo_first(h->ooo)) && !lp_seq_before(next_seq(h), first->end)) {
 		lp_ooo_pop(&r->pool, h->ooo, &out);
-		lp_ooo_release(&out);
+		lp_ooo_release(&r->pool, &out);
 	}
 }
 
@@ -609,6 +609,7 @@ static void free_all(struct lp_reasm *r)
 		lp_ooo_free(&r->pool, f->half[0].ooo);
 		lp_ooo_free(&r->pool, f->half[1].ooo);
 	}
+	lp_ooo_pool_clear(&r->pool);
 	lp_age_clear(&r->age);
 	lp_flow_table_clear(&r->table);
 	lp_recent_clear(&r->recent);

@@ -193,7 +193,7 @@ static void take_all(struct lp_ooo_pool *pool, struct lp_ooo *q, const struct tr
 			ck_assert(t->byte[at].there);
 			ck_assert_uint_eq(piece.data[at - (piece.seq - q->below)], t->byte[at].value);
 		}
-		lp_ooo_release(&out);
+		lp_ooo_release(pool, &out);
 	}
 	for (; at < SPACE; at++)
 		ck_assert(!t->byte[at].there);
@@ -255,6 +255,7 @@ START_TEST(what_waits_comes_out)
 		lp_ooo_free(&pool, q);
 		ck_assert_uint_eq(pool.bytes, 0);
 	}
+	lp_ooo_pool_clear(&pool);
 }
 END_TEST
 
@@ -290,6 +291,7 @@ START_TEST(a_run_knows_its_bytes)
 		}
 	lp_ooo_free(&pool, q);
 	ck_assert_uint_eq(pool.bytes, 0);
+	lp_ooo_pool_clear(&pool);
 }
 END_TEST
 
