@@ -10,11 +10,17 @@ static bool is_past(const struct lp_reasm *r, uint64_t ns, uint32_t number)
 
 static bool is_due(const struct lp_reasm *r, const struct lp_ooo *q)
 {
+	const struct lp_leaf_entry *first;
+
 	if (r->now_ns - q->since_ns >= r->config.hole_ns)
 		return true;
 	if (q->flow->early & 1U << q->side)
 		return is_past(r, q->since_ns, q->since_number);
-	return q->evidence_ns && is_past(r, q->evidence_ns, q->evidence_number);
+	/* The acknowledgement may have come long before the hole, if the mirror port shows that
+	 * side early. */
+	first = lp_ooo_first(q);
+	return q->evidence_ns && is_past(r, q->evidence_ns, q->evidence_number) &&
+	       r->now_ns - (first ? first->carried_ns : q->since_ns) >= r->config.grace_ns;
 }
 
 void lp_native_look_at_holes(struct lp_reasm *r, struct lp_flow *f)

@@ -240,6 +240,18 @@ START_TEST(a_reset_waits_for_what_was_acknowledged)
 }
 END_TEST
 
+/* The side that acknowledges is shown early: its word is older than the hole. */
+START_TEST(an_early_word_is_no_hurry)
+{
+	struct help_tcp *t = help_tcp_native(NULL);
+
+	help_tcp_run(t, "hs AK1:a10 BK1/61 +150 BK1/61 +150 AK21:c10 AK31:d10 +50 AK11:b10 "
+			"AK51:f10 +50 AK61:g10 +60 AK71:h10");
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a10b10c10d10 A+10@40 A50:f10g10h10 EOF");
+	help_tcp_discard(t);
+}
+END_TEST
+
 START_TEST(single_bytes_before_their_syn)
 {
 	struct help_tcp *t = help_tcp_native(NULL);
@@ -465,6 +477,7 @@ Suite *suite_tcp_native(void)
 	tcase_add_test(t, skip_from_inside_what_waited);
 	tcase_add_test(t, a_reset_waits_for_what_was_acknowledged);
 	tcase_add_test(t, a_reset_waits_for_holes);
+	tcase_add_test(t, an_early_word_is_no_hurry);
 	tcase_add_test(t, single_bytes_before_their_syn);
 	tcase_add_test(t, a_hole_is_given_packets);
 	tcase_add_test(t, conflicts_are_marked);
