@@ -87,9 +87,10 @@ static void disproved(struct lp_tls *tls)
 		reason = LP_REASON_EXPORT_KEY;
 	snprintf(detail, sizeof detail, "%u secret%s that may belong to this session (server "
 		 "certificate: %.160s), and the first protected record, from the %s, opened under "
-		 "none of the keys made of them", tls->shake->attempt, tls->shake->attempt == 1 ? "" : "s",
+		 "none of the keys made of them%s", tls->shake->attempt, tls->shake->attempt == 1 ? "" : "s",
 		 cert ? cert->has_text ? lp_cert_word(cert->info.subject) : "unreadable" : "not seen",
-		 lp_tls_who(dir));
+		 lp_tls_who(dir), lp_tls_conflict(tls) ? "; bytes of its handshake came twice and "
+		 "differed" : "");
 	closed(tls, reason, detail);
 }
 
@@ -122,12 +123,12 @@ static void question(struct lp_tls *tls)
 			lp_tls_answer(tls, q.now, LP_MASTER_SIZE, NULL);
 	} else {
 		tls->state = LP_TLS_RUNNING;
-		if (lp_tls_refilled(tls) ||
+		if (lp_tls_refilled(tls) || lp_tls_conflict(tls) ||
 		    (no.reason == LP_REASON_HANDSHAKE_LOST_EMS && tls->shake->hole))
 			again = lp_tls_refill(tls);
 		if (again)
 			;
-		else if (lp_tls_refilled(tls))
+		else if (lp_tls_refilled(tls) && tls->shake->hole)
 			lp_tls_fail_hole(tls);
 		else if (tls->shake->attempt)
 			disproved(tls);

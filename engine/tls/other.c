@@ -61,7 +61,8 @@ void lp_tls_other(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_
 		tls->hurt->conflict = number;
 	if (tls->state == LP_TLS_OPAQUE)
 		return;
-	if (tls->fed[dir] && !tls->shake->trial)
+	/* Until keys are proven a handshake may have to be read again (refill.c). */
+	if (tls->proven && !tls->shake->trial)
 		forget(tls, dir, lp_records_offset(&tls->records[dir]));
 	if (n > OTHER_MAX - sizeof *o || tls->hurt->other_n > OTHER_MAX - sizeof *o - n)
 		return; /* the record will be closed, and the conflict is noted */

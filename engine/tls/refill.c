@@ -7,7 +7,10 @@
  * agrees with all that was captured around them, and a second handshake is read from the
  * beginning, as if nothing had been lost. It takes the first one's place; the first record
  * that authenticates under the keys made of it proves the bytes, since every one of them
- * was hashed. If none does, the next flight is tried. */
+ * was hashed. If none does, the next flight is tried.
+ *
+ * Where bytes of the handshake came twice and differed (other.c), and no secret fits it as it was
+ * read, it is read again with the other copies in the same way. */
 #include "tls/session_parts.h"
 
 #include <stdlib.h>
@@ -36,6 +39,7 @@ struct lp_refill {
 	struct track track[2];  /* by enum lp_dir */
 	unsigned next;          /* choice */
 	bool filled;            /* tls->shake->hs is one of ours */
+	bool others;            /* the other copies were tried */
 };
 
 void lp_tls_refill_free(struct lp_tls *tls)
@@ -194,7 +198,9 @@ void lp_tls_refill_keep(struct lp_tls *tls)
 	const struct lp_tls_cb *cb = tls->env->cb;
 	struct lp_refill *r = tls->shake->refill;
 
-	if (!r || tls->completed || tls->shake->hs->facts.resumed > 0 || !cb->keep_flight)
+	/* (Of bytes that came twice and differed the wrong ones may have been written down.) */
+	if (!r || tls->completed || tls->shake->hs->facts.resumed > 0 || !cb->keep_flight ||
+	    lp_tls_conflict(tls))
 		return;
 	for (int dir = 0; dir < 2; dir++) {
 		const struct track *t = &r->track[dir];
@@ -364,13 +370,25 @@ static bool choose(struct lp_tls *tls, enum lp_dir dir, unsigned choice, struct 
 	return tls->env->cb->flight(tls->owner, tls->shake->hs, dir, choice - 1, tls->when, out, lead);
 }
 
-static struct lp_handshake *read_again(struct lp_tls *tls, const unsigned choice[2])
+/* Puts the other copies of the bytes in their place. */
+static bool use_others(struct lp_tls *tls, enum lp_dir dir, struct reader *r, uint8_t *room)
+{
+	uint8_t *other = lp_tls_other_copy(tls, dir, r->bytes, tls->shake->refill->track[dir].start);
+
+	if (other)
+		memcpy(room, other, r->bytes.n);
+	free(other);
+	return other != NULL;
+}
+
+static struct lp_handshake *read_again(struct lp_tls *tls, const unsigned choice[2], bool others)
 {
 	struct lp_handshake *hs = NULL;
 	struct lp_buf flight[2];
 	struct reader r[2] = { { .at = 0 }, { .at = 0 } };
 	uint8_t *room = malloc(2 * TRACK_MAX);
 	bool ok = room != NULL && lp_handshake_new(&hs, tls->env->crypto->base) == LP_OK;
+	bool differ = !others;
 	uint32_t lead;
 
 	if (!ok)
@@ -382,8 +400,10 @@ static struct lp_handshake *read_again(struct lp_tls *tls, const unsigned choice
 		ok = ok && choose(tls, (enum lp_dir)dir, choice[dir], &flight[dir], &lead) &&
 		     open_reader(&r[dir], &tls->shake->refill->track[dir],
 				 lp_buf_span(&flight[dir]), lead, room + dir * TRACK_MAX);
+		if (ok && others)
+			differ |= use_others(tls, (enum lp_dir)dir, &r[dir], room + dir * TRACK_MAX);
 	}
-	ok = ok && read_all(hs, tls->shake->refill, r);
+	ok = ok && differ && read_all(hs, tls->shake->refill, r);
 	for (int dir = 0; dir < 2; dir++) {
 		if (r[dir].no_memory)
 			lp_tls_nomem(tls);
@@ -401,15 +421,18 @@ bool lp_tls_refill(struct lp_tls *tls)
 {
 	struct lp_refill *r = tls->shake->refill;
 	struct lp_handshake *hs = NULL;
+	unsigned choice[2] = { 0, 0 };
 
-	if (!r || !r->track[LP_S2C].on || !tls->env->cb->flight)
+	if (!r || !r->track[LP_S2C].on)
 		return false;
-	while (!hs && ++r->next < CHOICES * CHOICES) {
-		unsigned choice[2];
-
+	if (!r->others && lp_tls_conflict(tls)) {
+		r->others = true;
+		hs = read_again(tls, choice, true);
+	}
+	while (!hs && tls->shake->hole && tls->env->cb->flight && ++r->next < CHOICES * CHOICES) {
 		choice[LP_S2C] = r->next % CHOICES;
 		choice[LP_C2S] = r->next / CHOICES;
-		hs = read_again(tls, choice);
+		hs = read_again(tls, choice, false);
 	}
 	if (!hs)
 		return false;

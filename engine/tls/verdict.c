@@ -356,7 +356,9 @@
 	  "content. Correct software never does that: it is a broken device, or somebody\n"     \
 	  "who wants a sensor to see something else than the server sees. What was\n"           \
 	  "decrypted is authentic all the same: a record, or its header, that does not\n"       \
-	  "authenticate with one copy is tried with the other.\n")                              \
+	  "authenticate with one copy is tried with the other. So is a handshake with\n"        \
+	  "Extended Master Secret, behind its ServerHello; what differs in a hello, or in\n"    \
+	  "a ClientKeyExchange without it, may leave the session closed (keys-disproved).\n")   \
 	X(TRUNCATED, "truncated", 0, false,                                                     \
 	  "the session ended without close_notify",                                             \
 	  "",                                                                                   \

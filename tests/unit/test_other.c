@@ -439,6 +439,83 @@ START_TEST(behind_a_hole)
 }
 END_TEST
 
+/* ---- handshakes ---- */
+
+/* Where in a side's stream the handshake message of that type begins, as far as it is clear. */
+static uint64_t message_at(const struct help_flow *f, int side, uint8_t type)
+{
+	const uint8_t *p = f->bytes[side];
+	uint64_t at = 0;
+
+	while (at + 9 <= f->len[side] && p[at] == 22) {
+		uint64_t end = at + 5 + (uint64_t)(p[at + 3] << 8 | p[at + 4]), m = at + 5;
+
+		for (; m + 4 <= end; m += 4 + (uint64_t)(p[m + 1] << 16 | p[m + 2] << 8 | p[m + 3]))
+			if (p[m] == type)
+				return m;
+		at = end;
+	}
+	ck_abort_msg("no message %u", type);
+}
+
+enum { HELLO = 1, ANSWER = 2, CERTIFICATE = 11, EXCHANGE = 16 };
+
+static const struct {
+	const char *capture;
+	uint8_t type;
+	uint8_t at;
+	const char *reason; /* NULL: as without the lie */
+} shakes[] = {
+	/* Every byte counts, and the other copies make it whole … */
+	{ "story-tls12-ems.pcap", CERTIFICATE, 250, NULL },
+	{ "story-tls12-ems.pcap", EXCHANGE, 40, NULL },
+	{ "story-tls11-ems.pcap", CERTIFICATE, 15, NULL },
+	{ "story-tls11-ems.pcap", EXCHANGE, 200, NULL },
+	/* … but for the hellos, which are not kept. */
+	{ "story-tls12-ems.pcap", HELLO, 10, "keys-disproved" },
+	{ "story-tls12-ems.pcap", ANSWER, 10, "keys-disproved" },
+	/* Here only those that make keys do, and they are not kept. */
+	{ "story-tls12-noems.pcap", CERTIFICATE, 250, NULL },
+	{ "story-tls12-noems.pcap", EXCHANGE, 40, "keys-disproved" },
+	{ "story-tls12-noems.pcap", ANSWER, 10, "keys-disproved" },
+};
+enum { SHAKES = sizeof shakes / sizeof shakes[0] };
+
+START_TEST(within_a_handshake)
+{
+	const struct help_play play = { .crypto = &crypto, .key = { key } };
+	const uint8_t type = shakes[_i].type;
+	struct change c = { .side = type == HELLO || type == EXCHANGE ? LP_A2B : LP_B2A, .n = 4 };
+	const struct help_flow *f;
+	const char *reason;
+	struct help_told t;
+
+	help_trace_read(&trace, shakes[_i].capture);
+	f = trace.flow[0];
+	help_play(&whole, f, &play);
+	reason = shakes[_i].reason ? shakes[_i].reason : whole.session[0].result->pub.reason;
+	c.off = message_at(f, c.side, type) + shakes[_i].at;
+	memcpy(c.right, f->bytes[c.side] + c.off, c.n);
+	for (size_t i = 0; i < c.n; i++)
+		c.lie[i] = c.right[i] ^ 0x55;
+	for (int how = 0; how < 12; how++) {
+		c.both = how < 9;
+		c.answers = (enum help_answers)(how % 3);
+		c.piece = how / 3 == 1 ? 1 : how / 3 == 2 ? 100 : 0;
+		play_lie(&t, &c);
+		if (c.both)
+			ck_assert_msg(!strcmp(t.session[0].result->pub.reason, reason), "%d: %s: %s", how,
+				      t.session[0].result->pub.reason, t.session[0].result->pub.detail);
+		else if (strstr(shakes[_i].capture, "-ems") || type != CERTIFICATE)
+			ck_assert_int_eq(t.session[0].result->pub.verdict, LP_OPAQUE);
+		if (c.both)
+			ck_assert(help_has_note(&t.session[0], "overlap-conflict"));
+		came(&t, !c.both || shakes[_i].reason);
+		help_told_clear(&t);
+	}
+}
+END_TEST
+
 Suite *suite_other(void);
 
 Suite *suite_other(void)
@@ -449,6 +526,7 @@ Suite *suite_other(void)
 	tcase_add_checked_fixture(c, set_up, tear_down);
 	tcase_add_loop_test(c, the_other_copy_opens_it, 0, CAPTURES);
 	tcase_add_loop_test(c, the_other_header_counts, 0, CAPTURES);
+	tcase_add_loop_test(c, within_a_handshake, 0, SHAKES);
 	tcase_add_loop_test(c, a_later_copy, 0, CAPTURES);
 	tcase_add_loop_test(c, behind_a_hole, 0, CAPTURES);
 	suite_add_tcase(s, c);
