@@ -1,5 +1,5 @@
 /* The inside of lp_engine and lp_worker, shared by engine.c (owns everything),
- * worker.c (packets in, events out), tracked.c (its flows), crew.c (several workers), wanted.c (which secret a session needs), exchange.c
+ * worker.c (packets in, events out), tracked.c (its flows), crew.c and hand.c (several workers), wanted.c (which secret a session needs), exchange.c
  * (what the warden is asked for it), late.c
  * (sessions that wait for one) and totals.c (counters). Nobody else's. */
 #ifndef LP_ENGINE_PARTS_H
