@@ -127,7 +127,7 @@ enum lp_err lp_worker_make(struct lp_worker **out, struct lp_engine *e, unsigned
 	lp_ctx_cache_init(&w->contexts, e->max_contexts);
 	fill_env(w, n > 1);
 	lp_common_init(&w->common, &e->seed, LP_COMMON_BYTES / n);
-	lp_spares_init(&w->env.spares, LP_RECORD_MAX, SPARES);
+	lp_spares_init(&w->env.spares, LP_RECORD_SPARE, SPARES);
 	reasm.common = n > 1 ? &e->flows_of_all : NULL;
 	w->wants_data = lp_outputs_wants(e->outputs) & LP_WANT_DATA;
 	w->max_order = LP_ORDER_CAP / n;

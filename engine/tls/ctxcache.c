@@ -2,11 +2,11 @@
 
 #include <stdlib.h>
 
-/* prev and next are slots; NONE ends the list. A free slot has id 0 and is linked
+/* prev and next are slots; NONE ends the list. A free slot has no owner and is linked
  * by next alone. */
 struct lp_ctx_slot {
 	struct lp_ctx_pair pair;
-	uint64_t id;
+	const void *owner;
 	uint32_t prev, next;
 };
 
@@ -32,7 +32,7 @@ static void wipe(struct lp_ctx_slot *s)
 	if (s->pair.mac)
 		s->pair.mac_provider->mac_free(s->pair.mac);
 	s->pair = (struct lp_ctx_pair){ NULL, NULL, NULL, NULL };
-	s->id = 0;
+	s->owner = NULL;
 }
 
 void lp_ctx_cache_clear(struct lp_ctx_cache *cache)
@@ -72,14 +72,14 @@ static void push_front(struct lp_ctx_cache *cache, uint32_t i)
 	cache->first = i;
 }
 
-static bool is_there(const struct lp_ctx_cache *cache, uint32_t slot, uint64_t id)
+static bool is_there(const struct lp_ctx_cache *cache, uint32_t slot, const void *owner)
 {
-	return id && slot < cache->room && cache->slots[slot].id == id;
+	return slot < cache->room && cache->slots[slot].owner == owner;
 }
 
-struct lp_ctx_pair *lp_ctx_cache_get(struct lp_ctx_cache *cache, uint32_t slot, uint64_t id)
+struct lp_ctx_pair *lp_ctx_cache_get(struct lp_ctx_cache *cache, uint32_t slot, const void *owner)
 {
-	if (!is_there(cache, slot, id))
+	if (!is_there(cache, slot, owner))
 		return NULL;
 	if (cache->first != slot) {
 		unlink_slot(cache, slot);
@@ -108,7 +108,7 @@ static enum lp_err grow(struct lp_ctx_cache *cache)
 	return LP_OK;
 }
 
-enum lp_err lp_ctx_cache_add(struct lp_ctx_cache *cache, uint32_t *slot, uint64_t *id,
+enum lp_err lp_ctx_cache_add(struct lp_ctx_cache *cache, const void *owner, uint32_t *slot,
 			     struct lp_ctx_pair **out)
 {
 	enum lp_err err;
@@ -130,17 +130,16 @@ enum lp_err lp_ctx_cache_add(struct lp_ctx_cache *cache, uint32_t *slot, uint64_
 		cache->evicted++;
 	}
 	push_front(cache, i);
-	cache->slots[i].id = ++cache->ids;
+	cache->slots[i].owner = owner;
 	cache->made++;
 	*slot = i;
-	*id = cache->ids;
 	*out = &cache->slots[i].pair;
 	return LP_OK;
 }
 
-void lp_ctx_cache_drop(struct lp_ctx_cache *cache, uint32_t slot, uint64_t id)
+void lp_ctx_cache_drop(struct lp_ctx_cache *cache, uint32_t slot, const void *owner)
 {
-	if (!is_there(cache, slot, id))
+	if (!is_there(cache, slot, owner))
 		return;
 	unlink_slot(cache, slot);
 	wipe(&cache->slots[slot]);

@@ -19,7 +19,7 @@ static void count_only(struct lp_tls *tls, enum lp_dir dir, uint64_t n)
 static bool in_doubt(struct lp_tls *tls, enum lp_dir dir, lp_span next, const char *why)
 {
 	struct lp_records *r = &tls->records[dir];
-	lp_span held = lp_records_held(r) ? lp_buf_span(&r->held) : (lp_span){ NULL, 0 };
+	lp_span held = lp_records_part(r);
 	struct lp_doubt d = { lp_records_offset(r), held.n ? held : next, { held, { NULL, 0 } }, why };
 
 	if (d.header.n > LP_RECORD_HEADER)
@@ -34,7 +34,7 @@ static void bad_record(struct lp_tls *tls, enum lp_dir dir, lp_span next)
 {
 	struct lp_records *r = &tls->records[dir];
 	uint64_t at = lp_records_offset(r);
-	const char *why = r->why ? r->why : "no record header";
+	const char *fault = lp_records_why(r), *why = fault ? fault : "no record header";
 
 	if (in_doubt(tls, dir, next, why))
 		return;
@@ -63,7 +63,7 @@ static size_t work(struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
 
 	while (tls->state == LP_TLS_RUNNING && !tls->dead[dir] && !tls->hurt->seek[dir] &&
 	       !lp_tls_blocked(tls, side, -1)) {
-		err = lp_records_next(records, &r);
+		err = lp_records_next(records, &tls->env->spares, &r);
 		if (err == LP_MORE) {
 			if (tls->hurt->other[dir])
 				(void)in_doubt(tls, dir, (lp_span){ NULL, 0 }, NULL);
@@ -184,7 +184,6 @@ static void begin_records(struct lp_tls *tls, enum lp_dir dir, uint64_t off)
 	struct lp_records *records = &tls->records[dir];
 
 	lp_records_init(records, off);
-	records->spares = &tls->env->spares;
 	if (dir == LP_C2S)
 		lp_records_allow_v2(records);
 }

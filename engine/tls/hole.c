@@ -42,7 +42,7 @@ static bool within_record(struct lp_tls *tls, enum lp_dir dir, lp_span header, u
 	hurt->skip[dir] = torn;
 	(void)lp_records_resync(r, off + n + torn - LP_RECORD_HEADER);
 	lp_records_push(r, again, sizeof again);
-	if (lp_records_next(r, &none) == LP_E_NOMEM)
+	if (lp_records_next(r, NULL, &none) == LP_E_NOMEM)
 		lp_tls_nomem(tls);
 	return true;
 }
@@ -119,14 +119,13 @@ void lp_tls_hole(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
 	uint64_t wanted = lp_records_wanted(r);
 	size_t had = lp_records_held(r);
 	struct lp_records was = *r;
-	struct lp_cursor c = lp_cursor_span(lp_buf_span(&was.held));
+	struct lp_cursor c = lp_cursor_span(lp_records_part(&was));
 	lp_span header = lp_cursor_bytes(&c, LP_RECORD_HEADER);
 	lp_span part = { NULL, 0 };
 
 	if (wanted && header.p[0] == LP_CONTENT_HANDSHAKE)
 		part = lp_cursor_rest(&c);
 	lp_records_init(r, off + n); /* what it held is ours now */
-	r->spares = was.spares;
 	if (go_on(tls, dir, header, part, off, n, wanted))
 		had -= LP_RECORD_HEADER;
 	lp_tls_account(tls, dir, part.n ? LP_IN_HANDSHAKE : LP_IN_LOST, had);

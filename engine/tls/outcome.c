@@ -5,13 +5,41 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { FULL = 1 << 30 };
+
+/* To where there is more room. */
+static void carry(struct lp_tls *tls, enum lp_dir dir)
+{
+	struct lp_count *count = &tls->count[dir];
+	struct lp_told *told = lp_tls_told(tls);
+
+	if (!told)
+		return;
+	told->count[dir].records += count->records;
+	told->count[dir].handshake += count->handshake;
+	count->records = count->handshake = 0;
+}
+
+void lp_tls_count(struct lp_tls *tls, enum lp_dir dir, size_t n)
+{
+	tls->count[dir].clear += n;
+	if (++tls->count[dir].records >= FULL)
+		carry(tls, dir);
+}
+
 void lp_tls_account(struct lp_tls *tls, enum lp_dir dir, enum lp_account what, uint64_t n)
 {
 	struct lp_count *count = &tls->count[dir];
 	struct lp_told *told;
 
-	if (what == LP_IN_OPENED || what == LP_IN_HANDSHAKE) {
-		*(what == LP_IN_OPENED ? &count->opened : &count->handshake) += n;
+	if (what == LP_IN_OPENED) {
+		count->opened += n;
+		return;
+	}
+	if (what == LP_IN_HANDSHAKE && n < FULL) {
+		count->handshake += (uint32_t)n;
+		if (count->handshake >= FULL)
+			carry(tls, dir);
 		return;
 	}
 	told = n ? lp_tls_told(tls) : NULL;
@@ -24,6 +52,9 @@ void lp_tls_account(struct lp_tls *tls, enum lp_dir dir, enum lp_account what, u
 	case LP_IN_OPAQUE:
 		told->count[dir].opaque += n;
 		break;
+	case LP_IN_HANDSHAKE:
+		told->count[dir].handshake += n;
+		break;
 	default:
 		told->count[dir].lost += n;
 		break;
@@ -34,8 +65,8 @@ uint64_t lp_tls_accounted(const struct lp_tls *tls, enum lp_dir dir)
 {
 	const struct lp_count_more *more = &tls->told->count[dir];
 
-	return tls->count[dir].opened + tls->count[dir].handshake + more->alert + more->opaque +
-	       more->lost;
+	return tls->count[dir].opened + tls->count[dir].handshake + more->handshake + more->alert +
+	       more->opaque + more->lost;
 }
 
 static struct lp_dir_totals totals(const struct lp_tls *tls, enum lp_dir dir)
@@ -46,12 +77,12 @@ static struct lp_dir_totals totals(const struct lp_tls *tls, enum lp_dir dir)
 	return (struct lp_dir_totals){
 		.stream = lp_tls_accounted(tls, dir),
 		.opened = count->opened,
-		.handshake = count->handshake,
+		.handshake = count->handshake + more->handshake,
 		.alert = more->alert,
 		.opaque = more->opaque,
 		.lost = more->lost,
 		.clear = count->clear,
-		.records = count->records,
+		.records = count->records + more->records,
 		.records_closed = more->records_closed,
 	};
 }
@@ -185,7 +216,8 @@ static enum lp_verdict judge(struct lp_tls *tls, const enum lp_end end[2])
 {
 	const struct lp_count_more *c = &tls->told->count[LP_C2S];
 	const struct lp_count_more *s = &tls->told->count[LP_S2C];
-	bool opened = tls->count[LP_C2S].records || tls->count[LP_S2C].records;
+	bool opened = tls->count[LP_C2S].records || tls->count[LP_S2C].records || c->records ||
+		      s->records;
 
 	if (!tls->proven) {
 		unfinished(tls, end);

@@ -233,7 +233,7 @@ static bool follow(struct lp_suspects *all, int side, const struct lp_hold *h)
 		if (s->blind)
 			continue;
 		lp_records_push(&s->records, h->bytes + h->taken, (size_t)h->n - h->taken);
-		while (!(err = lp_records_next(&s->records, &r))) {
+		while (!(err = lp_records_next(&s->records, NULL, &r))) {
 			if (!read_record(s, &r))
 				return false;
 			if (answered(all, side) || answered(all, 1 - side))
@@ -260,7 +260,7 @@ static bool answer_at(const struct lp_suspects *all, const struct lp_hold *h, si
 	lp_messages_init(&s.messages);
 	for (; h && !h->gap && !s.kind && err == LP_MORE; h = h->next, from = 0) {
 		lp_records_push(&s.records, h->bytes + from, (size_t)h->n - from);
-		while (!s.kind && !(err = lp_records_next(&s.records, &r)))
+		while (!s.kind && !(err = lp_records_next(&s.records, NULL, &r)))
 			if (!read_record(&s, &r))
 				break;
 	}

@@ -13,8 +13,6 @@ enum {
 	TLS11 = 0x0302,
 	TLS12 = 0x0303,
 	MAC_KEY_MAX = 48,
-	KEY_MAX = 32,
-	IV_MAX = 16,
 	NONCE = 12,
 	TRUNCATED_MAC = 10,  /* RFC 6066 section 7 */
 	MAC_HEADER = 13,     /* seq_num, type, version, length: RFC 5246 6.2.3.1 */
@@ -22,15 +20,36 @@ enum {
 	CONTENT_MAX = LP_RECORD_PLAIN_MAX + 1024, /* 2^14, and what compression may add */
 };
 
-struct lp_protect_keys {
-	uint8_t mac[MAC_KEY_MAX];
-	uint8_t key[KEY_MAX];
-	uint8_t iv[IV_MAX]; /* AEAD: implicit nonce; CBC of TLS 1.0: of the next record */
-};
-
 static const struct lp_cipher_info *info_of(const struct lp_protect *p)
 {
 	return lp_cipher_info(p->suite->cipher);
+}
+
+static const struct lp_crypto *cipher_of(const struct lp_protect *p)
+{
+	return p->cache->provider[p->cipher];
+}
+
+static const struct lp_crypto *base_of(const struct lp_protect *p)
+{
+	return p->cache->provider[p->base];
+}
+
+/* Where they stand in keys. The IV is for AEAD the implicit nonce, for CBC of TLS 1.0 that of
+ * the next record. */
+static uint8_t *iv_of(const struct lp_protect *p)
+{
+	return p->keys;
+}
+
+static uint8_t *key_of(const struct lp_protect *p)
+{
+	return p->keys + info_of(p)->iv;
+}
+
+static uint8_t *mac_of(const struct lp_protect *p)
+{
+	return key_of(p) + info_of(p)->key;
 }
 
 /* RFC 4346 section 6.2.3.2: from TLS 1.1 on, the IV stands in front of the record. */
@@ -79,22 +98,64 @@ static bool supported(const struct lp_protect_params *params)
 	       (params->cipher && params->cipher->has_cipher(suite->cipher));
 }
 
-static void set_up(struct lp_protect *p, struct lp_ctx_cache *cache,
-		   const struct lp_protect_params *params)
+static size_t keys_size(const struct lp_suite *suite)
+{
+	const struct lp_cipher_info *info = lp_cipher_info(suite->cipher);
+
+	return (size_t)info->iv + info->key + mac_key_size(suite);
+}
+
+/* A provider's number. False: there are more than there can be. */
+static bool number_of(struct lp_ctx_cache *cache, const struct lp_crypto *provider, unsigned *out)
+{
+	for (unsigned i = 0; i < sizeof cache->provider / sizeof cache->provider[0]; i++) {
+		if (!cache->provider[i])
+			cache->provider[i] = provider;
+		if (cache->provider[i] == provider) {
+			*out = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* What of it follows from params. */
+static void describe(struct lp_protect *p, const struct lp_protect_params *params)
 {
 	const struct lp_suite *suite = params->suite;
+	const bool cbc = lp_cipher_info(suite->cipher)->kind == LP_KIND_CBC;
+	size_t mac_len = mac_key_size(suite);
 
+	if (params->truncated_hmac && mac_len > TRUNCATED_MAC && params->version > SSL30)
+		mac_len = TRUNCATED_MAC;
+	*p = (struct lp_protect){
+		.suite = suite,
+		.epoch = params->epoch,
+		.minor = params->version & 7U,
+		.etm = params->etm && cbc && params->version > SSL30,
+		.mac_len = mac_len & 63,
+	};
+}
+
+static enum lp_err set_up(struct lp_protect *p, struct lp_ctx_cache *cache,
+			  const struct lp_protect_params *params)
+{
+	unsigned cipher, base;
+
+	if (!number_of(cache, params->base, &base) ||
+	    !number_of(cache, params->cipher ? params->cipher : params->base, &cipher))
+		return LP_E_UNSUPPORTED;
+	describe(p, params);
 	p->cache = cache;
-	p->suite = suite;
-	p->cipher = params->cipher;
-	p->base = params->base;
-	p->version = params->version;
-	p->epoch = params->epoch;
-	p->etm = params->etm && lp_cipher_info(suite->cipher)->kind == LP_KIND_CBC &&
-		 params->version > SSL30;
-	p->mac_len = (uint8_t)mac_key_size(suite);
-	if (params->truncated_hmac && p->mac_len > TRUNCATED_MAC && params->version > SSL30)
-		p->mac_len = TRUNCATED_MAC;
+	p->cipher = cipher & 3U;
+	p->base = base & 3U;
+	p->keys = lp_secret_alloc(keys_size(params->suite));
+	if (info_of(p)->kind == LP_KIND_STREAM) {
+		p->stream = calloc(1, sizeof *p->stream);
+		if (!p->stream)
+			return LP_E_NOMEM;
+	}
+	return p->keys ? LP_OK : LP_E_NOMEM;
 }
 
 static void take(struct lp_cursor *c, uint8_t *client, uint8_t *server, size_t n)
@@ -113,6 +174,7 @@ enum lp_err lp_protect_setup(struct lp_protect *client, struct lp_protect *serve
 {
 	const struct lp_cipher_info *info;
 	struct lp_cursor c = lp_cursor_of(key_block, n);
+	enum lp_err err;
 
 	assert(!client->keys && !server->keys);
 	if (!supported(params))
@@ -120,19 +182,18 @@ enum lp_err lp_protect_setup(struct lp_protect *client, struct lp_protect *serve
 	if (n != lp_protect_key_block_size(params))
 		return LP_E_ARG;
 	info = lp_cipher_info(params->suite->cipher);
-	client->keys = lp_secret_alloc(sizeof *client->keys);
-	server->keys = lp_secret_alloc(sizeof *server->keys);
-	if (!client->keys || !server->keys) {
+	err = set_up(client, cache, params);
+	if (!err)
+		err = set_up(server, cache, params);
+	if (err) {
 		lp_protect_clear(client);
 		lp_protect_clear(server);
-		return LP_E_NOMEM;
+		return err;
 	}
 	/* RFC 5246 section 6.3: MAC keys, keys, IVs; of each the client's first. */
-	take(&c, client->keys->mac, server->keys->mac, mac_key_size(params->suite));
-	take(&c, client->keys->key, server->keys->key, info->key);
-	take(&c, client->keys->iv, server->keys->iv, info->iv);
-	set_up(client, cache, params);
-	set_up(server, cache, params);
+	take(&c, mac_of(client), mac_of(server), mac_key_size(params->suite));
+	take(&c, key_of(client), key_of(server), info->key);
+	take(&c, iv_of(client), iv_of(server), info->iv);
 	return LP_OK;
 }
 
@@ -206,10 +267,13 @@ enum lp_err lp_protect_derive(struct lp_protect *client, struct lp_protect *serv
 
 void lp_protect_clear(struct lp_protect *p)
 {
-	if (p->cache)
-		lp_ctx_cache_drop(p->cache, p->slot, p->id);
-	lp_keystream_clear(&p->stream, p->cipher);
-	lp_secret_free(p->keys, sizeof *p->keys);
+	if (p->keys)
+		lp_ctx_cache_drop(p->cache, p->slot, p->keys);
+	if (p->stream)
+		lp_keystream_clear(&p->stream->keys, cipher_of(p));
+	free(p->stream);
+	if (p->keys)
+		lp_secret_free(p->keys, keys_size(p->suite));
 	*p = (struct lp_protect){ .keys = NULL };
 }
 
@@ -221,14 +285,14 @@ static enum lp_err make_contexts(const struct lp_protect *p, struct lp_ctx_pair 
 	enum lp_err err = LP_OK;
 
 	if (info->kind == LP_KIND_CBC || info->kind == LP_KIND_AEAD) {
-		pair->cipher_provider = p->cipher;
-		err = p->cipher->cipher_new(p->suite->cipher,
-					    lp_span_of(p->keys->key, info->key), &pair->cipher);
+		pair->cipher_provider = cipher_of(p);
+		err = cipher_of(p)->cipher_new(p->suite->cipher,
+					    lp_span_of(key_of(p), info->key), &pair->cipher);
 	}
-	if (!err && p->suite->mac && p->version > SSL30) {
-		pair->mac_provider = p->base;
-		err = p->base->mac_new(p->suite->mac,
-				       lp_span_of(p->keys->mac, mac_key_size(p->suite)),
+	if (!err && p->suite->mac && lp_protect_version(p) > SSL30) {
+		pair->mac_provider = base_of(p);
+		err = base_of(p)->mac_new(p->suite->mac,
+				       lp_span_of(mac_of(p), mac_key_size(p->suite)),
 				       &pair->mac);
 	}
 	return err;
@@ -238,15 +302,15 @@ static enum lp_err contexts(struct lp_protect *p, struct lp_ctx_pair **out)
 {
 	enum lp_err err;
 
-	*out = lp_ctx_cache_get(p->cache, p->slot, p->id);
+	*out = lp_ctx_cache_get(p->cache, p->slot, p->keys);
 	if (*out)
 		return LP_OK;
-	err = lp_ctx_cache_add(p->cache, &p->slot, &p->id, out);
+	err = lp_ctx_cache_add(p->cache, p->keys, &p->slot, out);
 	if (err)
 		return err;
 	err = make_contexts(p, *out);
 	if (err)
-		lp_ctx_cache_drop(p->cache, p->slot, p->id);
+		lp_ctx_cache_drop(p->cache, p->slot, p->keys);
 	return err;
 }
 
@@ -255,11 +319,11 @@ static enum lp_err contexts(struct lp_protect *p, struct lp_ctx_pair **out)
 static enum lp_err stream_context(struct lp_protect *p)
 {
 	const struct lp_keystream_kind kind = {
-		.crypto = p->cipher, .cipher = p->suite->cipher,
-		.key = lp_span_of(p->keys->key, info_of(p)->key),
+		.crypto = cipher_of(p), .cipher = p->suite->cipher,
+		.key = lp_span_of(key_of(p), info_of(p)->key),
 	};
 
-	return lp_keystream_seek(&p->stream, &kind, p->stream_at);
+	return lp_keystream_seek(&p->stream->keys, &kind, p->stream->at);
 }
 
 /* ---- opening ---- */
@@ -300,7 +364,7 @@ static enum lp_err ssl3_mac(const struct opening *o, lp_span bytes, uint8_t *out
 {
 	const enum lp_digest digest = (enum lp_digest)o->p->suite->mac;
 	const size_t size = lp_digest_size(digest), pad = digest == LP_MD5 ? 48 : 40;
-	const lp_span secret = { o->p->keys->mac, size };
+	const lp_span secret = { mac_of(o->p), size };
 	uint8_t pad1[SSL3_PAD_MAX], pad2[SSL3_PAD_MAX], header[MAC_HEADER], inner[LP_DIGEST_MAX];
 	const lp_span first[] = { secret, { pad1, pad }, { header, 9 }, { header + 11, 2 }, bytes };
 	const lp_span second[] = { secret, { pad2, pad }, { inner, size } };
@@ -309,8 +373,8 @@ static enum lp_err ssl3_mac(const struct opening *o, lp_span bytes, uint8_t *out
 	memset(pad1, 0x36, sizeof pad1);
 	memset(pad2, 0x5c, sizeof pad2);
 	mac_header(o, bytes.n, header); /* but for the version */
-	err = lp_digest_once(o->p->base, digest, first, 5, inner);
-	return err ? err : lp_digest_once(o->p->base, digest, second, 3, out);
+	err = lp_digest_once(base_of(o->p), digest, first, 5, inner);
+	return err ? err : lp_digest_once(base_of(o->p), digest, second, 3, out);
 }
 
 /* RFC 5246 section 6.2.3.1. */
@@ -323,10 +387,10 @@ static enum lp_err check_mac(struct opening *o, lp_span bytes, const uint8_t *ma
 	if (o->unchecked)
 		return LP_OK;
 	mac_header(o, bytes.n, header);
-	if (o->p->version == SSL30)
+	if (lp_protect_version(o->p) == SSL30)
 		err = ssl3_mac(o, bytes, want);
 	else
-		err = o->p->base->mac(o->ctx->mac, parts, 2, want);
+		err = base_of(o->p)->mac(o->ctx->mac, parts, 2, want);
 	if (err)
 		return err;
 	return lp_equal_ct(want, mac, o->p->mac_len) ? LP_OK : refuse(o, "mac");
@@ -340,7 +404,7 @@ static enum lp_err strip_padding(struct opening *o, size_t n, size_t behind, siz
 
 	if (pad + 1 + behind > n)
 		return refuse(o, "padding");
-	for (size_t i = n - 1 - pad; o->p->version > SSL30 && i < n - 1; i++)
+	for (size_t i = n - 1 - pad; lp_protect_version(o->p) > SSL30 && i < n - 1; i++)
 		if (o->out[i] != pad)
 			return refuse(o, "padding");
 	*left = n - 1 - pad - behind;
@@ -353,11 +417,11 @@ static enum lp_err open_cbc(struct opening *o)
 	size_t block = o->info->block, mac_len = p->mac_len;
 	size_t after = p->etm ? mac_len : 0;
 	struct lp_cursor c = lp_cursor_span(o->record->fragment);
-	lp_span iv = { p->keys->iv, block }, body, sealed_mac;
+	lp_span iv = { iv_of(p), block }, body, sealed_mac;
 	size_t content;
 	enum lp_err err;
 
-	if (explicit_iv(p->version))
+	if (explicit_iv(lp_protect_version(p)))
 		iv = lp_cursor_bytes(&c, block);
 	if (lp_cursor_left(&c) < after + block)
 		return refuse(o, "length");
@@ -371,15 +435,15 @@ static enum lp_err open_cbc(struct opening *o)
 		if (err)
 			return err;
 	}
-	err = p->cipher->decrypt(o->ctx->cipher, iv.p, body.p, body.n, o->out);
+	err = cipher_of(p)->decrypt(o->ctx->cipher, iv.p, body.p, body.n, o->out);
 	if (!err)
 		err = strip_padding(o, body.n, p->etm ? 0 : mac_len, &content);
 	if (!err && !p->etm)
 		err = check_mac(o, lp_span_of(o->out, content), o->out + content);
 	if (err)
 		return err;
-	if (!explicit_iv(p->version))
-		memcpy(p->keys->iv, body.p + body.n - block, block);
+	if (!explicit_iv(lp_protect_version(p)))
+		memcpy(iv_of(p), body.p + body.n - block, block);
 	o->n = content;
 	return LP_OK;
 }
@@ -398,14 +462,14 @@ static enum lp_err open_aead(struct opening *o)
 		return refuse(o, "length");
 	body = lp_cursor_bytes(&c, lp_cursor_left(&c) - o->info->tag);
 	tag = lp_cursor_rest(&c);
-	memcpy(nonce, p->keys->iv, o->info->iv);
+	memcpy(nonce, iv_of(p), o->info->iv);
 	if (carried.n)
 		memcpy(nonce + o->info->iv, carried.p, carried.n);
 	else
 		for (int i = 0; i < 8; i++)
 			nonce[NONCE - 1 - i] ^= (uint8_t)(o->seq >> 8 * i);
 	mac_header(o, body.n, header);
-	err = p->cipher->open(o->ctx->cipher, nonce, lp_span_of(header, sizeof header), body.p,
+	err = cipher_of(p)->open(o->ctx->cipher, nonce, lp_span_of(header, sizeof header), body.p,
 			      body.n, tag.p, o->out);
 	if (err == LP_E_AUTH)
 		return refuse(o, "tag");
@@ -425,8 +489,8 @@ static enum lp_err open_stream(struct opening *o)
 	if (o->info->kind == LP_KIND_STREAM) {
 		err = stream_context(p);
 		if (!err)
-			err = p->cipher->decrypt(p->stream.ctx, NULL, in.p, in.n, o->out);
-		p->stream.at += in.n;
+			err = cipher_of(p)->decrypt(p->stream->keys.ctx, NULL, in.p, in.n, o->out);
+		p->stream->keys.at += in.n;
 	} else {
 		memcpy(o->out, in.p, in.n);
 	}
@@ -435,7 +499,8 @@ static enum lp_err open_stream(struct opening *o)
 				o->out + in.n - p->mac_len);
 	if (err)
 		return err;
-	p->stream_at += in.n;
+	if (p->stream)
+		p->stream->at += in.n;
 	o->n = in.n - p->mac_len;
 	return LP_OK;
 }
@@ -509,10 +574,10 @@ void lp_protect_chain(struct lp_protect *p, lp_span fragment)
 	size_t after = p->etm ? p->mac_len : 0;
 
 	if (info->kind == LP_KIND_STREAM)
-		p->stream_at += fragment.n;
-	else if (info->kind == LP_KIND_CBC && !explicit_iv(p->version) &&
+		p->stream->at += fragment.n;
+	else if (info->kind == LP_KIND_CBC && !explicit_iv(lp_protect_version(p)) &&
 		 fragment.n >= after + info->block)
-		memcpy(p->keys->iv, fragment.p + fragment.n - after - info->block, info->block);
+		memcpy(iv_of(p), fragment.p + fragment.n - after - info->block, info->block);
 }
 
 const uint8_t *lp_protect_iv(const struct lp_protect *p)
@@ -528,7 +593,7 @@ void lp_protect_content_range(const struct lp_protect *p, size_t n, size_t *min,
 	if (info->kind == LP_KIND_AEAD) {
 		over = (size_t)info->explicit_nonce + info->tag;
 	} else if (info->kind == LP_KIND_CBC) {
-		over += 1 + (explicit_iv(p->version) ? info->block : 0u);
+		over += 1 + (explicit_iv(lp_protect_version(p)) ? info->block : 0u);
 		pad = info->block - 1u;
 	}
 	*max = n > over ? n - over : 0;
@@ -542,7 +607,7 @@ bool lp_protect_may_hold(const struct lp_protect_params *params, size_t n, size_
 
 	if (params->suite->cipher >= LP_CIPHER_COUNT)
 		return false;
-	set_up(&p, NULL, params);
+	describe(&p, params);
 	lp_protect_content_range(&p, n, &min, &max);
 	if (info_of(&p)->kind != LP_KIND_CBC)
 		return max == content && n;
@@ -552,11 +617,27 @@ bool lp_protect_may_hold(const struct lp_protect_params *params, size_t n, size_
 size_t lp_protect_fragment_min(const struct lp_protect *p)
 {
 	const struct lp_cipher_info *info = info_of(p);
-	size_t block = info->block, iv = explicit_iv(p->version) ? block : 0;
+	size_t block = info->block, iv = explicit_iv(lp_protect_version(p)) ? block : 0;
 
 	if (info->kind == LP_KIND_AEAD)
 		return (size_t)info->explicit_nonce + info->tag;
 	if (info->kind != LP_KIND_CBC)
 		return p->mac_len;
 	return p->etm ? iv + block + p->mac_len : iv + (p->mac_len / block + 1) * block;
+}
+
+uint64_t lp_protect_stands(const struct lp_protect *p)
+{
+	return p->stream ? p->stream->at : 0;
+}
+
+void lp_protect_stand(struct lp_protect *p, uint64_t at)
+{
+	if (p->stream)
+		p->stream->at = at;
+}
+
+uint64_t lp_protect_made_again(struct lp_protect *p)
+{
+	return p->stream ? lp_keystream_again(&p->stream->keys) : 0;
 }

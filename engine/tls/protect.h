@@ -40,32 +40,39 @@ struct lp_ctx_cache {
 	uint32_t max, room, used;   /* in directions: twice the pairs */
 	uint32_t first, last;       /* by use: newest, oldest */
 	uint32_t free;
-	uint64_t ids;
 	uint64_t made, evicted;     /* counters */
+	const struct lp_crypto *provider[4]; /* those that its directions use; NULL: none yet */
 };
 
 /* pairs: contexts for how many sessions, at most (LP_CTX_PAIRS; at least 1). */
 void lp_ctx_cache_init(struct lp_ctx_cache *cache, uint32_t pairs);
 void lp_ctx_cache_clear(struct lp_ctx_cache *cache);
 
-struct lp_protect_keys;
+/* A stream cipher's. */
+struct lp_protect_stream {
+	struct lp_keystream keys;
+	uint64_t at;                       /* keystream bytes used by opened records */
+};
 
 struct lp_protect {
-	struct lp_protect_keys *keys;      /* secret memory; NULL: not set up */
+	uint8_t *keys;                     /* secret memory: IV, key, MAC key, as long as the
+	                                    * suite has them; NULL: not set up */
 	struct lp_ctx_cache *cache;
 	const struct lp_suite *suite;
-	const struct lp_crypto *cipher;
-	const struct lp_crypto *base;
-	struct lp_keystream stream;        /* stream ciphers only */
-	uint64_t stream_at;                /* keystream bytes used by opened records */
+	struct lp_protect_stream *stream;  /* stream ciphers only */
 	uint64_t seq;                      /* of the next record */
-	uint64_t id;                       /* names the cache entry that is ours */
-	uint32_t slot;
-	uint16_t version;
+	uint32_t slot;                     /* of the cache entry that is ours, if keys says so */
 	uint16_t epoch;
-	uint8_t mac_len;
-	bool etm;
+	uint16_t minor : 3;                /* of the version: 3.minor */
+	uint16_t etm : 1;
+	uint16_t cipher : 2, base : 2;     /* providers, by their number in the cache */
+	uint16_t mac_len : 6;
 };
+
+static inline uint16_t lp_protect_version(const struct lp_protect *p)
+{
+	return (uint16_t)(0x0300 | p->minor);
+}
 
 /* Bytes of key_block that both directions need together (RFC 5246 section 6.3). Of
  * an EXPORT suite those after stretching: MAC keys, final write keys, IVs. */
@@ -140,8 +147,15 @@ const uint8_t *lp_protect_iv(const struct lp_protect *p);
 /* What was opened last stands where it should: no more trials. */
 static inline void lp_protect_settle(struct lp_protect *p)
 {
-	lp_keystream_settle(&p->stream, p->cipher);
+	if (p->stream)
+		lp_keystream_settle(&p->stream->keys, p->cache->provider[p->cipher]);
 }
+
+/* Of a stream cipher, else 0: where it stands, in bytes of keystream; stands elsewhere from now
+ * on; how many bytes were made again since this was last asked. */
+uint64_t lp_protect_stands(const struct lp_protect *p);
+void lp_protect_stand(struct lp_protect *p, uint64_t at);
+uint64_t lp_protect_made_again(struct lp_protect *p);
 
 /* How many content bytes a fragment of n bytes holds, least and most. They are the
  * same but for CBC, whose padding is taken to be no longer than it must. */

@@ -1,54 +1,54 @@
 #include "tls/record.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { FIRST_TYPE = LP_CONTENT_CCS, LAST_TYPE = LP_CONTENT_HEARTBEAT, LAST_MINOR = 4 };
 
 void lp_records_init(struct lp_records *r, uint64_t offset)
 {
-	*r = (struct lp_records){ .offset = offset, .fault = LP_OK };
-	lp_buf_init(&r->held, LP_RECORD_MAX);
+	*r = (struct lp_records){ .offset = offset };
 }
 
-/* Gives the buffer back, to whom it belongs. */
+/* Gives the block back, to whom it belongs. */
 static void drop(struct lp_records *r)
 {
-	if (r->lent) {
-		lp_spares_give(r->spares, r->held.mem);
-		r->held.mem = NULL;
-		r->lent = false;
-	}
-	lp_buf_clear(&r->held);
+	struct lp_record_part *part = r->part;
+
+	r->part = NULL;
+	if (part && part->from)
+		lp_spares_give(part->from, part);
+	else
+		free(part);
 }
 
 void lp_records_clear(struct lp_records *r)
 {
-	struct lp_spares *spares = r->spares;
-
 	drop(r);
 	lp_records_init(r, r->offset);
-	r->spares = spares;
 }
 
 int lp_records_type(const struct lp_records *r)
 {
-	if (!r->handed && lp_buf_len(&r->held))
-		return lp_buf_span(&r->held).p[0];
-	return r->in.n ? r->in.p[0] : -1;
+	if (lp_records_held(r))
+		return r->part->bytes[0];
+	return r->in_n ? r->in[0] : -1;
 }
 
 void lp_records_push(struct lp_records *r, const uint8_t *p, size_t n)
 {
-	assert(!r->in.n);
-	r->in = lp_span_of(p, n);
+	assert(!r->in_n && n <= UINT32_MAX);
+	r->in = p;
+	r->in_n = (uint32_t)n;
 }
 
 lp_span lp_records_rest(struct lp_records *r)
 {
-	lp_span rest = r->in;
+	lp_span rest = { r->in, r->in_n };
 
-	r->in = (lp_span){ NULL, 0 };
+	r->in = NULL;
+	r->in_n = 0;
 	return rest;
 }
 
@@ -61,11 +61,34 @@ size_t lp_records_resync(struct lp_records *r, uint64_t offset)
 	return lost;
 }
 
-static enum lp_err fail(struct lp_records *r, enum lp_err err, const char *why)
+const char *lp_records_why(const struct lp_records *r)
 {
-	r->fault = err;
-	r->why = why;
-	return err;
+	switch ((enum lp_record_fault)r->fault) {
+	case LP_RECORD_NO_TYPE:
+		return "not a TLS record: unknown content type";
+	case LP_RECORD_NO_VERSION:
+		return "not a TLS record: unknown major version";
+	case LP_RECORD_TOO_LONG:
+		return "record longer than 2^14 + 2048 bytes";
+	case LP_RECORD_NO_V2:
+		return "not a TLS record, nor a hello of SSL 2.0";
+	case LP_RECORD_NO_MEMORY:
+		return lp_err_text(LP_E_NOMEM);
+	case LP_RECORD_SOUND:
+		break;
+	}
+	return NULL;
+}
+
+static enum lp_err fault_of(const struct lp_records *r)
+{
+	return !r->fault ? LP_OK : r->fault == LP_RECORD_NO_MEMORY ? LP_E_NOMEM : LP_E_FORMAT;
+}
+
+static enum lp_err fail(struct lp_records *r, enum lp_record_fault fault)
+{
+	r->fault = (uint8_t)fault;
+	return fault_of(r);
 }
 
 void lp_records_allow_v2(struct lp_records *r)
@@ -85,7 +108,7 @@ static enum lp_err check_v2(struct lp_records *r, lp_span h, size_t *whole)
 	struct lp_cursor c = lp_cursor_span(h);
 
 	if (!lp_record_v2_plausible(h.p, h.n < LP_V2_LOOK ? h.n : LP_V2_LOOK))
-		return fail(r, LP_E_FORMAT, "not a TLS record, nor a hello of SSL 2.0");
+		return fail(r, LP_RECORD_NO_V2);
 	if (h.n < LP_V2_LOOK)
 		return LP_OK;
 	*whole = LP_V2_HEADER + (lp_cursor_u16(&c) & 0x7fff);
@@ -105,38 +128,64 @@ static enum lp_err check_header(struct lp_records *r, lp_span h, size_t *whole)
 	if (is_v2(r, h))
 		return check_v2(r, h, whole);
 	if (type < FIRST_TYPE || type > LAST_TYPE)
-		return fail(r, LP_E_FORMAT, "not a TLS record: unknown content type");
+		return fail(r, LP_RECORD_NO_TYPE);
 	if (major != 3)
-		return fail(r, LP_E_FORMAT, "not a TLS record: unknown major version");
+		return fail(r, LP_RECORD_NO_VERSION);
 	if (h.n < LP_RECORD_HEADER)
 		return LP_OK;
 	lp_cursor_skip(&c, 1);
 	*whole = LP_RECORD_HEADER + (size_t)lp_cursor_u16(&c);
 	if (*whole > LP_RECORD_MAX)
-		return fail(r, LP_E_FORMAT, "record longer than 2^14 + 2048 bytes");
+		return fail(r, LP_RECORD_TOO_LONG);
 	return LP_OK;
 }
 
-/* Moves pushed bytes into the buffer until it has `want` of them. */
-static enum lp_err gather(struct lp_records *r, size_t want)
+/* Room for n more bytes in the part; there is none bigger than a record. */
+static bool make_room(struct lp_records *r, struct lp_spares *spares, size_t n)
 {
-	size_t n = want - lp_buf_len(&r->held);
-	enum lp_err err;
+	struct lp_record_part *part = r->part;
+	size_t need = (part ? part->n : 0) + n, size = part ? part->size : 256;
 
-	if (n > r->in.n)
-		n = r->in.n;
+	if (part && need <= part->size)
+		return true;
+	if (!part && spares) {
+		part = lp_spares_take(spares);
+		if (part) {
+			*part = (struct lp_record_part){ .from = spares, .size = LP_RECORD_MAX };
+			r->part = part;
+			return true;
+		}
+	}
+	while (size < need)
+		size *= 2;
+	if (size > LP_RECORD_MAX)
+		size = LP_RECORD_MAX;
+	assert(need <= size);
+	part = realloc(part, sizeof *part + size);
+	if (!part)
+		return false;
+	if (!r->part)
+		*part = (struct lp_record_part){ .from = NULL };
+	part->size = (uint32_t)size;
+	r->part = part;
+	return true;
+}
+
+/* Moves pushed bytes into the part until it has `want` of them. */
+static enum lp_err gather(struct lp_records *r, struct lp_spares *spares, size_t want)
+{
+	size_t n = want - (r->part ? r->part->n : 0);
+
+	if (n > r->in_n)
+		n = r->in_n;
 	if (!n)
 		return LP_OK;
-	if (!r->held.mem && r->spares) {
-		r->held.mem = lp_spares_take(r->spares);
-		r->lent = r->held.mem != NULL;
-		r->held.size = r->lent ? LP_RECORD_MAX : 0;
-	}
-	err = lp_buf_append(&r->held, r->in.p, n);
-	if (err)
-		return fail(r, err, lp_err_text(err));
-	r->in.p += n;
-	r->in.n -= n;
+	if (!make_room(r, spares, n))
+		return fail(r, LP_RECORD_NO_MEMORY);
+	memcpy(r->part->bytes + r->part->n, r->in, n);
+	r->part->n += (uint32_t)n;
+	r->in += n;
+	r->in_n -= (uint32_t)n;
 	return LP_OK;
 }
 
@@ -162,65 +211,71 @@ static void hand_out(struct lp_records *r, lp_span record, struct lp_record *out
 	r->offset += record.n;
 }
 
-static enum lp_err next_held(struct lp_records *r, struct lp_record *out)
+static lp_span span_of(const struct lp_record_part *part)
+{
+	return (lp_span){ part->bytes, part->n };
+}
+
+static enum lp_err next_held(struct lp_records *r, struct lp_spares *spares,
+			     struct lp_record *out)
 {
 	size_t whole;
 	enum lp_err err;
 
-	if (lp_buf_len(&r->held) < LP_RECORD_HEADER) {
-		err = gather(r, LP_RECORD_HEADER);
+	if (r->part->n < LP_RECORD_HEADER) {
+		err = gather(r, spares, LP_RECORD_HEADER);
 		if (err)
 			return err;
 	}
-	err = check_header(r, lp_buf_span(&r->held), &whole);
+	err = check_header(r, span_of(r->part), &whole);
 	if (err)
 		return err;
 	if (!whole)
 		return LP_MORE;
-	err = gather(r, whole);
+	err = gather(r, spares, whole);
 	if (err)
 		return err;
-	if (lp_buf_len(&r->held) < whole)
+	if (r->part->n < whole)
 		return LP_MORE;
-	hand_out(r, lp_buf_span(&r->held), out);
+	hand_out(r, span_of(r->part), out);
 	r->handed = true;
 	return LP_OK;
 }
 
-enum lp_err lp_records_next(struct lp_records *r, struct lp_record *out)
+enum lp_err lp_records_next(struct lp_records *r, struct lp_spares *spares, struct lp_record *out)
 {
 	size_t whole;
 	enum lp_err err;
 
 	if (r->fault)
-		return r->fault;
+		return fault_of(r);
 	if (r->handed) {
 		drop(r);
 		r->handed = false;
 	}
-	if (lp_buf_len(&r->held))
-		return next_held(r, out);
-	if (!r->in.n)
+	if (r->part)
+		return next_held(r, spares, out);
+	if (!r->in_n)
 		return LP_MORE;
-	err = check_header(r, r->in, &whole);
+	err = check_header(r, lp_span_of(r->in, r->in_n), &whole);
 	if (err)
 		return err;
-	if (!whole || r->in.n < whole) {
-		err = gather(r, r->in.n);
+	if (!whole || r->in_n < whole) {
+		err = gather(r, spares, r->in_n);
 		return err ? err : LP_MORE;
 	}
-	hand_out(r, lp_span_of(r->in.p, whole), out);
-	r->in.p += whole;
-	r->in.n -= whole;
+	hand_out(r, lp_span_of(r->in, whole), out);
+	r->in += whole;
+	r->in_n -= (uint32_t)whole;
 	return LP_OK;
 }
 
 size_t lp_records_wanted(const struct lp_records *r)
 {
-	struct lp_cursor c = lp_cursor_span(lp_buf_span(&r->held));
+	struct lp_cursor c = lp_cursor_span(lp_records_part(r));
 	size_t length;
 
-	if (r->handed || lp_buf_len(&r->held) < LP_RECORD_HEADER || is_v2(r, lp_buf_span(&r->held)))
+	if (lp_cursor_left(&c) < LP_RECORD_HEADER || is_v2(r, lp_records_part(r)))
 		return 0;
 	lp_cursor_skip(&c, 3);
 	length = lp_cursor_u16(&c);
@@ -229,8 +284,11 @@ size_t lp_records_wanted(const struct lp_records *r)
 
 bool lp_records_more(struct lp_records *r, const uint8_t *p, size_t n)
 {
-	return !r->fault && !r->in.n && n < lp_records_wanted(r) &&
-	       lp_buf_append(&r->held, p, n) == LP_OK;
+	if (r->fault || r->in_n || n >= lp_records_wanted(r) || !make_room(r, NULL, n))
+		return false;
+	memcpy(r->part->bytes + r->part->n, p, n);
+	r->part->n += (uint32_t)n;
+	return true;
 }
 
 bool lp_record_plausible(const uint8_t *p, size_t n)

@@ -10,7 +10,7 @@
  * Owner: embedded in the session, one for each direction; init/clear. Offsets count
  * the bytes of the direction from the value given at init. A client's first record may
  * have the form of SSL 2.0 (lp_records_allow_v2). Faults are sticky:
- * every later call gives the same one, and lp_records.why names it. */
+ * every later call gives the same one, and lp_records_why() names it. */
 #ifndef LP_TLS_RECORD_H
 #define LP_TLS_RECORD_H
 
@@ -40,20 +40,37 @@ struct lp_record {
 	uint64_t offset;   /* of the header in the direction's stream */
 };
 
-struct lp_records {
-	struct lp_buf held;  /* a record that is not whole yet, or was just handed out */
-	lp_span in;          /* pushed and not yet looked at */
-	uint64_t offset;     /* stream offset of the next header */
-	const char *why;     /* of the fault; static; NULL if none */
-	enum lp_err fault;
-	bool handed;         /* the record in held has been handed out */
-	bool v2;             /* the next record may be a hello of SSL 2.0 */
-	bool lent;           /* held's memory is one of spares */
-	struct lp_spares *spares; /* NULL, or set after init: blocks of LP_RECORD_MAX, outliving
-	                           * this; without one, held grows with what comes */
+/* A record that is not whole yet, or was just handed out. */
+struct lp_record_part {
+	struct lp_spares *from; /* whose block it is; NULL: of the heap */
+	uint32_t n, size;
+	uint8_t bytes[];
 };
 
-enum { LP_V2_HEADER = 2, LP_RECORD_MAX = LP_RECORD_HEADER + LP_RECORD_FRAGMENT_MAX };
+enum lp_record_fault {
+	LP_RECORD_SOUND,
+	LP_RECORD_NO_TYPE, LP_RECORD_NO_VERSION, LP_RECORD_TOO_LONG, LP_RECORD_NO_V2,
+	LP_RECORD_NO_MEMORY,
+};
+
+struct lp_records {
+	struct lp_record_part *part; /* NULL: nothing is held */
+	const uint8_t *in;           /* pushed and not yet looked at … */
+	uint32_t in_n;               /* … bytes */
+	uint8_t fault;               /* enum lp_record_fault */
+	bool handed;                 /* part has been handed out */
+	bool v2;                     /* the next record may be a hello of SSL 2.0 */
+	uint64_t offset;             /* stream offset of the next header */
+};
+
+enum {
+	LP_V2_HEADER = 2,
+	LP_RECORD_MAX = LP_RECORD_HEADER + LP_RECORD_FRAGMENT_MAX,
+	LP_RECORD_SPARE = sizeof(struct lp_record_part) + LP_RECORD_MAX, /* size of a spare */
+};
+
+/* What the fault is, for a sentence; NULL: there is none. */
+const char *lp_records_why(const struct lp_records *r);
 
 /* offset: where in the stream the next pushed byte stands. */
 void lp_records_init(struct lp_records *r, uint64_t offset);
@@ -68,10 +85,13 @@ void lp_records_allow_v2(struct lp_records *r);
  * been used up (LP_MORE, rest or resync). */
 void lp_records_push(struct lp_records *r, const uint8_t *p, size_t n);
 
-/* LP_OK: *out is the next record, its spans valid until the next call on r (and no
+/* spares: blocks of LP_RECORD_SPARE that outlive r, for what has to be held, or NULL; without
+ * one left, what is held grows with what comes.
+ * LP_OK: *out is the next record, its spans valid until the next call on r (and no
  * longer than the pushed bytes). LP_MORE: all pushed bytes are used up. LP_E_FORMAT:
  * this is no TLS record; LP_E_NOMEM. */
-LP_MUST enum lp_err lp_records_next(struct lp_records *r, struct lp_record *out);
+LP_MUST enum lp_err lp_records_next(struct lp_records *r, struct lp_spares *spares,
+				    struct lp_record *out);
 
 /* Takes back the pushed bytes after the last record handed out, as they stand in
  * the pushed memory; r holds none of them any more and goes on where they begin
@@ -85,10 +105,17 @@ static inline uint64_t lp_records_offset(const struct lp_records *r)
 	return r->offset;
 }
 
-/* Bytes of an incomplete record that are held, 0 when at a record's boundary. */
+/* Bytes of an incomplete record, as far as they are held. */
+static inline lp_span lp_records_part(const struct lp_records *r)
+{
+	return r->handed || !r->part ? (lp_span){ NULL, 0 }
+				     : (lp_span){ r->part->bytes, r->part->n };
+}
+
+/* Their number, 0 when at a record's boundary. */
 static inline size_t lp_records_held(const struct lp_records *r)
 {
-	return r->handed ? 0 : lp_buf_len(&r->held);
+	return r->handed || !r->part ? 0 : r->part->n;
 }
 
 /* Bytes that the record begun with the held ones will still need: at least 1; 0 at

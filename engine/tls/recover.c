@@ -52,7 +52,7 @@ static bool has_nonce(const struct lp_protect *p)
 
 bool lp_tls_chained(const struct lp_protect *p)
 {
-	return p->version <= 0x0301 && cipher_of(p)->kind == LP_KIND_CBC;
+	return lp_protect_version(p) <= 0x0301 && cipher_of(p)->kind == LP_KIND_CBC;
 }
 
 void lp_tls_opened(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p, lp_span fragment)
@@ -241,7 +241,7 @@ static bool stream_lost(const struct lp_seek *s, const struct lp_protect *p, uin
 
 	if (s->ccs_lost && lost < 2) {
 		*out = lost * (lp_protect_fragment_min(p) +
-			       (p->version == 0x0300 ? FINISHED_SSL3 : FINISHED));
+			       (lp_protect_version(p) == 0x0300 ? FINISHED_SSL3 : FINISHED));
 		return true;
 	}
 	*out = hole - clear;
@@ -258,7 +258,7 @@ static bool move_stream(const struct lp_seek *s, struct lp_protect *p, uint64_t 
 
 	if (!stream_lost(s, p, hole, lost, &moved))
 		return false;
-	p->stream_at += moved;
+	lp_protect_stand(p, lp_protect_stands(p) + moved);
 	return true;
 }
 
@@ -283,7 +283,7 @@ static bool opens(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r
 	struct lp_protect *p = lp_tls_protect(tls, dir);
 	const struct lp_sealed sealed = { rec->type, rec->version, rec->fragment };
 	const size_t block = cipher_of(p)->block;
-	uint64_t hole = s->offset + at - tls->hurt->way[dir].end, stood = p->stream_at;
+	uint64_t hole = s->offset + at - tls->hurt->way[dir].end, stood = lp_protect_stands(p);
 	uint8_t *room = tls->env->cb->room(tls->owner, rec->fragment.n + 1);
 	bool chain = lp_tls_chained(p) && at >= block;
 	uint8_t iv[LP_SEEK_BLOCK];
@@ -306,7 +306,7 @@ static bool opens(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r
 		return false;
 	if (lp_protect_open(p, p->epoch, p->seq + lost, &sealed, room, rec->fragment.n,
 			    &s->content_n, &why)) {
-		p->stream_at = stood;
+		lp_protect_stand(p, stood);
 		s->content = NULL;
 		if (chain)
 			lp_protect_chain(p, lp_span_of(iv, block));
@@ -314,7 +314,7 @@ static bool opens(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r
 		s->content = room;
 	}
 	/* What a hole's keystream costs the first time, its bytes would have cost, too. */
-	spend(tls, s, lp_keystream_again(&p->stream));
+	spend(tls, s, lp_protect_made_again(p));
 	return s->content;
 }
 
@@ -432,7 +432,7 @@ static bool fits(struct lp_tls *tls, enum lp_dir dir, enum lp_seek_mode mode, ui
 
 	if (mode == LP_SEEK_CLEAR)
 		return version == lp_tls_version(tls) && n && (type != LP_CONTENT_CCS || n == 1);
-	if (type == LP_CONTENT_CCS || version != p->version || n < lp_protect_fragment_min(p))
+	if (type == LP_CONTENT_CCS || version != lp_protect_version(p) || n < lp_protect_fragment_min(p))
 		return false;
 	lp_protect_content_range(p, n, &min, &max);
 	return max || type == LP_CONTENT_DATA;
@@ -497,12 +497,12 @@ static void confirm(struct lp_tls *tls, enum lp_dir dir, const struct lp_record 
 		    const struct lp_record *rec, size_t at, uint64_t lost, int nth)
 {
 	struct lp_protect *p = lp_tls_protect(tls, dir);
-	uint64_t seq = p->seq, stood = p->stream_at;
+	uint64_t seq = p->seq, stood = lp_protect_stands(p);
 
 	if (!opens(tls, dir, rec, at, lost + (unsigned)nth))
 		return;
 	p->seq = seq;
-	p->stream_at = stood;
+	lp_protect_stand(p, stood);
 	if (!try_at(tls, dir, first, tls->hurt->seek[dir]->at, lost))
 		(void)try_at(tls, dir, rec, at, lost + (unsigned)nth);
 }

@@ -113,7 +113,7 @@ bool lp_tls_heartbeat(const struct lp_tls *tls)
 struct lp_snapshot *lp_tls_snapshot(struct lp_tls *tls)
 {
 	const struct lp_snapshot_extra extra = {
-		.start_ns = tls->start_ns,
+		.start_ns = tls->known ? tls->known->extra.start_ns : tls->shake->start_ns,
 		.renegotiations = tls->completed > 1 ? tls->completed - 1 : 0,
 		.epoch = tls->epochs,
 		.secret = tls->shake->secret ? tls->shake->secret
@@ -144,12 +144,15 @@ void lp_tls_nomem(struct lp_tls *tls)
 
 static void begin(struct lp_tls *tls)
 {
+	struct lp_shake *shake;
 	struct lp_snapshot *s;
 
 	if (tls->began)
 		return;
 	tls->began = true;
-	tls->start_ns = tls->when->carried_ns;
+	shake = lp_tls_shake(tls);
+	if (shake)
+		shake->start_ns = tls->when->carried_ns;
 	s = lp_tls_snapshot(tls);
 	if (s)
 		tls->env->cb->begin(tls->owner, s, tls->when);
@@ -462,8 +465,7 @@ void lp_tls_content(struct lp_tls *tls, enum lp_dir dir, uint8_t type, const uin
 	switch (type) {
 	case LP_CONTENT_DATA:
 		lp_tls_account(tls, dir, LP_IN_OPENED, wire);
-		tls->count[dir].records++;
-		tls->count[dir].clear += n;
+		lp_tls_count(tls, dir, n);
 		if (n)
 			tls->env->cb->data(tls->owner, dir, p, n, tls->when);
 		break;

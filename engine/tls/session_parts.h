@@ -97,6 +97,7 @@ struct lp_shake {
 	uint64_t skip_message[2];      /* bytes of a message that a hole spoilt */
 	uint64_t pushed_end;           /* stream offset behind the fragment in messages[] … */
 	uint64_t record_end;           /* … and behind its record */
+	uint64_t start_ns;             /* of the session, until known has it */
 	unsigned attempt;              /* candidate of the question that is out */
 	bool extended;                 /* its derivation */
 	bool toggled;                  /* … is the other one than negotiated */
@@ -129,15 +130,16 @@ struct lp_hurt {
 	struct lp_inflate *inflate[2]; /* that of now[], made at its first record */
 };
 
-/* What came of the bytes of a direction: what every session has. */
+/* What came of the bytes of a direction: what every session has, … */
 struct lp_count {
-	uint64_t opened, clear, records;
-	uint64_t handshake;
+	uint64_t opened, clear;
+	uint32_t records, handshake; /* carried over below before they are full */
 };
 
 /* … and what few have. */
 struct lp_count_more {
 	uint64_t alert, opaque, lost, records_closed;
+	uint64_t records, handshake;
 };
 
 /* What there is to tell at the end that is not told of a session where all is well. */
@@ -161,7 +163,6 @@ struct lp_tls {
 	uint64_t fed[2];               /* stream bytes taken, gaps included */
 	struct lp_snapshot *known;     /* of the last completed handshake, or how far the first came
 	                                * if it closed the session; NULL: neither */
-	uint64_t start_ns;
 	uint16_t version;              /* of that handshake … */
 	bool heartbeat;                /* … and whether it agreed on heartbeats */
 	uint32_t epochs;               /* proven so far */
@@ -439,6 +440,9 @@ void lp_tls_refill_free(struct lp_tls *tls);
 /* ---- outcome.c ---- */
 
 void lp_tls_account(struct lp_tls *tls, enum lp_dir dir, enum lp_account what, uint64_t n);
+
+/* A record of n bytes of data came out. */
+void lp_tls_count(struct lp_tls *tls, enum lp_dir dir, size_t n);
 
 /* The bytes of a direction that are in one of the accounts. */
 uint64_t lp_tls_accounted(const struct lp_tls *tls, enum lp_dir dir);

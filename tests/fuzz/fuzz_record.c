@@ -20,7 +20,7 @@ static uint64_t run(const uint8_t *p, size_t n, size_t piece, size_t resync)
 
 		memcpy(copy, p + at, len);
 		lp_records_push(&r, copy, len);
-		while ((err = lp_records_next(&r, &rec)) == LP_OK) {
+		while ((err = lp_records_next(&r, NULL, &rec)) == LP_OK) {
 			sum = lp_hash(&(struct lp_hash_seed){ sum, rec.offset }, rec.header.p, rec.header.n);
 			sum = lp_hash(&(struct lp_hash_seed){ sum, rec.type }, rec.fragment.p, rec.fragment.n);
 		}

@@ -486,7 +486,7 @@ void help_begin(struct help_told *t, const struct help_play *play)
 	t->env.keep_prelude = play->keep;
 	t->env.max_kept = play->max_kept ? play->max_kept : UINT64_MAX;
 	/* One block: where both sides hold an incomplete record, one has none. */
-	lp_spares_init(&t->env.spares, LP_RECORD_MAX, 1);
+	lp_spares_init(&t->env.spares, LP_RECORD_SPARE, 1);
 	lp_buf_init(&t->clear[0], SIZE_MAX / 2);
 	lp_buf_init(&t->clear[1], SIZE_MAX / 2);
 	lp_buf_init(&t->order, SIZE_MAX / 2);

@@ -219,7 +219,7 @@ static bool play_record(struct play *x, int dir)
 		return false;
 	if (x->sealed[dir] && x->late && !lp_handshake_keyed(x->hs))
 		return false;
-	ck_assert_int_eq(lp_records_next(&x->records[dir], &rec), LP_OK);
+	ck_assert_int_eq(lp_records_next(&x->records[dir], NULL, &rec), LP_OK);
 	if (rec.type == LP_CONTENT_CCS) {
 		ck_assert_int_eq(lp_handshake_ccs(x->hs, (enum lp_dir)dir), LP_OK);
 		x->sealed[dir] = true;
@@ -406,7 +406,7 @@ static int play_with_hole(struct play *x, const char *name, int lost)
 	for (size_t i = 0; i < n; i++) {
 		enum lp_dir dir = (enum lp_dir)order[i];
 
-		ck_assert_int_eq(lp_records_next(&x->records[dir], &rec), LP_OK);
+		ck_assert_int_eq(lp_records_next(&x->records[dir], NULL, &rec), LP_OK);
 		if (rec.type == LP_CONTENT_CCS) {
 			ck_assert_msg(lp_handshake_ccs(x->hs, dir) == LP_OK, "%s lost %d: %s", name, lost,
 				      x->hs->why);

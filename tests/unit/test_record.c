@@ -19,7 +19,6 @@ static char *run_with(struct lp_spares *spares, const uint8_t *p, size_t n, size
 	size_t from = 0, len;
 
 	lp_records_init(&r, 1000);
-	r.spares = spares;
 	lp_records_allow_v2(&r);
 	while (from < n && err == LP_MORE) {
 		len = cut ? (from ? n - cut : cut) : piece;
@@ -31,7 +30,7 @@ static char *run_with(struct lp_spares *spares, const uint8_t *p, size_t n, size
 		memcpy(copy, p + from, len);
 		lp_records_push(&r, copy, len);
 		from += len;
-		while ((err = lp_records_next(&r, &rec)) == LP_OK) {
+		while ((err = lp_records_next(&r, spares, &rec)) == LP_OK) {
 			uint32_t sum = 0;
 
 			for (size_t i = 0; i < rec.fragment.n; i++)
@@ -43,7 +42,7 @@ static char *run_with(struct lp_spares *spares, const uint8_t *p, size_t n, size
 		}
 		free(copy);
 	}
-	at += sprintf(at, "%d %s held=%zu at=%llu\n", err, r.why ? r.why : "-",
+	at += sprintf(at, "%d %s held=%zu at=%llu\n", err, lp_records_why(&r) ? lp_records_why(&r) : "-",
 		      err == LP_MORE ? lp_records_held(&r) : 0,
 		      (unsigned long long)lp_records_offset(&r));
 	lp_records_clear(&r);
@@ -60,7 +59,7 @@ static char *run(const uint8_t *p, size_t n, size_t piece, size_t cut)
 		struct lp_spares spares;
 		char *again;
 
-		lp_spares_init(&spares, LP_RECORD_MAX, max);
+		lp_spares_init(&spares, LP_RECORD_SPARE, max);
 		again = run_with(&spares, p, n, piece, cut);
 		ck_assert_str_eq(log, again);
 		free(again);
@@ -188,25 +187,25 @@ START_TEST(records_handed_out_in_place)
 
 	lp_records_init(&r, 0);
 	lp_records_push(&r, bytes, sizeof bytes);
-	ck_assert_int_eq(lp_records_next(&r, &rec), LP_OK);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_OK);
 	ck_assert_ptr_eq(rec.fragment.p, bytes + 5);
-	ck_assert_ptr_null(r.held.mem);
-	ck_assert_int_eq(lp_records_next(&r, &rec), LP_OK);
+	ck_assert_ptr_null(r.part);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_OK);
 	ck_assert_ptr_eq(rec.header.p, bytes + 7);
-	ck_assert_int_eq(lp_records_next(&r, &rec), LP_MORE);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_MORE);
 	/* The buffer lives only while a record is incomplete. */
 	lp_records_push(&r, bytes, 3);
-	ck_assert_int_eq(lp_records_next(&r, &rec), LP_MORE);
-	ck_assert_ptr_nonnull(r.held.mem);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_MORE);
+	ck_assert_ptr_nonnull(r.part);
 	ck_assert_uint_eq(lp_records_wanted(&r), 0);
 	lp_records_push(&r, bytes + 3, 3);
-	ck_assert_int_eq(lp_records_next(&r, &rec), LP_MORE);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_MORE);
 	ck_assert_uint_eq(lp_records_wanted(&r), 1);
 	lp_records_push(&r, bytes + 6, 1);
-	ck_assert_int_eq(lp_records_next(&r, &rec), LP_OK);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_OK);
 	ck_assert_uint_eq(lp_records_held(&r), 0);
-	ck_assert_int_eq(lp_records_next(&r, &rec), LP_MORE);
-	ck_assert_ptr_null(r.held.mem);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_MORE);
+	ck_assert_ptr_null(r.part);
 	lp_records_clear(&r);
 }
 END_TEST
@@ -220,21 +219,21 @@ START_TEST(records_taken_back)
 
 	lp_records_init(&r, 50);
 	lp_records_push(&r, bytes, 2);
-	ck_assert_int_eq(lp_records_next(&r, &rec), LP_MORE);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_MORE);
 	lp_records_push(&r, bytes + 2, sizeof bytes - 2);
-	ck_assert_int_eq(lp_records_next(&r, &rec), LP_OK);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_OK);
 	rest = lp_records_rest(&r);
 	ck_assert_ptr_eq(rest.p, bytes + 6);
 	ck_assert_uint_eq(rest.n, 12);
 	ck_assert_uint_eq(rec.fragment.p[0], 1); /* still there */
 	ck_assert_uint_eq(lp_records_offset(&r), 56);
-	ck_assert_int_eq(lp_records_next(&r, &rec), LP_MORE);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_MORE);
 	lp_records_push(&r, rest.p, rest.n);
-	ck_assert_int_eq(lp_records_next(&r, &rec), LP_OK);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_OK);
 	ck_assert_uint_eq(rec.offset, 56);
 	ck_assert_uint_eq(rec.fragment.p[0], 2);
-	ck_assert_int_eq(lp_records_next(&r, &rec), LP_OK);
-	ck_assert_int_eq(lp_records_next(&r, &rec), LP_MORE);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_OK);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_MORE);
 	ck_assert_uint_eq(lp_records_rest(&r).n, 0);
 	lp_records_clear(&r);
 }
@@ -248,19 +247,19 @@ START_TEST(records_after_a_hole)
 
 	lp_records_init(&r, 0);
 	lp_records_push(&r, bytes, 7);
-	ck_assert_int_eq(lp_records_next(&r, &rec), LP_MORE);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_MORE);
 	ck_assert_uint_eq(lp_records_wanted(&r), 7);
 	ck_assert_uint_eq(lp_records_resync(&r, 107), 7);
 	lp_records_push(&r, bytes + 7, 6);
-	ck_assert_int_eq(lp_records_next(&r, &rec), LP_OK);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_OK);
 	ck_assert_uint_eq(rec.offset, 107);
 	/* A fault is sticky until resynchronised. */
 	lp_records_push(&r, (const uint8_t *)"x", 1);
-	ck_assert_int_eq(lp_records_next(&r, &rec), LP_E_FORMAT);
-	ck_assert_int_eq(lp_records_next(&r, &rec), LP_E_FORMAT);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_E_FORMAT);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_E_FORMAT);
 	ck_assert_uint_eq(lp_records_resync(&r, 200), 0);
 	lp_records_push(&r, bytes + 7, 6);
-	ck_assert_int_eq(lp_records_next(&r, &rec), LP_OK);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_OK);
 	ck_assert_uint_eq(rec.offset, 200);
 	lp_records_clear(&r);
 }
