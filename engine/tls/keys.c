@@ -258,6 +258,8 @@ void lp_tls_prove(struct lp_tls *tls)
 	if (!tls->shake->secret)
 		lp_tls_nomem(tls);
 	s = lp_tls_snapshot(tls);
+	lp_snapshot_unref(tls->shake->ready);
+	tls->shake->ready = s ? lp_snapshot_ref(s) : NULL;
 	if (s)
 		tls->env->cb->ready(tls->owner, s, tls->when);
 }
@@ -615,4 +617,6 @@ void lp_tls_complete(struct lp_tls *tls)
 	tls->shake->unsure[0] = tls->shake->unsure[1] = false;
 	lp_piece_unref(tls->shake->secret); /* known has it */
 	tls->shake->secret = NULL;
+	lp_snapshot_unref(tls->shake->ready);
+	tls->shake->ready = NULL;
 }

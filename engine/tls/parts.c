@@ -60,6 +60,7 @@ void lp_tls_shake_free(struct lp_tls *tls)
 	lp_tls_refill_free(tls);
 	free(shake->hole_detail);
 	lp_piece_unref(shake->secret);
+	lp_snapshot_unref(shake->ready);
 	free(shake);
 	tls->shake = shake_none();
 }

@@ -582,7 +582,7 @@ void lp_protect_chain(struct lp_protect *p, lp_span fragment)
 
 const uint8_t *lp_protect_iv(const struct lp_protect *p)
 {
-	return p->keys->iv;
+	return iv_of(p);
 }
 
 void lp_protect_content_range(const struct lp_protect *p, size_t n, size_t *min, size_t *max)

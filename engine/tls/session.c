@@ -131,7 +131,7 @@ struct lp_snapshot *lp_tls_snapshot(struct lp_tls *tls)
 
 void lp_tls_remember(struct lp_tls *tls)
 {
-	struct lp_snapshot *s = lp_tls_snapshot(tls);
+	struct lp_snapshot *s = lp_snapshot_one(lp_tls_snapshot(tls), tls->shake->ready);
 
 	lp_snapshot_unref(tls->known);
 	tls->known = s;

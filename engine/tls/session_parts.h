@@ -94,6 +94,7 @@ struct lp_shake {
 	struct lp_refill *refill;      /* of the first handshake; NULL: nothing is written down */
 	char *hole_detail;
 	struct lp_name *secret;        /* what proved it; NULL: not yet */
+	struct lp_snapshot *ready;     /* what was told then */
 	uint64_t skip_message[2];      /* bytes of a message that a hole spoilt */
 	uint64_t pushed_end;           /* stream offset behind the fragment in messages[] … */
 	uint64_t record_end;           /* … and behind its record */

@@ -103,13 +103,34 @@ struct lp_snapshot *lp_snapshot_new(const struct lp_facts *f, const struct lp_sn
 	return s;
 }
 
+static bool same_extra(const struct lp_snapshot_extra *a, const struct lp_snapshot_extra *b)
+{
+	return a->start_ns == b->start_ns && a->renegotiations == b->renegotiations &&
+	       a->epoch == b->epoch && a->secret == b->secret;
+}
+
+struct lp_snapshot *lp_snapshot_one(struct lp_snapshot *s, struct lp_snapshot *other)
+{
+	if (!s || !other || s->version != other->version || s->suite != other->suite ||
+	    !same_extra(&s->extra, &other->extra) || s->client != other->client ||
+	    s->server != other->server || s->server_cert != other->server_cert ||
+	    s->client_cert_info != other->client_cert_info || s->group != other->group ||
+	    s->exchange_bits != other->exchange_bits || s->ems != other->ems ||
+	    s->etm != other->etm || s->resumed != other->resumed ||
+	    s->client_cert != other->client_cert || s->compression != other->compression ||
+	    s->ticket != other->ticket || s->new_ticket != other->new_ticket ||
+	    s->session_id_n != other->session_id_n ||
+	    memcmp(s->tail, other->tail, tail_size(s)))
+		return s;
+	lp_snapshot_unref(s);
+	return lp_snapshot_ref(other);
+}
+
 struct lp_snapshot *lp_snapshot_with(struct lp_snapshot *s, const struct lp_snapshot_extra *extra)
 {
-	const struct lp_snapshot_extra *is = &s->extra;
 	struct lp_snapshot *other;
 
-	if (is->start_ns == extra->start_ns && is->renegotiations == extra->renegotiations &&
-	    is->epoch == extra->epoch && is->secret == extra->secret)
+	if (same_extra(&s->extra, extra))
 		return lp_snapshot_ref(s);
 	other = copy(s);
 	if (!other)
