@@ -57,7 +57,7 @@ void lp_crew_lend(struct lp_crew *c);
 /* Waits while there is no room for these packets, live not. 0, or -1: a fault. */
 int lp_crew_packets(struct lp_crew *c, const struct lp_wire *packets, size_t n);
 
-/* No packet came, but it is now_ns on the packets' clock. */
+/* Live: no packet came, but it is now_ns on the packets' clock. */
 int lp_crew_advance(struct lp_crew *c, uint64_t now_ns);
 
 /* A fault that the caller has seen. */

@@ -410,7 +410,9 @@ int lp_engine_finish(struct lp_engine *e)
 	if (e->store)
 		lp_store_finish(e->store);
 	summary.counters = counters;
-	summary.counters_n = lp_totals(e, counters, &summary);
+	/* After a fault of the machine something was left in the middle, and the sums do not hold. */
+	if (r >= 0)
+		summary.counters_n = lp_totals(e, counters, &summary);
 	if (!lp_outputs_close(e->outputs, r < 0 ? NULL : &summary)) {
 		if (r >= 0)
 			snprintf(e->why, sizeof e->why, "an output failed");

@@ -17,9 +17,15 @@ static void put(struct lp_tracked *f, struct lp_event *event, const struct lp_wh
 
 	event->when = *when;
 	event->flow = f->out;
-	err = lp_order_put(w->order, event, room);
-	if (err)
-		w->env.fault = err;
+	/* After a fault of the machine nothing more is told: what it belongs to may not have
+	 * been. */
+	err = w->env.fault ? w->env.fault : lp_order_put(w->order, event, room);
+	if (!err)
+		return;
+	w->env.fault = err;
+	lp_snapshot_unref(event->facts);
+	free(event->result);
+	free(event->session);
 }
 
 /* ---- flows, as the outputs see them ---- */

@@ -105,12 +105,13 @@ part() {
 	bench-check | bench-baseline)
 		build "$BUILD/limpid" "$BUILD"/bench/{loss,resumed,clear} &&
 			LIMPID="$BUILD/limpid" tests/bench/counts.sh "${1#bench-}" ;;
-	matrix) build tests && LIMPID="$BUILD/limpid" tests/bench/loss.sh full; LIMPID="$BUILD/limpid" tests/golden/drops.sh full; LIMPID="$BUILD/limpid" tests/interop/run.sh all ;;
+	matrix) build tests && LIMPID="$BUILD/limpid" tests/bench/loss.sh full; LIMPID="$BUILD/limpid" tests/golden/drops.sh full
+		LIMPID="$BUILD/limpid" tests/golden/workers.sh full; LIMPID="$BUILD/limpid" tests/interop/run.sh all ;;
 	asan)
 		build tests BUILD="$BUILD/asan" SAN=1 FUZZ=0 || return
 		unit "$BUILD/asan" CK_FORK=no
 		replay "$BUILD/asan"
-		scripts "$BUILD/asan/limpid" golden/{run,verdicts,evasion,wire,outputs,caps,badinput}.sh ;;
+		scripts "$BUILD/asan/limpid" golden/{run,verdicts,evasion,wire,outputs,caps,badinput}.sh "golden/workers.sh short" ;;
 	clang)
 		build tests BUILD="$BUILD/clang" CC=clang SAN=0 FUZZ=0 || return
 		unit "$BUILD/clang" CK_FORK=yes
