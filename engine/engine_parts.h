@@ -105,45 +105,52 @@ enum lp_ticket_state {
 /* What the session store was asked for. */
 enum lp_stored { LP_STORED_NOT_ASKED, LP_STORED_ASKED, LP_STORED_FOUND, LP_STORED_NONE, LP_STORED_USED };
 
-/* A TCP connection that is, or may become, of interest. */
-struct lp_tracked {
-	struct lp_stage stage;
-	struct lp_tracked *prev, *next; /* in worker->flows */
+/* What the secret of a flow's session takes to find; and, of a flow that TCP has closed and
+ * that waits for an answer, what is needed at its end. Made for the first question, given back
+ * once the session has none any more. A flow without shares one that nobody may write to. */
+struct lp_quest {
 	struct lp_waiter waiter;
-	struct lp_worker *worker;
-	struct lp_stream *stream;   /* NULL once TCP has closed it */
-	struct lp_out_flow *out;    /* once flow_begin was told */
-	struct lp_stream_info info; /* addresses: a flow may outlive its stream */
-	struct lp_when end_when;
 	struct lp_late *late;       /* NULL: no secret was missing */
 	uint32_t key;               /* of the last question: lp_candidate.id */
 	uint32_t favourite;         /* of its server when first asked, if favoured */
 	const char *key_kind;       /* where the last secret was from: "rsa-key", "key-log", … */
 	const char *key_name;       /* … the key's file, or NULL */
 	struct lp_tracked *next_lookup;
+	struct lp_tracked *next_stored; /* in worker->stored_came */
 	uint8_t *ticket_secret;     /* secret memory */
 	uint32_t ticket_file;
 	uint16_t ticket_version, ticket_suite; /* as the server chose them */
-	uint8_t ticket;             /* enum lp_ticket_state */
-	bool missed;                /* … and the session cache has not got it */
 	uint32_t attempt;           /* of the last question */
 	uint16_t logged, others;    /* candidates from key logs and elsewhere that were tried */
-	uint8_t tried;              /* enum lp_tried: of the last question */
-	uint8_t stored;             /* enum lp_stored */
-	struct lp_store_value *value; /* what it had; secret memory, NULL if nothing */
+	struct lp_store_value *value; /* what the store had; secret memory, NULL if nothing */
 	uint64_t value_left_ns;
-	struct lp_tracked *next_stored; /* in worker->stored_came */
-	bool skipped;               /* nothing of it is reassembled any more */
-	bool questioned;            /* its secret was looked up, or somebody was asked for it */
+	uint64_t early_hash;        /* of the secret tried early, which need not be tried again */
+	uint8_t tried;              /* enum lp_tried: of the last question */
 	bool looked;                /* a look-up became final: what is not there will not come */
 	bool sure;                  /* … for this handshake, … */
-	bool early;                 /* … and before that a secret was tried, … */
-	uint64_t early_hash;        /* … which need not be tried again */
+	bool early;                 /* … and before that a secret was tried */
 	bool cached;                /* the secret that is tried is from the session cache */
-	enum lp_end end[2];         /* by side */
-	uint8_t client;             /* enum lp_side */
 	bool asked;
 	bool favoured;
+	struct lp_stream_info info; /* of a stream that is gone, … */
+	struct lp_when end_when;    /* … and when … */
+	enum lp_end end[2];         /* … and how it went, by side */
+};
+
+/* A TCP connection that is, or may become, of interest. */
+struct lp_tracked {
+	struct lp_stage stage;
+	struct lp_tracked *prev, *next; /* in worker->flows */
+	struct lp_worker *worker;
+	struct lp_stream *stream;   /* NULL once TCP has closed it */
+	struct lp_out_flow *out;    /* once flow_begin was told */
+	struct lp_quest *quest;     /* never NULL; to write to it: lp_tracked_quest() */
+	uint8_t client;             /* enum lp_side */
+	uint8_t ticket;             /* enum lp_ticket_state */
+	uint8_t stored;             /* enum lp_stored */
+	bool missed;                /* the session cache has not got its ticket */
+	bool skipped;               /* nothing of it is reassembled any more */
+	bool questioned;            /* its secret was looked up, or somebody was asked for it */
 };
 
 struct lp_worker {
@@ -181,6 +188,10 @@ LP_MUST enum lp_err lp_engine_reloaded(struct lp_engine *e);
 extern const struct lp_tls_cb lp_tracked_tls;
 extern const struct lp_reasm_cb lp_tracked_tcp; /* user: the lp_worker */
 void lp_tracked_clear(struct lp_worker *w);
+/* Its quest, for writing. NULL: out of memory, which is left in env.fault. */
+struct lp_quest *lp_tracked_quest(struct lp_tracked *f);
+/* Its addresses: a flow may outlive its stream. */
+void lp_tracked_info(const struct lp_tracked *f, struct lp_stream_info *out);
 /* An answer for a flow; NULL: none will come. */
 void lp_worker_answer(void *flow, const struct lp_answer *answer);
 /* The question that was to be answered later is to be asked again. */

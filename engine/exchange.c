@@ -15,11 +15,13 @@ static const char ec_key[] = "ec-key";
 
 static lp_span server_of(const struct lp_tracked *f, uint8_t out[SERVER_NAME])
 {
-	size_t s = 1U - f->client;
+	const size_t s = 1U - f->client;
+	struct lp_stream_info info;
 
-	memcpy(out, f->info.addr[s], 16);
-	out[16] = (uint8_t)(f->info.port[s] >> 8);
-	out[17] = (uint8_t)f->info.port[s];
+	lp_tracked_info(f, &info);
+	memcpy(out, info.addr[s], 16);
+	out[16] = (uint8_t)(info.port[s] >> 8);
+	out[17] = (uint8_t)info.port[s];
 	return lp_span_of(out, SERVER_NAME);
 }
 
@@ -27,7 +29,7 @@ void lp_exchange_proven(struct lp_tracked *f)
 {
 	uint8_t server[SERVER_NAME];
 
-	lp_candidates_proven(f->worker->engine->candidates, server_of(f, server), f->key);
+	lp_candidates_proven(f->worker->engine->candidates, server_of(f, server), f->quest->key);
 }
 
 /* ---- why not ---- */
@@ -101,7 +103,7 @@ static enum lp_reply no_psk(const struct lp_engine *e, const struct lp_handshake
 
 void lp_exchange_refused(const struct lp_tracked *f, struct lp_no_secret *no)
 {
-	if (f->key_kind == ec_key)
+	if (f->quest->key_kind == ec_key)
 		(void)lp_wanted_never(no, LP_REASON_MALFORMED,
 				      "what the client sent is no point of the curve of the "
 				      "server's key");
@@ -117,11 +119,11 @@ static bool candidate(struct lp_tracked *f, const struct lp_question *q, enum lp
 	uint8_t name[SERVER_NAME];
 
 	/* One for all attempts, or another session's proof would make us skip a key. */
-	if (!f->favoured)
-		f->favourite = lp_candidates_favourite(c, server_of(f, name));
-	f->favoured = true;
+	if (!f->quest->favoured)
+		f->quest->favourite = lp_candidates_favourite(c, server_of(f, name));
+	f->quest->favoured = true;
 	return lp_candidates_find(c, kind, cert && cert->has_key ? cert->spki_sha256 : NULL,
-				  q->hs->exchange.n, f->favourite, attempt, out);
+				  q->hs->exchange.n, f->quest->favourite, attempt, out);
 }
 
 /* The pre-shared keys of one identity, one after the other. */
@@ -161,11 +163,11 @@ static void fill(struct lp_ask *ask, const struct lp_question *q)
 static enum lp_reply put(struct lp_tracked *f, const struct lp_question *q, struct lp_ask *ask,
 			 const char *kind, const struct lp_candidate *key)
 {
-	f->key = key->id;
-	f->key_kind = kind;
-	f->key_name = key->name;
-	lp_order_wait(f->worker->order, &f->waiter, q->when);
-	f->asked = true;
+	f->quest->key = key->id;
+	f->quest->key_kind = kind;
+	f->quest->key_name = key->name;
+	lp_order_wait(f->worker->order, &f->quest->waiter, q->when);
+	f->quest->asked = true;
 	f->questioned = true;
 	lp_wanted_put(f, ask);
 	lp_wipe(ask, sizeof *ask);
@@ -185,7 +187,7 @@ static enum lp_reply ask_key(struct lp_tracked *f, const struct lp_question *q,
 	const struct lp_handshake *hs = q->hs;
 	struct lp_candidate key, psk = { .id = 0 };
 	const bool with_psk = hs->suite->kx == LP_KX_RSA_PSK;
-	unsigned nth_key = f->others, psks = 0;
+	unsigned nth_key = f->quest->others, psks = 0;
 	struct lp_ask ask;
 
 	if (!hs->exchange.p || hs->exchange.n > LP_WARDEN_INPUT)
@@ -264,7 +266,7 @@ static enum lp_reply ask_psk(struct lp_tracked *f, const struct lp_question *q, 
 		reply = ephemeral(hs, no);
 	} else if (!hs->exchange_done) {
 		reply = lost(no);
-	} else if (!psk_of(f, hs, f->others, &psk)) {
+	} else if (!psk_of(f, hs, f->quest->others, &psk)) {
 		reply = no_psk(e, hs, no);
 	} else {
 		ask.psk = psk.id;
@@ -316,10 +318,10 @@ enum lp_reply lp_exchange_ask(struct lp_tracked *f, const struct lp_question *q,
 		return reply;
 	if (q->extended && !hs->session_hash_size) {
 		f->questioned = true;
-		if (!f->looked && !lp_worker_first(f->worker, q->when))
+		if (!f->quest->looked && !lp_worker_first(f->worker, q->when))
 			return lp_wanted_later(f, q); /* what is missing may be in one before */
 	}
-	f->looked = false;
+	f->quest->looked = false;
 	if (q->extended && !hs->session_hash_size)
 		return lp_wanted_never(no, LP_REASON_HANDSHAKE_LOST_EMS,
 				       "Extended Master Secret was negotiated and part of the "

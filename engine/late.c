@@ -32,7 +32,7 @@ bool lp_late_wait(struct lp_tracked *f, const struct lp_logged_ids *ids,
 		  const struct lp_when *when)
 {
 	struct lp_engine *e = f->worker->engine;
-	struct lp_late *l = f->late;
+	struct lp_late *l = f->quest->late;
 
 	if (l && l->over)
 		return false;
@@ -42,7 +42,7 @@ bool lp_late_wait(struct lp_tracked *f, const struct lp_logged_ids *ids,
 		f->worker->env.fault = LP_E_NOMEM;
 		return false;
 	}
-	f->late = l;
+	f->quest->late = l;
 	l->flow = f;
 	l->ids = *ids;
 	l->ticket = f->ticket == LP_TICKET_REFUSED;
@@ -56,17 +56,17 @@ bool lp_late_wait(struct lp_tracked *f, const struct lp_logged_ids *ids,
 		l->packet_ns = e->live ? 0 : when->released_ns + e->key_wait_ns;
 	}
 	enter(l);
-	lp_order_wait(f->worker->order, &f->waiter, when);
+	lp_order_wait(f->worker->order, &f->quest->waiter, when);
 	return true;
 }
 
 void lp_late_free(struct lp_tracked *f)
 {
-	if (!f->late)
+	if (!f->quest->late)
 		return;
-	leave(f->late);
-	free(f->late);
-	f->late = NULL;
+	leave(f->quest->late);
+	free(f->quest->late);
+	f->quest->late = NULL;
 }
 
 static bool came(struct lp_late *l)
@@ -83,7 +83,7 @@ static bool came(struct lp_late *l)
 /* The line of a session that the note of a verdict speaks of. */
 bool lp_late_came(struct lp_tracked *f)
 {
-	return f->late && came(f->late);
+	return f->quest->late && came(f->quest->late);
 }
 
 static bool is_over(const struct lp_late *l, uint64_t now_ns)

@@ -12,18 +12,20 @@ static lp_span name_of(const struct lp_tracked *f, const struct lp_handshake *hs
 		       uint8_t out[NAME])
 {
 	const size_t c = f->client, s = 1U - c;
+	struct lp_stream_info info;
 	const char *sni = hs->facts.client && hs->facts.client->sni ? hs->facts.client->sni : "";
 	size_t n = strlen(sni) < NAME - FIXED ? strlen(sni) : NAME - FIXED;
 
+	lp_tracked_info(f, &info);
 	memset(out, 0, FIXED);
 	out[0] = (uint8_t)dir;
-	memcpy(out + 1, f->info.addr[s], 16);
-	out[17] = (uint8_t)(f->info.port[s] >> 8);
-	out[18] = (uint8_t)f->info.port[s];
+	memcpy(out + 1, info.addr[s], 16);
+	out[17] = (uint8_t)(info.port[s] >> 8);
+	out[18] = (uint8_t)info.port[s];
 	out[19] = (uint8_t)(hs->facts.version >> 8);
 	out[20] = (uint8_t)hs->facts.version;
 	if (dir == LP_C2S)
-		memcpy(out + 21, f->info.addr[c], 16);
+		memcpy(out + 21, info.addr[c], 16);
 	memcpy(out + FIXED, sni, n);
 	return lp_span_of(out, FIXED + n);
 }

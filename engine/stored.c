@@ -44,12 +44,12 @@ static bool ask(struct lp_tracked *f, const struct lp_question *q)
 
 static enum lp_reply use(struct lp_tracked *f, const struct lp_question *q)
 {
-	memcpy(q->now, f->value->master, sizeof f->value->master);
-	lp_secret_free(f->value, sizeof *f->value);
-	f->value = NULL;
+	memcpy(q->now, f->quest->value->master, sizeof f->quest->value->master);
+	lp_secret_free(f->quest->value, sizeof *f->quest->value);
+	f->quest->value = NULL;
 	f->stored = LP_STORED_USED;
-	f->key_kind = "session-store";
-	f->key_name = NULL;
+	f->quest->key_kind = "session-store";
+	f->quest->key_name = NULL;
 	return LP_REPLY_NOW;
 }
 
@@ -69,7 +69,7 @@ enum lp_reply lp_stored_ask(struct lp_tracked *f, const struct lp_question *q,
 	}
 	f->stored = LP_STORED_ASKED;
 	f->worker->stored_asked++;
-	lp_order_wait(f->worker->order, &f->waiter, q->when);
+	lp_order_wait(f->worker->order, &f->quest->waiter, q->when);
 	return LP_REPLY_LATER;
 }
 
@@ -78,13 +78,13 @@ static void came(void *flow, const struct lp_store_value *value, uint64_t left_n
 {
 	struct lp_tracked *f = flow, **at = &f->worker->stored_came;
 
-	f->value = value ? lp_secret_alloc(sizeof *f->value) : NULL;
-	if (f->value)
-		*f->value = *value;
-	f->value_left_ns = left_ns;
-	f->next_stored = NULL;
+	f->quest->value = value ? lp_secret_alloc(sizeof *f->quest->value) : NULL;
+	if (f->quest->value)
+		*f->quest->value = *value;
+	f->quest->value_left_ns = left_ns;
+	f->quest->next_stored = NULL;
 	while (*at)
-		at = &(*at)->next_stored;
+		at = &(*at)->quest->next_stored;
 	*at = f;
 	if (f->worker->hand)
 		lp_hand_wake(f->worker->hand);
@@ -99,7 +99,7 @@ static struct lp_tracked *next(struct lp_worker *w)
 	lp_store_poll(w->engine->store, came);
 	f = w->stored_came;
 	if (f)
-		w->stored_came = f->next_stored;
+		w->stored_came = f->quest->next_stored;
 	pthread_mutex_unlock(&w->engine->store_lock);
 	return f;
 }
@@ -110,8 +110,8 @@ void lp_stored_poll(struct lp_worker *w)
 
 	while ((f = next(w))) {
 		w->stored_asked--;
-		f->stored = f->value ? LP_STORED_FOUND : LP_STORED_NONE;
-		f->looked = true; /* what is asked again is final */
+		f->stored = f->quest->value ? LP_STORED_FOUND : LP_STORED_NONE;
+		f->quest->looked = true; /* what is asked again is final */
 		lp_worker_again(f);
 	}
 }
@@ -123,9 +123,9 @@ static void forget(struct lp_tracked *f)
 
 	pthread_mutex_lock(&w->engine->store_lock);
 	lp_store_forget(w->engine->store, f);
-	for (struct lp_tracked **at = &w->stored_came; *at; at = &(*at)->next_stored)
+	for (struct lp_tracked **at = &w->stored_came; *at; at = &(*at)->quest->next_stored)
 		if (*at == f) {
-			*at = f->next_stored;
+			*at = f->quest->next_stored;
 			break;
 		}
 	pthread_mutex_unlock(&w->engine->store_lock);
@@ -136,8 +136,10 @@ void lp_stored_clear(struct lp_tracked *f)
 {
 	if (f->stored == LP_STORED_ASKED)
 		forget(f);
-	lp_secret_free(f->value, sizeof *f->value);
-	f->value = NULL;
+	if (f->quest->value) {
+		lp_secret_free(f->quest->value, sizeof *f->quest->value);
+		f->quest->value = NULL;
+	}
 	f->stored = LP_STORED_NOT_ASKED;
 }
 
@@ -163,8 +165,8 @@ static enum lp_err learn(struct lp_tracked *f, const struct lp_handshake *hs,
 	const lp_span ticket = lp_span_of(hs->ticket.p, hs->ticket.n);
 
 	if (hs->facts.resumed == LP_RESUMED_TICKET)
-		return lp_sessions_put(s, LP_NAME_TICKET, ticket, secret, when, f->value_left_ns);
-	return lp_sessions_put(s, LP_NAME_ID, id_of(hs), secret, when, f->value_left_ns);
+		return lp_sessions_put(s, LP_NAME_TICKET, ticket, secret, when, f->quest->value_left_ns);
+	return lp_sessions_put(s, LP_NAME_ID, id_of(hs), secret, when, f->quest->value_left_ns);
 }
 
 enum lp_err lp_stored_keep(struct lp_tracked *f, const struct lp_handshake *hs,

@@ -22,10 +22,12 @@ void lp_tickets_forget(struct lp_tracked *f)
 {
 	if (f->ticket == LP_TICKET_ASKED || f->ticket == LP_TICKET_AWAITED) {
 		lp_asks_forget(f->worker->asks, f);
-		f->asked = false;
+		f->quest->asked = false;
 	}
-	lp_secret_free(f->ticket_secret, LP_SESSIONS_SECRET);
-	f->ticket_secret = NULL;
+	if (f->quest->ticket_secret) {
+		lp_secret_free(f->quest->ticket_secret, LP_SESSIONS_SECRET);
+		f->quest->ticket_secret = NULL;
+	}
 	f->ticket = LP_TICKET_NONE;
 	f->missed = false;
 }
@@ -42,10 +44,10 @@ void lp_tickets_ask(struct lp_tracked *f, const struct lp_question *q)
 	ask.version = hs->facts.version;
 	ask.time_s = q->when->released_ns / LP_NS_PER_S;
 	ask.ticket = lp_span_of(hs->ticket.p, hs->ticket.n);
-	f->ticket_version = hs->facts.version;
-	f->ticket_suite = hs->facts.suite;
+	f->quest->ticket_version = hs->facts.version;
+	f->quest->ticket_suite = hs->facts.suite;
 	f->ticket = LP_TICKET_ASKED;
-	f->asked = true;
+	f->quest->asked = true;
 	lp_wanted_put(f, &ask);
 }
 
@@ -61,15 +63,15 @@ enum lp_reply lp_tickets_reply(struct lp_tracked *f, const struct lp_question *q
 	case LP_TICKET_ASKED:
 	case LP_TICKET_AWAITED:
 		f->ticket = LP_TICKET_AWAITED;
-		lp_order_wait(f->worker->order, &f->waiter, q->when);
+		lp_order_wait(f->worker->order, &f->quest->waiter, q->when);
 		return LP_REPLY_LATER;
 	case LP_TICKET_OPEN:
-		memcpy(q->now, f->ticket_secret, LP_SESSIONS_SECRET);
-		lp_secret_free(f->ticket_secret, LP_SESSIONS_SECRET);
-		f->ticket_secret = NULL;
+		memcpy(q->now, f->quest->ticket_secret, LP_SESSIONS_SECRET);
+		lp_secret_free(f->quest->ticket_secret, LP_SESSIONS_SECRET);
+		f->quest->ticket_secret = NULL;
 		f->ticket = LP_TICKET_USED;
-		f->key_kind = "ticket-key";
-		f->key_name = f->ticket_file < n ? files[f->ticket_file].name : NULL;
+		f->quest->key_kind = "ticket-key";
+		f->quest->key_name = f->quest->ticket_file < n ? files[f->quest->ticket_file].name : NULL;
 		return LP_REPLY_NOW;
 	case LP_TICKET_SHED:
 		return lp_wanted_never(no, LP_REASON_RSA_OVERLOAD,
@@ -112,17 +114,17 @@ bool lp_tickets_answer(struct lp_tracked *f, const struct lp_answer *a)
 
 	if (f->ticket != LP_TICKET_ASKED && !awaited)
 		return false;
-	f->asked = false;
+	f->quest->asked = false;
 	f->ticket = LP_TICKET_REFUSED;
 	if (!a || a->code == LP_ANSWER_BUSY) {
 		f->ticket = LP_TICKET_SHED;
 	} else if (a->code == LP_ANSWER_DONE && a->secret_len == LP_SESSIONS_SECRET &&
 		   (!a->loose ||
-		    (a->version == f->ticket_version && a->suite == f->ticket_suite))) {
-		f->ticket_secret = lp_secret_alloc(LP_SESSIONS_SECRET);
-		if (f->ticket_secret) {
-			memcpy(f->ticket_secret, a->secret, LP_SESSIONS_SECRET);
-			f->ticket_file = a->key;
+		    (a->version == f->quest->ticket_version && a->suite == f->quest->ticket_suite))) {
+		f->quest->ticket_secret = lp_secret_alloc(LP_SESSIONS_SECRET);
+		if (f->quest->ticket_secret) {
+			memcpy(f->quest->ticket_secret, a->secret, LP_SESSIONS_SECRET);
+			f->quest->ticket_file = a->key;
 			f->ticket = LP_TICKET_OPEN;
 		} else {
 			f->worker->env.fault = LP_E_NOMEM;

@@ -61,6 +61,7 @@ static bool begin_flow(struct lp_tracked *f, const struct lp_when *when)
 	const struct lp_crypto *crypto = w->engine->crypto.base;
 	size_t c = f->client, s;
 	struct lp_event event = { .kind = LP_EVENT_FLOW_BEGIN };
+	struct lp_stream_info stream;
 	struct lp_flow_info *info;
 
 	if (f->out)
@@ -73,26 +74,72 @@ static bool begin_flow(struct lp_tracked *f, const struct lp_when *when)
 		return false;
 	}
 	s = 1 - c;
+	lp_tracked_info(f, &stream);
 	info = &f->out->info;
 	*info = (struct lp_flow_info){
 		.size = sizeof *info,
-		.family = f->info.family,
-		.client_port = f->info.port[c],
-		.server_port = f->info.port[s],
-		.first_packet = f->info.first_number,
-		.first_ns = f->info.first_ns,
+		.family = stream.family,
+		.client_port = stream.port[c],
+		.server_port = stream.port[s],
+		.first_packet = stream.first_number,
+		.first_ns = stream.first_ns,
 		.client_text = f->out->text[0],
 		.server_text = f->out->text[1],
 	};
-	memcpy(info->client_addr, f->info.addr[c], 16);
-	memcpy(info->server_addr, f->info.addr[s], 16);
+	memcpy(info->client_addr, stream.addr[c], 16);
+	memcpy(info->server_addr, stream.addr[s], 16);
 	address_text(f->out->text[0], info->client_addr, info->family);
 	address_text(f->out->text[1], info->server_addr, info->family);
-	if (lp_flowid(crypto, &f->info, (enum lp_side)c, &info->flow_id) ||
-	    lp_community_id(crypto, &f->info, info->community_id))
+	if (lp_flowid(crypto, &stream, (enum lp_side)c, &info->flow_id) ||
+	    lp_community_id(crypto, &stream, info->community_id))
 		w->env.fault = LP_E_NOMEM;
 	put(f, &event, when, false);
 	return true;
+}
+
+static const struct lp_quest no_quest;
+
+struct lp_quest *lp_tracked_quest(struct lp_tracked *f)
+{
+	struct lp_quest *quest = f->quest;
+
+	if (quest != &no_quest)
+		return quest;
+	quest = calloc(1, sizeof *quest);
+	if (!quest) {
+		f->worker->env.fault = LP_E_NOMEM;
+		return NULL;
+	}
+	f->quest = quest;
+	return quest;
+}
+
+static void quest_free(struct lp_tracked *f)
+{
+	if (f->quest != &no_quest)
+		free(f->quest);
+	f->quest = (struct lp_quest *)(uintptr_t)&no_quest;
+}
+
+/* Once nothing is asked, and no handshake is under way that might. */
+static void quest_over(struct lp_tracked *f)
+{
+	const struct lp_quest *q = f->quest;
+
+	if (q == &no_quest || !f->stream || q->asked || q->late || q->value || q->waiter.waiting ||
+	    f->stored == LP_STORED_ASKED || (f->stage.tls && lp_tls_shakes(f->stage.tls)))
+		return;
+	if (q->ticket_secret)
+		lp_tickets_forget(f); /* it was not needed: another handshake has another ticket */
+	quest_free(f);
+}
+
+void lp_tracked_info(const struct lp_tracked *f, struct lp_stream_info *out)
+{
+	if (f->stream)
+		f->worker->engine->reasm_ops->describe(f->worker->reasm, f->stream, out);
+	else
+		*out = f->quest->info;
 }
 
 static void flow_free(struct lp_tracked *f)
@@ -100,24 +147,26 @@ static void flow_free(struct lp_tracked *f)
 	*(f->prev ? &f->prev->next : &f->worker->flows) = f->next;
 	if (f->next)
 		f->next->prev = f->prev;
-	lp_order_done(f->worker->order, &f->waiter);
-	if (f->asked)
+	if (f->quest->waiter.waiting)
+		lp_order_done(f->worker->order, &f->quest->waiter);
+	if (f->quest->asked)
 		lp_asks_forget(f->worker->asks, f);
 	lp_tickets_forget(f);
 	lp_stored_clear(f);
 	lp_late_free(f);
+	quest_free(f);
 	lp_stage_clear_all(&f->stage);
 	free(f);
 }
 
-static void end_flow(struct lp_tracked *f)
+static void end_flow(struct lp_tracked *f, const enum lp_end end[2], const struct lp_when *when)
 {
 	struct lp_event event = { .kind = LP_EVENT_FLOW_END };
 
 	if (f->out) {
-		event.end[LP_C2S] = f->end[f->client];
-		event.end[LP_S2C] = f->end[1 - f->client];
-		put(f, &event, &f->end_when, false);
+		event.end[LP_C2S] = end[f->client];
+		event.end[LP_S2C] = end[1 - f->client];
+		put(f, &event, when, false);
 	}
 	if (f->stage.had_session)
 		f->worker->with_tls++;
@@ -276,6 +325,7 @@ static void set_conflict(struct lp_tracked *f, const struct lp_stream *s,
 static struct lp_tracked *flow_new(struct lp_worker *w, struct lp_stream *s)
 {
 	struct lp_tracked *f = calloc(1, sizeof *f);
+	struct lp_stream_info info;
 
 	if (!f) {
 		w->env.fault = LP_E_NOMEM;
@@ -288,10 +338,11 @@ static struct lp_tracked *flow_new(struct lp_worker *w, struct lp_stream *s)
 	if (f->next)
 		f->next->prev = f;
 	w->flows = f;
-	w->engine->reasm_ops->describe(w->reasm, s, &f->info);
+	f->quest = (struct lp_quest *)(uintptr_t)&no_quest;
+	lp_tracked_info(f, &info);
 	lp_stage_init(&f->stage, &w->env, f);
 	/* What came before this was tracked is not the session's to count. */
-	memcpy(f->stage.upto, f->info.off, sizeof f->stage.upto);
+	memcpy(f->stage.upto, info.off, sizeof f->stage.upto);
 	set_evidence(f, s);
 	s->user = f;
 	s->kind = TRACKED;
@@ -400,6 +451,7 @@ static enum lp_take on_stream_data(void *user, struct lp_stream *s, enum lp_side
 	set_conflict(f, s, when);
 	lp_stage_data(&f->stage, side, p, n, off, when);
 	set_idle(f);
+	quest_over(f);
 	if (w->env.cleartext || timeless(f))
 		return LP_TAKE_ON;
 	/* (libnids does not say how long a stream is that is skipped.) */
@@ -460,9 +512,24 @@ static enum lp_end end_of(const struct lp_stream *s, int side, enum lp_why why)
 	return LP_END_LOST;
 }
 
+/* The stream goes, and the flow waits for an answer. */
+static void outlive(struct lp_tracked *f, const enum lp_end end[2], const struct lp_when *when)
+{
+	struct lp_quest *q = lp_tracked_quest(f);
+
+	if (q) {
+		lp_tracked_info(f, &q->info);
+		q->end_when = *when;
+		q->end[0] = end[0];
+		q->end[1] = end[1];
+	}
+	f->stream = NULL;
+}
+
 static void on_stream_close(void *user, struct lp_stream *s, enum lp_why why,
 			    const struct lp_when *when)
 {
+	const enum lp_end end[2] = { end_of(s, 0, why), end_of(s, 1, why) };
 	struct lp_worker *w = user;
 	const struct lp_prelude_host host = { .env = &w->env };
 	struct lp_tracked *f;
@@ -480,14 +547,12 @@ static void on_stream_close(void *user, struct lp_stream *s, enum lp_why why,
 		w->engine->reasm_ops->describe(w->reasm, s, &info);
 		lp_stage_passed(&f->stage, info.off);
 	}
-	f->stream = NULL;
-	f->end_when = *when;
 	set_evidence(f, s);
 	f->stage.evidence.evicted = why == LP_WHY_EVICT;
-	for (int side = 0; side < 2; side++)
-		f->end[side] = end_of(s, side, why);
-	if (lp_stage_close(&f->stage, f->end, s->conflict, when))
-		end_flow(f);
+	if (lp_stage_close(&f->stage, end, s->conflict, when))
+		end_flow(f, end, when);
+	else
+		outlive(f, end, when);
 }
 
 const struct lp_reasm_cb lp_tracked_tcp = {
@@ -514,24 +579,26 @@ void lp_worker_answer(void *flow, const struct lp_answer *answer)
 		return;
 	if (!done && !overload)
 		lp_exchange_refused(f, &no);
-	f->asked = false;
-	lp_order_done(f->worker->order, &f->waiter);
+	f->quest->asked = false;
+	lp_order_done(f->worker->order, &f->quest->waiter);
 	if (lp_stage_answer(&f->stage, done ? answer->secret : NULL, done ? answer->secret_len : 0,
 			    &no)) {
-		end_flow(f);
+		end_flow(f, f->quest->end, &f->quest->end_when);
 		return;
 	}
 	set_idle(f);
+	quest_over(f);
 }
 
 void lp_worker_again(struct lp_tracked *f)
 {
-	lp_order_done(f->worker->order, &f->waiter);
+	lp_order_done(f->worker->order, &f->quest->waiter);
 	if (lp_stage_again(&f->stage)) {
-		end_flow(f);
+		end_flow(f, f->quest->end, &f->quest->end_when);
 		return;
 	}
 	set_idle(f);
+	quest_over(f);
 }
 
 /* ---- what is left over ---- */

@@ -26,18 +26,19 @@ enum lp_reply lp_wanted_never(struct lp_no_secret *no, enum lp_reason reason, co
 
 void lp_wanted_put(struct lp_tracked *f, struct lp_ask *ask)
 {
-	const struct lp_stream_info *info = &f->info;
+	struct lp_stream_info info;
 	const struct lp_hash_seed *seed = &f->worker->engine->seed;
 	const size_t s = 1U - f->client;
 	struct lp_asks_peers peers;
 	uint8_t server[16 + 2];
 	enum lp_err err;
 
+	lp_tracked_info(f, &info);
 	/* Whoever has an IPv6 address has its network's others too. */
-	peers.client = lp_hash(seed, info->addr[f->client], info->family == 6 ? 8 : 4);
-	memcpy(server, info->addr[s], 16);
-	server[16] = (uint8_t)(info->port[s] >> 8);
-	server[17] = (uint8_t)info->port[s];
+	peers.client = lp_hash(seed, info.addr[f->client], info.family == 6 ? 8 : 4);
+	memcpy(server, info.addr[s], 16);
+	server[16] = (uint8_t)(info.port[s] >> 8);
+	server[17] = (uint8_t)info.port[s];
 	peers.server = lp_hash(seed, server, sizeof server);
 	err = lp_asks_put(f->worker->asks, ask, &peers, f);
 	if (err)
@@ -68,12 +69,12 @@ static bool resumed_secret(struct lp_tracked *f, const struct lp_handshake *hs,
 	unsigned left = attempt;
 	bool found;
 
-	f->key_name = NULL;
-	f->key_kind = "session-ticket";
+	f->quest->key_name = NULL;
+	f->quest->key_kind = "session-ticket";
 	found = lp_sessions_find(s, LP_NAME_TICKET, ticket, when, &left, &secret);
 	/* What was asked for first may still come. */
-	if (!found && (!ticket.n || f->sure)) {
-		f->key_kind = "session-id";
+	if (!found && (!ticket.n || f->quest->sure)) {
+		f->quest->key_kind = "session-id";
 		found = lp_sessions_find(s, LP_NAME_ID, id, when, &left, &secret);
 	}
 	if (found)
@@ -91,31 +92,31 @@ static bool next_secret(struct lp_tracked *f, const struct lp_question *q, bool 
 	bool found;
 
 	if (!final) {
-		if (f->early || !resumed_secret(f, q->hs, q->when, 0, q->now))
+		if (f->quest->early || !resumed_secret(f, q->hs, q->when, 0, q->now))
 			return false;
-		f->early = true;
-		f->early_hash = lp_hash(seed, q->now, LP_MASTER_SIZE);
+		f->quest->early = true;
+		f->quest->early_hash = lp_hash(seed, q->now, LP_MASTER_SIZE);
 		return true;
 	}
-	if (!f->sure)
-		f->others = 0;
-	f->sure = true;
-	found = resumed_secret(f, q->hs, q->when, f->others, q->now);
-	if (!found || !f->early || lp_hash(seed, q->now, LP_MASTER_SIZE) != f->early_hash)
+	if (!f->quest->sure)
+		f->quest->others = 0;
+	f->quest->sure = true;
+	found = resumed_secret(f, q->hs, q->when, f->quest->others, q->now);
+	if (!found || !f->quest->early || lp_hash(seed, q->now, LP_MASTER_SIZE) != f->quest->early_hash)
 		return found;
-	f->early = false;
-	f->others++;
-	return resumed_secret(f, q->hs, q->when, f->others, q->now);
+	f->quest->early = false;
+	f->quest->others++;
+	return resumed_secret(f, q->hs, q->when, f->quest->others, q->now);
 }
 
 enum lp_reply lp_wanted_later(struct lp_tracked *f, const struct lp_question *q)
 {
 	struct lp_tracked **at = &f->worker->lookups;
 
-	f->next_lookup = NULL;
-	lp_order_wait(f->worker->order, &f->waiter, q->when);
+	f->quest->next_lookup = NULL;
+	lp_order_wait(f->worker->order, &f->quest->waiter, q->when);
 	while (*at)
-		at = &(*at)->next_lookup;
+		at = &(*at)->quest->next_lookup;
 	*at = f;
 	return LP_REPLY_LATER;
 }
@@ -124,14 +125,14 @@ static enum lp_reply look_up(struct lp_tracked *f, const struct lp_question *q,
 			     struct lp_no_secret *no)
 {
 	struct lp_worker *w = f->worker;
-	bool final = f->looked || f->missed || f->sure ||
+	bool final = f->quest->looked || f->missed || f->quest->sure ||
 		     lp_worker_first(w, q->when);
 	enum lp_reply reply;
 
 	f->questioned = true;
-	f->looked = false;
-	f->cached = next_secret(f, q, final);
-	if (f->cached) {
+	f->quest->looked = false;
+	f->quest->cached = next_secret(f, q, final);
+	if (f->quest->cached) {
 		lp_tickets_forget(f);
 		return LP_REPLY_NOW;
 	}
@@ -141,7 +142,7 @@ static enum lp_reply look_up(struct lp_tracked *f, const struct lp_question *q,
 								  : no_resumption(q->hs, no);
 		if (reply == LP_REPLY_NEVER)
 			reply = lp_stored_ask(f, q, no);
-		if (reply == LP_REPLY_NEVER && !f->others)
+		if (reply == LP_REPLY_NEVER && !f->quest->others)
 			lp_sessions_missed(w->engine->sessions);
 		return reply;
 	}
@@ -158,13 +159,13 @@ void lp_wanted_lookups(struct lp_worker *w)
 	while (*at) {
 		struct lp_tracked *f = *at;
 
-		if (!lp_order_first(w->order, &f->waiter) ||
-		    !lp_worker_passed(w, &f->waiter.when)) {
-			at = &f->next_lookup;
+		if (!lp_order_first(w->order, &f->quest->waiter) ||
+		    !lp_worker_passed(w, &f->quest->waiter.when)) {
+			at = &f->quest->next_lookup;
 			continue;
 		}
-		*at = f->next_lookup;
-		f->looked = true;
+		*at = f->quest->next_lookup;
+		f->quest->looked = true;
 		lp_worker_again(f);
 		at = &w->lookups; /* another may be the first now */
 	}
@@ -265,8 +266,8 @@ static enum lp_reply logged(struct lp_tracked *f, const struct lp_question *q, u
 	ids_of(hs, &ids);
 	if (!lp_wanted_logged(e, &ids, premasters, nth, &secret, &premaster))
 		return LP_REPLY_NEVER;
-	f->key_kind = secret.source == LP_KEYLOG_BLOCK ? "key-log (DSB)" : "key-log";
-	f->key_name = NULL;
+	f->quest->key_kind = secret.source == LP_KEYLOG_BLOCK ? "key-log (DSB)" : "key-log";
+	f->quest->key_name = NULL;
 	if (!premaster) {
 		memcpy(q->now, secret.bytes, LP_MASTER_SIZE);
 		lp_wipe(secret.bytes, secret.n);
@@ -314,12 +315,12 @@ static enum lp_reply missing(struct lp_tracked *f, const struct lp_question *q,
 	size_t n = strlen(no->detail);
 	bool waited;
 
-	if (f->logged) {
+	if (f->quest->logged) {
 		lp_late_free(f); /* a line came in time, and was wrong */
 		return LP_REPLY_NEVER;
 	}
 	ids_of(q->hs, &ids);
-	waited = f->late && e->key_wait_ns;
+	waited = f->quest->late && e->key_wait_ns;
 	if (lp_late_wait(f, &ids, q->when))
 		return LP_REPLY_LATER;
 	if (lp_keylogs_given(e->keylogs))
@@ -338,29 +339,31 @@ enum lp_reply lp_wanted_ask(void *flow, const struct lp_question *q, struct lp_n
 	bool first = !q->attempt && q->extended == (q->hs->facts.ems > 0);
 	enum lp_reply reply;
 
-	if (first && !(f->late && f->late->over)) {
-		f->tried = LP_TRIED_NONE;
-		f->logged = 0;
-		f->others = 0;
-		f->sure = f->early = false;
-		f->favoured = false;
+	if (!lp_tracked_quest(f))
+		return lp_wanted_never(no, LP_REASON_LIMIT, "out of memory");
+	if (first && !(f->quest->late && f->quest->late->over)) {
+		f->quest->tried = LP_TRIED_NONE;
+		f->quest->logged = 0;
+		f->quest->others = 0;
+		f->quest->sure = f->quest->early = false;
+		f->quest->favoured = false;
 	}
 	/* The same candidate once more: the other derivation of its premaster secret. */
-	if (!first && q->attempt == f->attempt && f->tried != LP_TRIED_NONE)
-		return f->tried == LP_TRIED_LOG ? logged(f, q, f->logged - 1U)
+	if (!first && q->attempt == f->quest->attempt && f->quest->tried != LP_TRIED_NONE)
+		return f->quest->tried == LP_TRIED_LOG ? logged(f, q, f->quest->logged - 1U)
 						: from_others(f, q, no);
-	if (q->attempt && f->tried == LP_TRIED_OTHER)
-		f->others++;
-	f->attempt = q->attempt;
-	f->cached = false;
-	reply = from_log(f, q, f->logged);
+	if (q->attempt && f->quest->tried == LP_TRIED_OTHER)
+		f->quest->others++;
+	f->quest->attempt = q->attempt;
+	f->quest->cached = false;
+	reply = from_log(f, q, f->quest->logged);
 	if (reply != LP_REPLY_NEVER) {
-		f->tried = LP_TRIED_LOG;
-		f->logged++;
+		f->quest->tried = LP_TRIED_LOG;
+		f->quest->logged++;
 		return reply;
 	}
 	reply = from_others(f, q, no);
-	f->tried = reply == LP_REPLY_NEVER ? LP_TRIED_NONE : LP_TRIED_OTHER;
+	f->quest->tried = reply == LP_REPLY_NEVER ? LP_TRIED_NONE : LP_TRIED_OTHER;
 	return reply == LP_REPLY_NEVER && no->reason != LP_REASON_MALFORMED ? missing(f, q, no)
 									    : reply;
 }
@@ -370,14 +373,14 @@ void lp_wanted_proven(void *flow, const struct lp_handshake *hs, char *name, siz
 	struct lp_tracked *f = flow;
 	(void)hs;
 	lp_late_free(f);
-	if (f->cached)
+	if (f->quest->cached)
 		lp_sessions_hit(f->worker->engine->sessions);
-	f->cached = false;
-	if (f->key_name && f->ticket != LP_TICKET_USED)
+	f->quest->cached = false;
+	if (f->quest->key_name && f->ticket != LP_TICKET_USED)
 		lp_exchange_proven(f);
-	if (f->key_name)
-		snprintf(name, size, "%s %s", f->key_kind, f->key_name);
-	else if (strlen(f->key_kind) < size) /* each resumed session: no printf */
-		memcpy(name, f->key_kind, strlen(f->key_kind) + 1);
+	if (f->quest->key_name)
+		snprintf(name, size, "%s %s", f->quest->key_kind, f->quest->key_name);
+	else if (strlen(f->quest->key_kind) < size) /* each resumed session: no printf */
+		memcpy(name, f->quest->key_kind, strlen(f->quest->key_kind) + 1);
 	lp_tickets_forget(f);
 }

@@ -65,6 +65,11 @@ void lp_tls_shake_free(struct lp_tls *tls)
 	tls->shake = shake_none();
 }
 
+bool lp_tls_shakes(const struct lp_tls *tls)
+{
+	return tls->shake != &no_shake;
+}
+
 void lp_tls_settle(struct lp_tls *tls)
 {
 	const struct lp_shake *shake = tls->shake;
@@ -111,7 +116,7 @@ void lp_tls_hurt_free(struct lp_tls *tls, bool all)
 		lp_buf_clear(&hurt->back[dir]);
 	lp_tls_seek_clear(tls);
 	lp_tls_other_free(tls);
-	if (!all && (hurt->dead_bytes[0] || hurt->dead_bytes[1]))
+	if (!all && (hurt->dead_bytes[0] || hurt->dead_bytes[1] || hurt->conflict))
 		return;
 	free(hurt);
 	tls->hurt = hurt_none();

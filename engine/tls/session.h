@@ -161,6 +161,9 @@ bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side, int next);
  * nothing did. */
 LP_MUST bool lp_tls_await_no_more(struct lp_tls *tls);
 
+/* A handshake is under way, or something that it needs is kept. */
+bool lp_tls_shakes(const struct lp_tls *tls);
+
 /* True once keys are held (a longer idle timeout is due then). */
 bool lp_tls_has_keys(const struct lp_tls *tls);
 
