@@ -341,7 +341,7 @@ enum lp_reply lp_wanted_ask(void *flow, const struct lp_question *q, struct lp_n
 
 	if (!lp_tracked_quest(f))
 		return lp_wanted_never(no, LP_REASON_LIMIT, "out of memory");
-	if (first && !(f->quest->late && f->quest->late->over)) {
+	if (q->anew || (first && !(f->quest->late && f->quest->late->over))) {
 		f->quest->tried = LP_TRIED_NONE;
 		f->quest->logged = 0;
 		f->quest->others = 0;

@@ -96,13 +96,14 @@ static void disproved(struct lp_tls *tls)
 
 static void begin_questions(struct lp_tls *tls);
 
-static void question(struct lp_tls *tls)
+static void question(struct lp_tls *tls, bool anew)
 {
 	struct lp_no_secret no = { .reason = LP_REASON_NO_KEY };
 	struct lp_question q = {
 		.hs = tls->shake->hs,
 		.extended = tls->shake->extended,
 		.attempt = tls->shake->attempt,
+		.anew = anew,
 		.when = tls->when,
 		.now = lp_secret_alloc(LP_MASTER_SIZE),
 	};
@@ -148,7 +149,7 @@ static void begin_questions(struct lp_tls *tls)
 	tls->shake->extended = tls->shake->hs->facts.ems > 0;
 	tls->shake->toggled = false;
 	tls->shake->attempt = 0;
-	question(tls);
+	question(tls, true);
 }
 
 void lp_tls_ask(struct lp_tls *tls)
@@ -182,7 +183,7 @@ static void next_candidate(struct lp_tls *tls)
 		tls->shake->extended = tls->shake->hs->facts.ems > 0;
 		tls->shake->attempt++;
 	}
-	question(tls);
+	question(tls, false);
 }
 
 void lp_tls_disproved(struct lp_tls *tls)
@@ -528,7 +529,7 @@ void lp_tls_again(struct lp_tls *tls)
 {
 	tls->env->waiting--;
 	tls->state = LP_TLS_RUNNING;
-	question(tls);
+	question(tls, false);
 }
 
 /* ---- Finished ---- */

@@ -42,6 +42,7 @@ struct lp_question {
 	const struct lp_handshake *hs;
 	bool extended;      /* derive with the session hash (RFC 7627) */
 	unsigned attempt;
+	bool anew;          /* the first for this handshake, as it is read now */
 	const struct lp_when *when; /* place from which what follows will be told */
 	uint8_t *now;       /* 48 bytes, secret memory of the session */
 };

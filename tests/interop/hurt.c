@@ -10,6 +10,13 @@
  *                               in each connection; AT counts from its header (negative: the
  *                               record's), id+N in a hello from behind the session id; checksums
  *                               are made right
+ *   hurt IN OUT copies PLACE ORDER
+ *                               a packet of each connection comes twice, once with other bytes at
+ *                               PLACE: the type, length or body of the client's first record of
+ *                               application data, or a handshake message, by its type. ORDER: late
+ *                               (the right one second), after (first), ahead (second, and both come
+ *                               before what stands before them in the stream)
+ *   hurt IN OUT behind N M      packet N of each connection comes behind its packet M
  *   hurt IN OUT drops STEP      copies, 1000 s apart, in a VLAN each: every 16th is whole, as the
  *                               first; the others lack a packet N of each connection. Tells
  *                               "copy PLACE N" (N 0: whole) and "toll PORT N …": what packet N
@@ -285,6 +292,118 @@ static int overwrite(unsigned type, const char *at, const char *hex)
 	return !found;
 }
 
+/* ---- copies, and packets out of their place ---- */
+
+static size_t payload_of(const struct packet *p)
+{
+	size_t at = ETHER + (p->p[12] == 0x86 ? 40 : 4u * (p->p[ETHER] & 15));
+
+	return at + 4u * (p->p[at + 12] >> 4);
+}
+
+/* Where the packet is changed, NULL: not this one. */
+static uint8_t *place_in(struct packet *p, const char *place)
+{
+	size_t at;
+
+	if (!p->flow)
+		return NULL;
+	if (*place >= '0' && *place <= '9') {
+		uint8_t *m = find_message(p, (unsigned)strtoul(place, NULL, 10));
+
+		return m ? m + 20 : NULL;
+	}
+	at = payload_of(p);
+	if (!p->client || at + 40 > p->caplen || p->p[at] != 23 || p->p[at + 1] != 3)
+		return NULL;
+	return p->p + at + (!strcmp(place, "type") ? 0 : !strcmp(place, "length") ? 3 : 30);
+}
+
+static struct packet changed(const struct packet *p, size_t at, const char *place)
+{
+	struct packet lie = *p;
+
+	lie.p = need(malloc(p->caplen));
+	memcpy(lie.p, p->p, p->caplen);
+	lie.p[at] = (uint8_t)(lie.p[at] + (strcmp(place, "length") ? 0x55 : 1));
+	right_checksum(&lie);
+	return lie;
+}
+
+/* The last packet with data before number i of the same side; i: there is none. */
+static size_t one_before(size_t i)
+{
+	for (size_t j = i; j--;)
+		if (packets[j].flow == packets[i].flow && packets[j].client == packets[i].client &&
+		    packets[j].caplen > payload_of(&packets[j]))
+			return j;
+	return i;
+}
+
+static int copies(const char *place, const char *order)
+{
+	uint8_t *done = need(calloc(1, flows_n + 1)), *m;
+	struct packet (*with)[3] = need(calloc(packets_n, sizeof *with)); /* in a packet's stead */
+	size_t found = 0;
+
+	for (size_t i = 0; i < packets_n; i++)
+		with[i][0] = packets[i];
+	for (size_t i = 0; i < packets_n; i++) {
+		struct packet *p = &packets[i], lie;
+		int late = strcmp(order, "after");
+		size_t j;
+
+		if (!p->flow || done[p->flow] || !(m = place_in(p, place)))
+			continue;
+		done[p->flow] = 1;
+		found++;
+		lie = changed(p, (size_t)(m - p->p), place);
+		with[i][0] = late ? lie : *p;
+		with[i][1] = late ? *p : lie;
+		if (strcmp(order, "ahead"))
+			continue;
+		j = one_before(i);
+		if (j == i)
+			return 1;
+		with[j][2] = with[j][0];
+		for (int k = 0; k < 2; k++) {
+			with[j][k] = with[i][k];
+			with[j][k].sec = packets[j].sec;
+			with[j][k].usec = packets[j].usec;
+			with[i][k].p = NULL;
+		}
+	}
+	for (size_t i = 0; i < packets_n; i++)
+		for (int k = 0; k < 3; k++)
+			if (with[i][k].p)
+				write_packet(&with[i][k], &(struct way){ "whole", 0, 0, 0 }, 0);
+	free(done);
+	free(with);
+	return !found;
+}
+
+static void write_behind(size_t n, size_t m)
+{
+	const struct way whole = { "whole", 0, 0, 0 };
+	struct packet *kept = need(calloc(flows_n + 1, sizeof *kept));
+
+	for (size_t i = 0; i < packets_n; i++) {
+		struct packet *p = &packets[i];
+
+		if (p->flow && p->number == n) {
+			kept[p->flow] = *p;
+			continue;
+		}
+		write_packet(p, &whole, 0);
+		if (!p->flow || p->number != m)
+			continue;
+		kept[p->flow].sec = p->sec;
+		kept[p->flow].usec = p->usec;
+		write_packet(&kept[p->flow], &whole, 0);
+	}
+	free(kept);
+}
+
 int main(int argc, char **argv)
 {
 	uint8_t head[24];
@@ -295,7 +414,7 @@ int main(int argc, char **argv)
 
 	if (argc < 5 || !(in = fopen(argv[1], "rb")) || !(out = fopen(argv[2], "wb")) ||
 	    fread(head, sizeof head, 1, in) != 1 || fwrite(head, sizeof head, 1, out) != 1) {
-		fprintf(stderr, "usage: hurt IN OUT drop|upto|from|snap|only|flows|message|drops|each WHAT...\n");
+		fprintf(stderr, "usage: hurt IN OUT drop|upto|from|snap|only|flows|message|copies|behind|drops|each WHAT...\n");
 		return 1;
 	}
 	read_all(in);
@@ -308,6 +427,10 @@ int main(int argc, char **argv)
 		write_each(w.n ? w.n : 1);
 	else if (!strcmp(what, "message"))
 		bad = argc < 7 || overwrite((unsigned)w.n, argv[5], argv[6]);
+	else if (!strcmp(what, "copies"))
+		bad = argc < 6 || copies(argv[4], argv[5]);
+	else if (!strcmp(what, "behind"))
+		write_behind(w.n, w.m);
 	else
 		write_way(&w, 0);
 	return fclose(out) || bad;

@@ -99,7 +99,7 @@ part() {
 	unit) unit "$BUILD" CK_FORK=yes ;;
 	replay) replay "$BUILD" ;;
 	golden) [ -z "$T" ] || { LIMPID="$BUILD/limpid" tests/golden/run.sh $T; return; }
-		scripts "$BUILD/limpid" golden/{run,late,verdicts,workers}.sh "bench/loss.sh quick" "golden/drops.sh quick" golden/{evasion,wire,outputs,caps,badinput,audit,progress}.sh ;;
+		scripts "$BUILD/limpid" golden/{run,late,verdicts,workers}.sh "bench/loss.sh quick" "golden/drops.sh quick" golden/{evasion,ambiguous,wire,outputs,caps,badinput,audit,progress}.sh ;;
 	interop) LIMPID="$BUILD/limpid" tests/interop/run.sh short $T ;;
 	loss) LIMPID="$BUILD/limpid" tests/bench/loss.sh full ;;
 	bench-check | bench-baseline)
@@ -111,7 +111,7 @@ part() {
 		build tests BUILD="$BUILD/asan" SAN=1 FUZZ=0 || return
 		unit "$BUILD/asan" CK_FORK=no
 		replay "$BUILD/asan"
-		scripts "$BUILD/asan/limpid" golden/{run,verdicts,evasion,wire,outputs,caps,badinput}.sh "golden/workers.sh short" ;;
+		scripts "$BUILD/asan/limpid" golden/{run,verdicts,evasion,ambiguous,wire,outputs,caps,badinput}.sh "golden/workers.sh short" ;;
 	clang)
 		build tests BUILD="$BUILD/clang" CC=clang SAN=0 FUZZ=0 || return
 		unit "$BUILD/clang" CK_FORK=yes
