@@ -1,11 +1,12 @@
 #include "asks.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 
-enum { MAX_WAIT_S = 5, BUCKETS = 4096, LIVE_SHARE = 8 };
+enum { MAX_WAIT_S = 5, BUCKETS = 4096, LIVE_SHARE = 8, DOZE_ROOM = 32 };
 
 struct slot {
 	void *asker;          /* NULL: forgotten, or the slot is free */
@@ -282,6 +283,8 @@ enum lp_err lp_asks_poll(struct lp_asks *a, int timeout_ms, lp_asks_answer *cb)
 		return lp_line_poll(a->line, 0, take, a);
 	shed(a);
 	err = send_more(a);
+	if (!err && lp_asks_doze(a) && (timeout_ms < 0 || timeout_ms > LP_ASKS_DOZE_MS))
+		(void)poll(NULL, 0, LP_ASKS_DOZE_MS);
 	if (!err)
 		err = lp_line_poll(a->line, timeout_ms, take, a);
 	if (!err)
@@ -297,6 +300,11 @@ int lp_asks_fd(const struct lp_asks *a)
 bool lp_asks_full(const struct lp_asks *a)
 {
 	return !a->live && a->unsent > 0;
+}
+
+bool lp_asks_doze(const struct lp_asks *a)
+{
+	return !a->live && a->room >= DOZE_ROOM && lp_line_pending(a->line) >= a->room / 2;
 }
 
 size_t lp_asks_pending(const struct lp_asks *a)

@@ -60,6 +60,14 @@ int lp_asks_fd(const struct lp_asks *a);
 
 bool lp_asks_full(const struct lp_asks *a);
 size_t lp_asks_pending(const struct lp_asks *a);
+
+/* A replay has asked so much that the warden is at work for longer than LP_ASKS_DOZE_MS, with
+ * any number of cores: better to sleep so long than to be woken by each answer, for the core on
+ * which that happens is the warden's, too. */
+bool lp_asks_doze(const struct lp_asks *a);
+
+enum { LP_ASKS_DOZE_MS = 2 };
+
 void lp_asks_stats(const struct lp_asks *a, struct lp_asks_stats *out);
 
 #endif

@@ -285,6 +285,10 @@ static void nap(struct lp_hand *h)
 		timeout = LP_KEYLOGS_POLL_MS;
 	if (!h->over && lp_asks_pending(w->asks))
 		timeout = RETRY_MS;
+	if (!h->over && lp_asks_doze(w->asks)) {
+		fd = -1;
+		timeout = LP_ASKS_DOZE_MS;
+	}
 	if (!h->over && w->late)
 		timeout = LP_LATE_POLL_MS;
 	if (!h->over && w->stored_asked)

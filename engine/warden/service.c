@@ -46,7 +46,9 @@ static void *run_clock(void *arg)
 		struct timespec ts;
 
 		if (!end) {
+			s->no_end = true;
 			pthread_cond_wait(&s->tick, &s->lock);
+			s->no_end = false;
 			continue;
 		}
 		ts.tv_sec = (time_t)(end / LP_NS_PER_S);

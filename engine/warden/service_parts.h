@@ -41,6 +41,7 @@ struct lp_service {
 	pthread_cond_t tick;   /* the clock thread has something to wait for, or stop */
 	struct lp_job *first, **last;
 	struct lp_recent *recent;
+	bool no_end; /* the clock waits for an entry */
 	bool stop;
 	pthread_t clock;
 	bool clock_runs;

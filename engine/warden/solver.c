@@ -224,7 +224,9 @@ static struct lp_job *settle(struct lp_service *s, struct lp_recent_entry *e, co
 		lp_recent_drop(s->recent, e);
 	else
 		lp_recent_ready(s->recent, e, premaster, lp_clock_mono());
-	pthread_cond_signal(&s->tick);
+	/* The clock knows of an earlier end, or it waits for one. */
+	if (s->no_end)
+		pthread_cond_signal(&s->tick);
 	pthread_mutex_unlock(&s->lock);
 	return waiting;
 }

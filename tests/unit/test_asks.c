@@ -93,6 +93,7 @@ START_TEST(the_oldest_are_shed)
 
 	for (unsigned i = 0; i < all; i++) {
 		ck_assert(!lp_asks_full(a) || i > sent);
+		ck_assert_int_eq(lp_asks_doze(a), !live && i >= LP_WARDEN_QUEUE / 2);
 		put(a, &asker[i], 1, 1);
 	}
 	ck_assert_uint_eq(lp_asks_pending(a), all);
