@@ -139,6 +139,11 @@ void lp_crew_lend(struct lp_crew *c)
 	lp_reader_lend(c->reader);
 }
 
+void lp_crew_settle(struct lp_crew *c)
+{
+	lp_share_settle(c->share);
+}
+
 int lp_crew_packets(struct lp_crew *c, const struct lp_wire *packets, size_t n)
 {
 	lp_reader_packets(c->reader, packets, n);

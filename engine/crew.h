@@ -63,6 +63,9 @@ int lp_crew_advance(struct lp_crew *c, uint64_t now_ns);
 /* A fault that the caller has seen. */
 void lp_crew_fault(struct lp_crew *c, enum lp_err err);
 
+/* Waits until no worker has packets of before: secrets that come now are for what follows. */
+void lp_crew_settle(struct lp_crew *c);
+
 /* No more packets come: waits until everything has left, and ends all threads. Once. */
 int lp_crew_finish(struct lp_crew *c);
 

@@ -92,11 +92,9 @@ static void read_limits(struct lp_engine *e, const struct lp_config *c)
 }
 
 /* Why there can only be one worker; NULL: there may be more. */
-static const char *alone(const struct lp_engine *e, const struct lp_config *c)
+static const char *alone(const struct lp_config *c)
 {
-	if (is(c->tcp, "nids"))
-		return "libnids";
-	return e->follow && !e->live ? "a capture that is still growing" : NULL;
+	return is(c->tcp, "nids") ? "libnids" : NULL;
 }
 
 /* As many as cores that we may use, but a small capture is done before they have begun. */
@@ -118,7 +116,7 @@ static size_t workers_for(const struct lp_config *c)
 
 static void choose_workers(struct lp_engine *e, const struct lp_config *c)
 {
-	const char *why = alone(e, c);
+	const char *why = alone(c);
 
 	if (why)
 		e->workers = 1;
@@ -360,8 +358,12 @@ int lp_engine_timeout(const struct lp_engine *e)
 
 int lp_engine_secrets(struct lp_engine *e, uint32_t type, const void *data, size_t n)
 {
-	enum lp_err err = lp_keylogs_block(e->keylogs, type, lp_span_of(data, n));
+	enum lp_err err;
 
+	/* What one worker alone would not have known several do not. */
+	if (e->crew)
+		lp_crew_settle(e->crew);
+	err = lp_keylogs_block(e->keylogs, type, lp_span_of(data, n));
 	if (err == LP_E_UNSUPPORTED)
 		return 1;
 	if (err && e->crew)

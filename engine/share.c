@@ -348,6 +348,19 @@ enum lp_err lp_share_fault(const struct lp_share *sh)
 	return sh->fault;
 }
 
+void lp_share_settle(struct lp_share *sh)
+{
+	push_all(sh);
+	for (size_t i = 0; i < sh->n; i++)
+		while (lp_ring_count(&sh->lane[i].ring)) {
+			lp_bell_arm(&sh->room);
+			if (lp_ring_count(&sh->lane[i].ring))
+				lp_bell_sleep(&sh->room, -1, -1);
+			else
+				lp_bell_disarm(&sh->room);
+		}
+}
+
 void lp_share_end(struct lp_share *sh, uint64_t number, uint64_t ns)
 {
 	sh->last_number = number;

@@ -59,6 +59,9 @@ extern const struct lp_reader_sink lp_share_sink; /* user: the lp_share */
 /* The first fault of the sink. */
 LP_MUST enum lp_err lp_share_fault(const struct lp_share *sh);
 
+/* Waits until the workers are done with all that was given. */
+void lp_share_settle(struct lp_share *sh);
+
 /* No more packets will come: number and time of the last. */
 void lp_share_end(struct lp_share *sh, uint64_t number, uint64_t ns);
 

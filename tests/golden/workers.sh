@@ -13,6 +13,7 @@ trap 'rm -rf "$tmp"' EXIT
 # that were made again.
 timing='s/"(tcp\.ooo_peak|held\.peak|resumption\.peak|cipher\.contexts|cipher\.evicted)":[0-9]+//g'
 
+input=/dev/null # a pipe, for -r -
 run() { # DIRECTORY ARGUMENTS
 	local d=$1
 
@@ -20,7 +21,7 @@ run() { # DIRECTORY ARGUMENTS
 	rm -rf "$d"
 	mkdir "$d"
 	timeout 120 "$LIMPID" "$@" -d -o "json:$d/json" -o "files:$d/files" -w "$d/w.pcap" \
-		>"$d/out" 2>"$d/err" </dev/null
+		>"$d/out" 2>"$d/err" < <(cat "$input")
 	echo $? > "$d/status"
 	[ ! -e "$d/json" ] || sed -i -E "$timing" "$d/json"
 	grep -E 'Sanitizer' "$d/err"
@@ -74,6 +75,14 @@ done
 head -c 100001 captures/java.pcap >"$tmp/cut.pcap"
 same "cut short" "2 0" "4 20" -- -r captures/tickets.pcap -r "$tmp/cut.pcap" -r captures/resumption.pcap -k keys/server.pem
 [ "$(cat "$tmp/more/status")" = 2 ] || fail "workers: cut short: status $(cat "$tmp/more/status"), not 2"
+
+# Pipes; secrets come in the middle of one.
+input="$tmp/each.pcap"
+same "a pipe" "2 0" "4 20" -- -r - -k keys/server.pem -t keys/tickets
+cat captures/http.pcapng captures/key-log.pcapng >"$tmp/two.pcapng"
+input="$tmp/two.pcapng"
+same "a pipe with secrets" "2 0" "4 20" -- -r - -k keys/server.pem
+input=/dev/null
 
 # Memory runs out here or there: limpid says so and ends, or does all. (Sanitizers take terabytes.)
 if ! grep -q __asan_init "$LIMPID" && ! grep -q __tsan_init "$LIMPID"; then

@@ -159,6 +159,53 @@ START_TEST(nothing_happens)
 }
 END_TEST
 
+/* Secrets in the middle of what is read are for what follows, however far behind a worker is. */
+START_TEST(secrets_on_the_way)
+{
+	enum { TLSK = 0x544c534b };
+	struct lp_worker *worker = NULL;
+	struct run r;
+	uint8_t keys[4096];
+	size_t n, cut;
+	FILE *file;
+
+	tear_down();
+	help_dir_open(&dir);
+	wires = 0;
+	load("key-log.pcap");
+	cut = wires * (size_t)_i / 4;
+	file = fopen("captures/key-log.keys", "rb");
+	ck_assert_ptr_nonnull(file);
+	n = fread(keys, 1, sizeof keys, file);
+	fclose(file);
+	ck_assert_uint_gt(n, 500);
+	for (int several = 0; several < 2; several++) {
+		prepare(&r, several ? "3" : "1", "0");
+		output(&r, "json", several ? "more" : "one");
+		r.engine = lp_engine_new(r.config, r.why);
+		ck_assert_msg(r.engine != NULL, "%s", r.why);
+		if (several) {
+			r.crew = lp_crew_new(r.engine, r.why);
+			ck_assert_int_eq(feed(&r, 0, cut), 0);
+		} else {
+			worker = lp_worker_new(r.engine, r.why);
+			ck_assert_int_eq(lp_worker_packets(worker, wire, cut), 0);
+		}
+		ck_assert_int_eq(lp_engine_secrets(r.engine, TLSK, keys, n), 0);
+		if (several)
+			ck_assert_int_eq(feed(&r, cut, wires), 0);
+		else
+			ck_assert_int_eq(lp_worker_packets(worker, wire + cut, wires - cut), 0);
+		ck_assert_int_eq(lp_engine_finish(r.engine), 0);
+		if (!several)
+			lp_worker_free(worker);
+		stop(&r);
+	}
+	ck_assert(help_run(&dir, "cmp one more"));
+	ck_assert(_i == 4 || help_run(&dir, "grep -q '\"key-log (DSB)' one"));
+}
+END_TEST
+
 /* ---- what goes wrong ---- */
 
 /* All workers have questions out when it dies, or it dies before the first; the reader goes on
@@ -270,6 +317,7 @@ Suite *suite_crew(void)
 	tcase_set_timeout(c, 30);
 	tcase_add_checked_fixture(c, set_up, tear_down);
 	tcase_add_test(c, as_many_as_one_likes);
+	tcase_add_loop_test(c, secrets_on_the_way, 0, 5);
 	tcase_add_test(c, nothing_happens);
 	tcase_add_loop_test(c, a_warden_that_dies, 0, 2);
 	tcase_add_loop_test(c, an_output_that_fails, 0, 2);
