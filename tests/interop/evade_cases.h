@@ -64,6 +64,11 @@
 { "ooo-three-layers", "hs 201:x50d50 151:x50d100 101:d150 1:d100 rest=301 fin", NULL },
 { "fill-over-what-waits", "hs 101:x50d50 1:d150 rest=201 fin", NULL },
 { "fill-over-all-that-waits", "hs 101:x50 171:x20 1:d300 rest=301 fin", NULL },
+/* (With TLS the first bytes are a record's header.) */
+{ "fill-over-a-header", "hs 3:x3 1:d100 rest=101 fin", NULL },
+{ "ooo-header-longer", "hs 2:x4 2:d99 1:d1 rest=101 fin", NULL },
+{ "ooo-header-from-the-left", "hs 3:x10 2:d99 1:d1 rest=101 fin", NULL },
+{ "header-byte-by-byte", "hs 5:d1 3:x1 2:d1 4:d1 3:d1 5:x1 1:d5 rest=6 fin", OVERLAP },
 { "fill-in-two-steps", "hs 201:d100 101:x50d50 51:d100 1:d50 rest=301 fin", NULL },
 
 /* Sequence numbers. */

@@ -295,6 +295,42 @@ START_TEST(a_hole_in_a_renegotiation)
 }
 END_TEST
 
+/* A hole in it takes a direction's own ChangeCipherSpec, and (_i & 2) its Finished with it: the new
+ * keys are not asked for, nothing wrong comes out, and the verdict says so. */
+START_TEST(a_hole_takes_a_later_ccs)
+{
+	const enum lp_dir dir = _i & 1 ? LP_S2C : LP_C2S;
+	const struct help_session *s;
+
+	help_peer_handshake(&p);
+	help_peer_data(&p, LP_C2S, 100);
+	help_peer_data(&p, LP_S2C, 100);
+	help_peer_client_hello(&p);
+	help_peer_server_hello(&p);
+	help_peer_exchange(&p);
+	for (int i = 0; i < 2; i++) {
+		p.drop = i == (int)dir;
+		help_peer_switch(&p, (enum lp_dir)i);
+		p.drop = p.drop && _i & 2;
+		help_peer_finished(&p, (enum lp_dir)i);
+		p.drop = false;
+	}
+	for (int i = 0; i < 4; i++) {
+		help_peer_data(&p, LP_C2S, 100);
+		help_peer_data(&p, LP_S2C, 100);
+	}
+	s = end(LP_END_FIN);
+	ck_assert_int_eq(s->result->pub.verdict, LP_PARTIAL);
+	for (int i = 0; i < 2; i++) {
+		lp_span want = lp_buf_span(&p.clear[i]), got = lp_buf_span(&s->clear[i]);
+
+		ck_assert_uint_ge(got.n, 100);
+		ck_assert_uint_le(got.n, want.n);
+		ck_assert_mem_eq(got.p, want.p, got.n);
+	}
+}
+END_TEST
+
 /* Only data was lost in it: what comes next shows that, and all goes on. */
 START_TEST(lost_data_within_a_renegotiation)
 {
@@ -505,6 +541,7 @@ Suite *suite_renegotiate(void)
 	tcase_add_test(c, renegotiation_that_stays_closed);
 	tcase_add_test(c, a_hole_behind_a_hello_request_that_was_ignored);
 	tcase_add_test(c, a_hole_in_a_renegotiation);
+	tcase_add_loop_test(c, a_hole_takes_a_later_ccs, 0, 4);
 	tcase_add_test(c, lost_data_within_a_renegotiation);
 	tcase_add_loop_test(c, holes_of_many_records, 0, 2);
 	tcase_add_test(c, a_hole_that_costs_too_much);

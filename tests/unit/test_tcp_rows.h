@@ -155,6 +155,10 @@
   .script = "AK11:b10/1 AK1:a10/1 AS0 BSK0/1 AK21/1 BK1/21 end",
   .native = "A0:a10b10 FIN", .nids = "EOF",
   .nids_counts = { { "nids_unsupported", 2 } } },
+{ .name = "data that belongs to no connection, reset, then its SYN",
+  .script = "AK1:x10/1 BR1 AS0 BSK70000/1 AK1/70001 AK1:a10/70001 BK70001/11 "
+	    "AFK11/70001 BFK70001/12 AK12/70002",
+  .native = "A0:x10 RST | A0:a10 FIN", .nids = "A0:a10 FIN" },
 { .name = "data before both SYNs, the second piece first",
   .script = "AK11:b10/11 BK1:c10/11 AK1:a10/1 BSK0/1 AS0 AK21/11 BK11/21 end",
   .native = "A0:a10b10 B0:c10 FIN", .nids = "" },
