@@ -7,7 +7,7 @@
 enum {
 	BATCH = 64,
 	AHEAD = 12, /* flows on their way into the cache: about what a core can ask for */
-	SOON = 6,   /* and those that are there: what waits in them may still be elsewhere */
+	SOON = 3,   /* and those that are there: what waits in them may still be elsewhere */
 };
 
 /* A segment of the batch. */
