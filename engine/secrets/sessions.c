@@ -267,6 +267,13 @@ static bool before(const struct entry *e, const struct lp_when *when)
 	return lp_when_compare(&own, when) < 0;
 }
 
+static bool behind(const struct entry *e, const struct lp_when *when)
+{
+	const struct lp_when own = place_of(e);
+
+	return lp_when_compare(&own, when) > 0;
+}
+
 static bool older(const struct entry *e, const struct entry *than)
 {
 	const struct lp_when when = place_of(than);
@@ -422,7 +429,7 @@ static uint32_t next_newest(const struct lp_sessions *s, const uint64_t name[2],
 	for (uint32_t i = first_of(s, name); i != NONE; i = at(s, i)->chain) {
 		const struct entry *e = at(s, i);
 
-		if (same(e, name) && before(e, when) &&
+		if (same(e, name) && !behind(e, when) &&
 		    when->released_ns < e->end_ns &&
 		    (than == NONE || older(e, at(s, than))) &&
 		    (best == NONE || older(at(s, best), e)))

@@ -9,7 +9,8 @@
  * and never leave it but as copies for one session; nothing is ever written to disk.
  *
  * An entry has the place at which it was learned. A look-up at a place sees only entries
- * from before it that have not ended then, and sees several in the order of their
+ * from before it that have not ended then, and those of that very place: one segment may
+ * end a handshake and, renegotiated, resume it. It sees several in the order of their
  * places: in a replay the answer does not depend on who came here first, as long as the
  * cap is not reached and lp_sessions_expire() is never told a time after that of a
  * look-up still to come.
