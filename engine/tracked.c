@@ -156,6 +156,7 @@ static void flow_free(struct lp_tracked *f)
 	lp_late_free(f);
 	quest_free(f);
 	lp_stage_clear_all(&f->stage);
+	free(f->stage.evidence.conflict_at);
 	free(f);
 }
 
@@ -319,7 +320,11 @@ static void set_conflict(struct lp_tracked *f, const struct lp_stream *s,
 	if (!s->conflict || e->conflict)
 		return;
 	e->conflict = true;
-	e->conflict_at = *when;
+	e->conflict_at = malloc(sizeof *e->conflict_at);
+	if (e->conflict_at)
+		*e->conflict_at = *when;
+	else
+		f->worker->env.fault = LP_E_NOMEM;
 }
 
 static struct lp_tracked *flow_new(struct lp_worker *w, struct lp_stream *s)

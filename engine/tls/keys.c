@@ -433,7 +433,8 @@ static bool is_trusted(const struct lp_tls *tls, const struct lp_protect *p, boo
 	return tls->env->verify_first && !tls->strict && sealed->type == LP_CONTENT_DATA &&
 	       p->seq >= LP_VERIFY_FIRST && (!next || tls->shake->next_proven) &&
 	       !(next ? tls->shake->compressed_next : tls->compressed) && lp_protect_has_mac(p) &&
-	       !(e && e->conflict && lp_when_compare(tls->when, &e->conflict_at) >= 0);
+	       !(e && e->conflict &&
+		 (!e->conflict_at || lp_when_compare(tls->when, e->conflict_at) >= 0));
 }
 
 static void open_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_sealed *sealed)

@@ -140,8 +140,9 @@ struct lp_evidence {
 	uint8_t cut;   /* the snap length cut its bytes off */
 	uint8_t ender; /* the side that closed or reset the connection first, +1; 0: unknown */
 	bool conflict; /* copies of bytes came that differ … */
-	struct lp_when conflict_at; /* … and this is the first place from which that is known */
 	bool evicted;  /* the table of connections was full */
+	struct lp_when *conflict_at; /* … and this is the first place from which that is known;
+	                              * NULL: from any. The caller's */
 };
 
 /* client is the side whose first bytes are the ClientHello. NULL: out of memory. */

@@ -60,10 +60,43 @@ enum lp_looks lp_stage_looks(const uint8_t *p, size_t n)
 	return p[3] || p[4] ? LP_LOOKS_TLS : LP_LOOKS_CLEAR;
 }
 
+/* What a flow in which nothing waits shares with all such. Never written to. */
+static const struct lp_stage_wait no_wait;
+
+static struct lp_stage_wait *wait_none(void)
+{
+	return (struct lp_stage_wait *)(uintptr_t)&no_wait;
+}
+
+/* For writing. NULL: out of memory. */
+static struct lp_stage_wait *wait_of(struct lp_stage *s)
+{
+	struct lp_stage_wait *wait = s->wait;
+
+	if (wait != &no_wait)
+		return wait;
+	wait = malloc(sizeof *wait);
+	if (!wait) {
+		s->env->fault = LP_E_NOMEM;
+		return NULL;
+	}
+	lp_holds_init(&wait->holds, s->env);
+	s->wait = wait;
+	return wait;
+}
+
+static void wait_free(struct lp_stage *s)
+{
+	if (s->wait == &no_wait)
+		return;
+	lp_holds_clear(&s->wait->holds);
+	free(s->wait);
+	s->wait = wait_none();
+}
+
 void lp_stage_init(struct lp_stage *s, struct lp_tls_env *env, void *owner)
 {
-	*s = (struct lp_stage){ .env = env, .owner = owner };
-	lp_holds_init(&s->holds, env);
+	*s = (struct lp_stage){ .env = env, .owner = owner, .wait = wait_none() };
 }
 
 static void not_over(struct lp_stage *s)
@@ -76,7 +109,7 @@ static void not_over(struct lp_stage *s)
 void lp_stage_clear_all(struct lp_stage *s)
 {
 	not_over(s);
-	lp_holds_clear(&s->holds);
+	wait_free(s);
 	lp_prelude_free(s->prelude, s->env);
 	s->prelude = NULL;
 	lp_tls_free(s->tls);
@@ -132,7 +165,7 @@ static void keep_caps(struct lp_stage *s, enum lp_side side)
 {
 	struct lp_tls_env *env = s->env;
 
-	if (!lp_holds_over(&s->holds))
+	if (!lp_holds_over(&s->wait->holds))
 		return;
 	if (waiting(s) && !env->live) {
 		if (!s->over)
@@ -142,11 +175,11 @@ static void keep_caps(struct lp_stage *s, enum lp_side side)
 	}
 	/* Others fill the space and wait for the warden: a replay reads on when they are
 	 * done, and what little this handshake holds may stay until then. */
-	if (!env->live && env->waiting && s->holds.weight <= env->max_held_session)
+	if (!env->live && env->waiting && s->wait->holds.weight <= env->max_held_session)
 		return;
 	/* What waits for the other direction waits for no key: that direction may have come
 	 * to the mirror port late. */
-	if (!waiting(s) && s->holds.weight <= env->max_held_turn && !lp_holds_full(env))
+	if (!waiting(s) && s->wait->holds.weight <= env->max_held_turn && !lp_holds_full(env))
 		return;
 	if (s->tls && lp_tls_await_no_more(s->tls))
 		return;
@@ -154,7 +187,7 @@ static void keep_caps(struct lp_stage *s, enum lp_side side)
 	if (!waiting(s))
 		give_up(s, side);
 	else
-		while (lp_holds_over(&s->holds) && lp_holds_shed(&s->holds, side))
+		while (lp_holds_over(&s->wait->holds) && lp_holds_shed(&s->wait->holds, side))
 			continue;
 }
 
@@ -165,9 +198,9 @@ static enum lp_looks looks(const struct lp_stage *s, int side)
 	uint8_t first[SNIFF_MOST];
 	size_t n;
 
-	if (s->holds.head[side] && s->holds.head[side]->gap)
+	if (s->wait->holds.head[side] && s->wait->holds.head[side]->gap)
 		return LP_LOOKS_HOLE;
-	n = lp_holds_peek(&s->holds, side, first, sizeof first);
+	n = lp_holds_peek(&s->wait->holds, side, first, sizeof first);
 	return lp_stage_looks(first, n);
 }
 
@@ -189,7 +222,7 @@ static void begin_session(struct lp_stage *s, enum lp_side client)
 static void begin_uncaptured(struct lp_stage *s)
 {
 	uint8_t first[SNIFF_BYTES];
-	size_t n = lp_holds_peek(&s->holds, LP_A2B, first, sizeof first);
+	size_t n = lp_holds_peek(&s->wait->holds, LP_A2B, first, sizeof first);
 	bool server = n == sizeof first && first[0] == LP_CONTENT_HANDSHAKE && first[5] == 2;
 
 	begin_session(s, server ? LP_B2A : LP_A2B);
@@ -200,10 +233,12 @@ static void begin_uncaptured(struct lp_stage *s)
 /* What is held goes the way that it would have gone, had it not been held. */
 static void feed_again(struct lp_stage *s)
 {
-	struct lp_holds q = s->holds;
+	struct lp_holds q = s->wait->holds;
 	struct lp_hold *h;
 
-	lp_holds_init(&s->holds, s->env);
+	if (!lp_holds_any(&q))
+		return;
+	lp_holds_init(&s->wait->holds, s->env);
 	while (lp_holds_any(&q)) {
 		h = q.head[0];
 		if (!h || (q.head[1] && lp_hold_earlier(q.head[1], h)))
@@ -242,7 +277,7 @@ static void sniff(struct lp_stage *s, const struct lp_when *when)
 		begin_prelude(s);
 	else if (s->had_session && (tls || hole))
 		/* Records behind both close_notify belong to nobody (RFC 5246 7.2.1). */
-		lp_holds_clear(&s->holds);
+		lp_holds_clear(&s->wait->holds);
 	else if (tls && (a == b || hole || final))
 		begin_uncaptured(s);
 	else if (final)
@@ -262,7 +297,7 @@ static struct lp_hold *next_item(const struct lp_stage *s, enum lp_side *side)
 	struct lp_hold *best = NULL;
 
 	for (int i = 0; i < 2; i++) {
-		struct lp_hold *h = s->holds.head[i];
+		struct lp_hold *h = s->wait->holds.head[i];
 
 		if (!h || blocked(s, h, (enum lp_side)i))
 			continue;
@@ -305,7 +340,7 @@ static void session_over(struct lp_stage *s)
 	lp_tls_free(s->tls);
 	s->tls = NULL;
 	s->state = LP_STAGE_SNIFF;
-	if (lp_holds_any(&s->holds))
+	if (lp_holds_any(&s->wait->holds))
 		feed_again(s);
 }
 
@@ -315,12 +350,12 @@ static void pump_one(struct lp_stage *s, struct lp_hold *h, enum lp_side side)
 
 	if (h->gap) {
 		offer_gap(s, side, h->off, h->n, &h->when);
-		lp_holds_pop(&s->holds, (int)side);
+		lp_holds_pop(&s->wait->holds, (int)side);
 		return;
 	}
 	took = offer(s, side, h->bytes + h->taken, (size_t)h->n - h->taken, h->off + h->taken,
 		     &h->when);
-	lp_holds_take(&s->holds, side, took);
+	lp_holds_take(&s->wait->holds, side, took);
 }
 
 static void pump(struct lp_stage *s, const struct lp_when *when)
@@ -331,7 +366,7 @@ static void pump(struct lp_stage *s, const struct lp_when *when)
 	for (;;) {
 		session_over(s);
 		if (s->state == LP_STAGE_SNIFF) {
-			if (lp_holds_any(&s->holds))
+			if (lp_holds_any(&s->wait->holds))
 				sniff(s, when);
 			if (s->state == LP_STAGE_SNIFF)
 				return;
@@ -370,12 +405,13 @@ static void prelude_over(struct lp_stage *s, enum lp_found found, const struct l
 	if (s->tls) {
 		(void)told(s, when);
 		lp_prelude_tell(pre, &host, &s->last);
-		lp_prelude_take(pre, &s->holds);
+		if (wait_of(s))
+			lp_prelude_take(pre, &s->wait->holds);
 	}
 	lp_prelude_free(pre, s->env);
 	for (int side = 0; side < 2; side++) {
 		pump(s, when);
-		if (s->holds.head[side])
+		if (s->wait->holds.head[side])
 			keep_caps(s, (enum lp_side)side);
 	}
 	pump(s, when);
@@ -396,31 +432,31 @@ static bool finish(struct lp_stage *s)
 {
 	if (!s->closing)
 		return false;
-	pump(s, &s->close_when);
+	pump(s, &s->wait->close_when);
 	if (s->tls && lp_tls_await_no_more(s->tls))
-		pump(s, &s->close_when);
+		pump(s, &s->wait->close_when);
 	while (s->state == LP_STAGE_PRELUDE) {
 		const struct lp_prelude_host host = prelude_host(s);
 
-		prelude_over(s, lp_prelude_close(s->prelude, &host), &s->close_when);
+		prelude_over(s, lp_prelude_close(s->prelude, &host), &s->wait->close_when);
 	}
 	if (waiting(s))
 		return false;
 	if (s->tls) {
-		const uint64_t lost[2] = { lp_holds_gaps(&s->holds, LP_A2B),
-					   lp_holds_gaps(&s->holds, LP_B2A) };
+		const uint64_t lost[2] = { lp_holds_gaps(&s->wait->holds, LP_A2B),
+					   lp_holds_gaps(&s->wait->holds, LP_B2A) };
 
 		for (int side = 0; side < 2; side++) {
-			const struct lp_hold *h = s->holds.head[side];
+			const struct lp_hold *h = s->wait->holds.head[side];
 
 			if (h && !h->gap)
 				lp_tls_last_words(s->tls, (enum lp_side)side, h->bytes + h->taken,
 						  (size_t)h->n - h->taken);
 		}
-		(void)told(s, &s->close_when);
-		lp_tls_finish(s->tls, s->end, s->holds.bytes, lost, s->conflict, &s->last);
+		(void)told(s, &s->wait->close_when);
+		lp_tls_finish(s->tls, s->wait->end, s->wait->holds.bytes, lost, s->conflict, &s->last);
 	}
-	lp_holds_clear(&s->holds);
+	lp_holds_clear(&s->wait->holds);
 	return true;
 }
 
@@ -440,20 +476,25 @@ void lp_stage_data(struct lp_stage *s, enum lp_side side, const uint8_t *p, size
 		prelude_over(s, lp_prelude_data(s->prelude, &host, side, p, n, off, when), when);
 		return;
 	}
-	if (s->state == LP_STAGE_SNIFF && !lp_holds_any(&s->holds) &&
+	if (s->state == LP_STAGE_SNIFF && !lp_holds_any(&s->wait->holds) &&
 	    lp_stage_looks(p, n) == LP_LOOKS_HELLO)
 		begin_session(s, side);
-	if (s->state != LP_STAGE_SNIFF && !s->holds.head[side] &&
+	if (s->state != LP_STAGE_SNIFF && !s->wait->holds.head[side] &&
 	    !(s->tls && lp_tls_blocked(s->tls, side, n ? *p : -1)))
 		took = offer(s, side, p, n, off, when);
-	if (took < n && !lp_holds_push(&s->holds, side, p + took, n - took, off + took, when))
+	if (took < n && (!wait_of(s) || !lp_holds_push(&s->wait->holds, side, p + took, n - took,
+						       off + took, when)))
 		return;
-	if (lp_holds_any(&s->holds))
+	if (s->wait == &no_wait)
+		return;
+	if (lp_holds_any(&s->wait->holds))
 		pump(s, when);
-	if (s->holds.head[side])
+	if (s->wait->holds.head[side])
 		keep_caps(s, side);
-	if (lp_holds_any(&s->holds))
+	if (lp_holds_any(&s->wait->holds))
 		pump(s, when);
+	if (!s->closing && !lp_holds_any(&s->wait->holds))
+		wait_free(s);
 }
 
 void lp_stage_other(struct lp_stage *s, enum lp_side side, const uint8_t *p, size_t n,
@@ -471,9 +512,9 @@ void lp_stage_gap(struct lp_stage *s, enum lp_side side, uint64_t off, uint64_t 
 		const struct lp_prelude_host host = prelude_host(s);
 
 		prelude_over(s, lp_prelude_gap(s->prelude, &host, side, off, n, when), when);
-	} else if (s->state == LP_STAGE_CLEAR && !s->holds.head[side]) {
+	} else if (s->state == LP_STAGE_CLEAR && !s->wait->holds.head[side]) {
 		offer_gap(s, side, off, n, when);
-	} else if (lp_holds_push(&s->holds, side, NULL, n, off, when)) {
+	} else if (wait_of(s) && lp_holds_push(&s->wait->holds, side, NULL, n, off, when)) {
 		pump(s, when);
 	}
 }
@@ -481,11 +522,15 @@ void lp_stage_gap(struct lp_stage *s, enum lp_side side, uint64_t off, uint64_t 
 bool lp_stage_close(struct lp_stage *s, const enum lp_end end[2], bool conflict,
 		    const struct lp_when *when)
 {
+	struct lp_stage_wait *wait = wait_of(s);
+
+	if (!wait)
+		return true; /* nothing more is told of anything */
 	s->closing = true;
 	s->conflict = conflict;
-	s->end[0] = end[0];
-	s->end[1] = end[1];
-	s->close_when = *when;
+	wait->end[0] = end[0];
+	wait->end[1] = end[1];
+	wait->close_when = *when;
 	return finish(s);
 }
 
@@ -517,7 +562,7 @@ enum lp_side lp_stage_client(const struct lp_stage *s)
 
 bool lp_stage_opaque(const struct lp_stage *s)
 {
-	return s->tls && lp_tls_state(s->tls) == LP_TLS_OPAQUE && !lp_holds_any(&s->holds);
+	return s->tls && lp_tls_state(s->tls) == LP_TLS_OPAQUE && !lp_holds_any(&s->wait->holds);
 }
 
 void lp_stage_passed(struct lp_stage *s, const uint64_t length[2])

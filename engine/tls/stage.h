@@ -23,23 +23,28 @@ enum lp_stage_state {
 	LP_STAGE_CLEAR, /* not TLS, or no longer */
 };
 
+/* What waits of a flow, and at its end. Made when something has to. */
+struct lp_stage_wait {
+	struct lp_holds holds;
+	enum lp_end end[2];                /* by side, once closing */
+	struct lp_when close_when;
+};
+
 struct lp_stage {
 	struct lp_tls_env *env;
 	void *owner;
 	struct lp_tls *tls;
 	struct lp_prelude *prelude;        /* in that state */
-	struct lp_holds holds;
+	struct lp_stage_wait *wait;        /* never NULL; not always its own */
 	uint64_t upto[2];                  /* offset behind what came of this side */
-	bool seen[2];                      /* data of this side came */
 	struct lp_evidence evidence;       /* the owner's to keep up to date */
 	struct lp_when last;               /* place of the latest event: it never goes back */
-	enum lp_stage_state state;
+	uint8_t state;                     /* enum lp_stage_state */
+	bool seen[2];                      /* data of this side came */
 	bool closing;                      /* close came and waits for its turn */
 	bool had_session;
 	bool over;                         /* counted in env->over */
 	bool conflict;
-	enum lp_end end[2];                /* by side, once closing */
-	struct lp_when close_when;
 };
 
 /* What the first bytes of a side look like. */

@@ -710,12 +710,12 @@ START_TEST(after_a_conflict_all_is_checked)
 	whole_story(f, &whole);
 	help_begin(&t, &play);
 	for (size_t i = 0; i < f->n; i++) {
-		const struct help_call *c = &f->call[i];
+		struct help_call *c = &f->call[i];
 		struct lp_evidence *e = &t.stage.evidence;
 
 		if (!e->conflict && c->side == LP_B2A && c->off >= at) {
 			e->conflict = true;
-			e->conflict_at = c->when;
+			e->conflict_at = &c->when;
 		}
 		help_data(&t, c->side, f->bytes[c->side] + c->off, c->n, c->off, &c->when);
 	}

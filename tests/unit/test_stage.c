@@ -477,7 +477,7 @@ START_TEST(live_the_oldest_gives_way)
 	for (int k = 0; k < 5000; k++) {
 		help_data(&t, LP_B2A, junk, sizeof junk, off, next());
 		off += sizeof junk;
-		ck_assert_uint_le(t.stage.holds.bytes[LP_B2A], 2000);
+		ck_assert_uint_le(t.stage.wait->holds.bytes[LP_B2A], 2000);
 		ck_assert_uint_le(t.env.held, 2000);
 	}
 	/* Not thousands of small gaps, and the bytes are given back. */
