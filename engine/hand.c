@@ -103,6 +103,14 @@ static void on_second(void *hand, uint64_t number, uint64_t ns)
 	h->done = (struct lp_when){ .number = number, .tick = LP_TICK_NONE, .released_ns = ns };
 }
 
+/* Behind all that packet number brings, but not behind what the end of the capture does, if it is
+ * the last: that has its place, too, by flow. */
+static struct lp_when behind(uint64_t number, uint64_t ns)
+{
+	return (struct lp_when){ .number = number, .tick = LP_TICK_NONE, .flow = 1,
+				 .released_ns = ns };
+}
+
 static void on_segments(void *hand, const struct lp_segment *s, size_t n, uint64_t ns)
 {
 	struct lp_hand *h = hand;
@@ -110,7 +118,7 @@ static void on_segments(void *hand, const struct lp_segment *s, size_t n, uint64
 	if (!n)
 		return;
 	lp_worker_segments(h->worker, s, n, ns);
-	h->done = (struct lp_when){ .number = s[n - 1].number + 1, .released_ns = s[n - 1].clock_ns };
+	h->done = behind(s[n - 1].number, s[n - 1].clock_ns);
 	if (h->tap)
 		judge(h);
 }
@@ -160,14 +168,13 @@ static void tell(struct lp_hand *h, uint64_t reached, bool empty)
 {
 	const struct lp_when *next = lp_order_next(h->worker->order);
 	struct lp_when floor = h->done;
+	const struct lp_when read = behind(reached, floor.released_ns);
 
 	if (h->put && h->crew->engine->live)
 		lp_merge_wake(h->crew->merge); /* who waits holds back nothing but the floor */
 	h->put = false;
-	if (empty && reached >= floor.number) {
-		floor.number = reached + 1;
-		floor.tick = 0;
-	}
+	if (empty && lp_when_compare(&floor, &read) < 0)
+		floor = read;
 	if (next && lp_when_compare(next, &floor) < 0)
 		floor = *next;
 	if (lp_when_compare(&h->told, &floor) == 0 ||

@@ -148,7 +148,7 @@ void lp_merge_floor(struct lp_merge *m, size_t source, const struct lp_when *flo
 	pthread_mutex_unlock(&s->lock);
 	s->news = true;
 	if (m->eager || m->live || lp_ring_count(&s->ring) >= s->ring.slots / 2 ||
-	    floor->number > atomic_load(&m->wanted))
+	    floor->number >= atomic_load(&m->wanted))
 		lp_merge_news(m, source);
 	moved(m, source);
 }

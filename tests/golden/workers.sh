@@ -76,6 +76,12 @@ head -c 100001 captures/java.pcap >"$tmp/cut.pcap"
 same "cut short" "2 0" "4 20" -- -r captures/tickets.pcap -r "$tmp/cut.pcap" -r captures/resumption.pcap -k keys/server.pem
 [ "$(cat "$tmp/more/status")" = 2 ] || fail "workers: cut short: status $(cat "$tmp/more/status"), not 2"
 
+# What is found at the end of all: a hole that another session fills.
+input=/dev/null
+for i in 1 2 3; do
+	same "at the end, $i" "2 0" "4 0" "4 5" -- -r captures/flights.pcap -k keys/server.pem port 34346
+done
+
 # Pipes; secrets come in the middle of one.
 input="$tmp/each.pcap"
 same "a pipe" "2 0" "4 20" -- -r - -k keys/server.pem -t keys/tickets
