@@ -1,6 +1,7 @@
 #include "secrets/sessions.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,11 @@
 
 /* Entries are made in blocks that never move: growing costs no copy of what is there. */
 enum { NONE = UINT32_MAX, BLOCK_BITS = 12, BLOCK = 1 << BLOCK_BITS };
+
+enum {
+	SHARDS = 8,
+	SHARDED = 1 << 16,     /* a smaller cache is one: least recently used is meant of all */
+};
 
 struct entry {
 	uint64_t name[2];      /* two keyed hashes of kind and name: 128 bits */
@@ -31,10 +37,10 @@ struct list {
 	uint32_t newest, oldest;
 };
 
-struct lp_sessions {
+/* A part of the names, with a lock of its own. */
+struct shard {
 	pthread_mutex_t lock;
-	struct lp_hash_seed seed[2];
-	uint64_t lifetime_ns;
+	struct lp_sessions *all;
 	uint32_t n, max, free;
 	uint32_t *slot;        /* index + 1, 0: empty; slots are a power of two */
 	uint32_t slots;
@@ -42,7 +48,17 @@ struct lp_sessions {
 	uint32_t blocks, blocks_max;
 	struct list used, born;
 	uint32_t *heap;        /* by end_ns, the first to end at 0 */
-	struct lp_sessions_stats stats;
+	uint64_t stored, evicted, expired;
+};
+
+struct lp_sessions {
+	struct lp_hash_seed seed[2];
+	uint64_t lifetime_ns;
+	uint32_t max;
+	_Atomic uint32_t n, peak; /* entries of all shards */
+	_Atomic uint64_t hits, misses;
+	size_t shards;
+	struct shard shard[SHARDS];
 };
 
 enum {
@@ -52,56 +68,18 @@ enum {
 	BLOCK_SECRETS = BLOCK * sizeof(struct lp_session_secret),
 };
 
-static struct entry *at(const struct lp_sessions *s, uint32_t i)
+static struct entry *at(const struct shard *s, uint32_t i)
 {
 	return &s->block[i >> BLOCK_BITS].entry[i & (BLOCK - 1)];
 }
 
-static struct lp_session_secret *secret_at(const struct lp_sessions *s, uint32_t i)
+static struct lp_session_secret *secret_at(const struct shard *s, uint32_t i)
 {
 	return &s->block[i >> BLOCK_BITS].secret[i & (BLOCK - 1)];
 }
 
-enum lp_err lp_sessions_new(struct lp_sessions **out, const struct lp_sessions_config *c)
+static void shard_clear(struct shard *s)
 {
-	struct lp_sessions *s = calloc(1, sizeof *s);
-	uint64_t max = c->max ? c->max : LP_SESSIONS_MAX;
-	uint64_t bytes = c->max_bytes ? c->max_bytes : LP_SESSIONS_BYTES;
-
-	*out = s;
-	if (!s)
-		return LP_E_NOMEM;
-	if (max > bytes / ENTRY_BYTES)
-		max = bytes / ENTRY_BYTES;
-	if (max > NONE / 2)
-		max = NONE / 2;
-	pthread_mutex_init(&s->lock, NULL);
-	s->seed[0] = c->seed;
-	s->seed[1] = (struct lp_hash_seed){ c->seed.k1, ~c->seed.k0 };
-	s->lifetime_ns = c->lifetime_ns ? c->lifetime_ns : LP_SESSIONS_LIFETIME_S * LP_NS_PER_S;
-	s->max = max ? (uint32_t)max : 1;
-	s->free = NONE;
-	s->used = (struct list){ NONE, NONE };
-	s->born = (struct list){ NONE, NONE };
-	s->slots = 1;
-	while (s->slots < s->max)
-		s->slots *= 2;
-	s->blocks_max = (s->max + BLOCK - 1) / BLOCK;
-	/* Address space; memory comes with use. */
-	s->slot = calloc(s->slots, sizeof *s->slot);
-	s->heap = calloc(s->max, sizeof *s->heap);
-	s->block = calloc(s->blocks_max, sizeof *s->block);
-	if (s->slot && s->heap && s->block)
-		return LP_OK;
-	lp_sessions_free(s);
-	*out = NULL;
-	return LP_E_NOMEM;
-}
-
-void lp_sessions_free(struct lp_sessions *s)
-{
-	if (!s)
-		return;
 	for (uint32_t i = 0; i < s->blocks; i++) {
 		lp_secret_free(s->block[i].secret, BLOCK_SECRETS);
 		free(s->block[i].entry);
@@ -110,22 +88,78 @@ void lp_sessions_free(struct lp_sessions *s)
 	free(s->slot);
 	free(s->heap);
 	pthread_mutex_destroy(&s->lock);
-	free(s);
 }
 
-uint64_t lp_sessions_lifetime(const struct lp_sessions *s)
+/* With room for max entries; clear it whatever comes of it. */
+static enum lp_err shard_init(struct shard *s, struct lp_sessions *all, uint32_t max)
 {
-	return s->lifetime_ns;
+	*s = (struct shard){ .all = all, .max = max, .free = NONE, .slots = 1,
+			     .used = { NONE, NONE }, .born = { NONE, NONE } };
+	pthread_mutex_init(&s->lock, NULL);
+	while (s->slots < max)
+		s->slots *= 2;
+	s->blocks_max = (max + BLOCK - 1) / BLOCK;
+	/* Address space; memory comes with use. */
+	s->slot = calloc(s->slots, sizeof *s->slot);
+	s->heap = calloc(max, sizeof *s->heap);
+	s->block = calloc(s->blocks_max, sizeof *s->block);
+	return s->slot && s->heap && s->block ? LP_OK : LP_E_NOMEM;
+}
+
+enum lp_err lp_sessions_new(struct lp_sessions **out, const struct lp_sessions_config *c)
+{
+	struct lp_sessions *all = calloc(1, sizeof *all);
+	uint64_t max = c->max ? c->max : LP_SESSIONS_MAX;
+	uint64_t bytes = c->max_bytes ? c->max_bytes : LP_SESSIONS_BYTES;
+	enum lp_err err = LP_OK;
+	size_t shards;
+
+	*out = NULL;
+	if (!all)
+		return LP_E_NOMEM;
+	if (max > bytes / ENTRY_BYTES)
+		max = bytes / ENTRY_BYTES;
+	if (max > NONE / 2)
+		max = NONE / 2;
+	all->seed[0] = c->seed;
+	all->seed[1] = (struct lp_hash_seed){ c->seed.k1, ~c->seed.k0 };
+	all->lifetime_ns =
+		c->lifetime_ns ? c->lifetime_ns : LP_SESSIONS_LIFETIME_S * LP_NS_PER_S;
+	all->max = max ? (uint32_t)max : 1;
+	shards = all->max < SHARDED ? 1 : SHARDS;
+	/* Names do not fall evenly; the cap is that of all, this only bounds the arrays. */
+	max = shards == 1 ? all->max : all->max / SHARDS * 9 / 8;
+	while (!err && all->shards < shards)
+		err = shard_init(&all->shard[all->shards++], all, (uint32_t)max);
+	if (err)
+		lp_sessions_free(all);
+	else
+		*out = all;
+	return err;
+}
+
+void lp_sessions_free(struct lp_sessions *all)
+{
+	if (!all)
+		return;
+	for (size_t i = 0; i < all->shards; i++)
+		shard_clear(&all->shard[i]);
+	free(all);
+}
+
+uint64_t lp_sessions_lifetime(const struct lp_sessions *all)
+{
+	return all->lifetime_ns;
 }
 
 /* ---- the two lists ---- */
 
-static uint32_t *links(struct lp_sessions *s, uint32_t i, const struct list *list)
+static uint32_t *links(struct shard *s, uint32_t i, const struct list *list)
 {
 	return list == &s->used ? at(s, i)->used : at(s, i)->born;
 }
 
-static void unlink_entry(struct lp_sessions *s, struct list *list, uint32_t i)
+static void unlink_entry(struct shard *s, struct list *list, uint32_t i)
 {
 	const uint32_t *l = links(s, i, list);
 
@@ -133,7 +167,7 @@ static void unlink_entry(struct lp_sessions *s, struct list *list, uint32_t i)
 	*(l[1] == NONE ? &list->oldest : &links(s, l[1], list)[0]) = l[0];
 }
 
-static void link_newest(struct lp_sessions *s, struct list *list, uint32_t i)
+static void link_newest(struct shard *s, struct list *list, uint32_t i)
 {
 	uint32_t *l = links(s, i, list);
 
@@ -145,14 +179,14 @@ static void link_newest(struct lp_sessions *s, struct list *list, uint32_t i)
 
 /* ---- the heap ---- */
 
-static void heap_set(struct lp_sessions *s, uint32_t pos, uint32_t i)
+static void heap_set(struct shard *s, uint32_t pos, uint32_t i)
 {
 	s->heap[pos] = i;
 	at(s, i)->heap = pos;
 }
 
 /* Moves entry i, which may stand at pos, to where it belongs among the first n. */
-static void heap_settle(struct lp_sessions *s, uint32_t n, uint32_t pos, uint32_t i)
+static void heap_settle(struct shard *s, uint32_t n, uint32_t pos, uint32_t i)
 {
 	const uint64_t end = at(s, i)->end_ns;
 
@@ -176,17 +210,17 @@ static void heap_settle(struct lp_sessions *s, uint32_t n, uint32_t pos, uint32_
 
 /* ---- entries ---- */
 
-static uint32_t *slot_of(const struct lp_sessions *s, const uint64_t name[2])
+static uint32_t *slot_of(const struct shard *s, const uint64_t name[2])
 {
 	return &s->slot[name[0] & (s->slots - 1)];
 }
 
-static uint32_t first_of(const struct lp_sessions *s, const uint64_t name[2])
+static uint32_t first_of(const struct shard *s, const uint64_t name[2])
 {
 	return *slot_of(s, name) - 1; /* 0 becomes NONE */
 }
 
-static void drop(struct lp_sessions *s, uint32_t i)
+static void drop(struct shard *s, uint32_t i)
 {
 	struct entry *e = at(s, i);
 	uint32_t *slot = slot_of(s, e->name);
@@ -202,6 +236,7 @@ static void drop(struct lp_sessions *s, uint32_t i)
 	unlink_entry(s, &s->used, i);
 	unlink_entry(s, &s->born, i);
 	s->n--;
+	s->all->n--;
 	if (last != i)
 		heap_settle(s, s->n, e->heap, last);
 	lp_wipe(secret_at(s, i), sizeof(struct lp_session_secret));
@@ -209,7 +244,7 @@ static void drop(struct lp_sessions *s, uint32_t i)
 	s->free = i;
 }
 
-static enum lp_err grow(struct lp_sessions *s)
+static enum lp_err grow(struct shard *s)
 {
 	struct block *b = &s->block[s->blocks];
 
@@ -228,17 +263,21 @@ static enum lp_err grow(struct lp_sessions *s)
 	return LP_OK;
 }
 
-static bool name_of(const struct lp_sessions *s, enum lp_session_name kind, lp_span name,
-		    uint64_t out[2])
+/* The shard of a name, locked, and its hashes; NULL for an empty name. */
+static struct shard *enter(struct lp_sessions *all, enum lp_session_name kind, lp_span name,
+			   uint64_t out[2])
 {
-	struct lp_hash_seed seed = s->seed[1];
+	struct lp_hash_seed seed = all->seed[1];
+	struct shard *s;
 
 	if (!name.n)
-		return false;
+		return NULL;
 	seed.k0 ^= (uint64_t)kind;
-	out[0] = lp_hash(&s->seed[0], name.p, name.n);
+	out[0] = lp_hash(&all->seed[0], name.p, name.n);
 	out[1] = lp_hash(&seed, name.p, name.n);
-	return true;
+	s = &all->shard[out[1] % all->shards];
+	pthread_mutex_lock(&s->lock);
+	return s;
 }
 
 static bool same(const struct entry *e, const uint64_t name[2])
@@ -290,7 +329,7 @@ static bool apart(const struct entry *e, uint64_t start, uint64_t end)
 
 /* Of all secrets that a name has: this very one, or NONE, and how many, and the one
  * that was learned first. */
-static uint32_t look_over(struct lp_sessions *s, const uint64_t name[2],
+static uint32_t look_over(struct shard *s, const uint64_t name[2],
 			  const struct lp_session_secret *secret, const struct lp_when *when,
 			  uint64_t end, unsigned *n, uint32_t *oldest)
 {
@@ -312,7 +351,7 @@ static uint32_t look_over(struct lp_sessions *s, const uint64_t name[2],
 }
 
 /* Another entry of the same name and secret whose time meets that of i, or NONE. */
-static uint32_t twin(const struct lp_sessions *s, uint32_t i)
+static uint32_t twin(const struct shard *s, uint32_t i)
 {
 	const struct entry *e = at(s, i);
 
@@ -328,7 +367,7 @@ static uint32_t twin(const struct lp_sessions *s, uint32_t i)
 /* Seen again, before or behind: it was there from the first time on, and ends when the
  * last would have. Whoever tells of them in whatever order, the outcome is the same; by
  * the monotonic clock it lives no longer than what was here first. */
-static void seen_again(struct lp_sessions *s, uint32_t i, const struct lp_when *when, uint64_t end)
+static void seen_again(struct shard *s, uint32_t i, const struct lp_when *when, uint64_t end)
 {
 	struct entry *e = at(s, i);
 	uint32_t j;
@@ -350,21 +389,22 @@ static void seen_again(struct lp_sessions *s, uint32_t i, const struct lp_when *
 		if (t->end_ns > e->end_ns)
 			e->end_ns = t->end_ns;
 		drop(s, j);
-		s->stats.stored--;
+		s->stored--;
 	}
 	heap_settle(s, s->n, e->heap, i);
 }
 
-static enum lp_err insert(struct lp_sessions *s, const uint64_t name[2],
+static enum lp_err insert(struct shard *s, const uint64_t name[2],
 			  const struct lp_session_secret *secret, const struct lp_when *when,
 			  uint64_t end)
 {
+	uint32_t i, *slot, all_n, peak;
 	struct entry *e;
-	uint32_t i, *slot;
 
-	if (s->n >= s->max) {
+	/* A full cache with nothing in this shard is above its cap by that one. */
+	if (s->n >= s->max || (s->n && s->all->n >= s->all->max)) {
 		drop(s, s->used.oldest);
-		s->stats.evicted++;
+		s->evicted++;
 	}
 	if (s->free == NONE && grow(s))
 		return LP_E_NOMEM;
@@ -386,32 +426,34 @@ static enum lp_err insert(struct lp_sessions *s, const uint64_t name[2],
 	link_newest(s, &s->born, i);
 	s->n++;
 	heap_settle(s, s->n, s->n - 1, i);
-	s->stats.stored++;
-	if (s->n > s->stats.peak)
-		s->stats.peak = s->n;
+	s->stored++;
+	all_n = ++s->all->n;
+	peak = s->all->peak;
+	while (all_n > peak && !atomic_compare_exchange_weak(&s->all->peak, &peak, all_n))
+		;
 	return LP_OK;
 }
 
-enum lp_err lp_sessions_put(struct lp_sessions *s, enum lp_session_name kind, lp_span name,
+enum lp_err lp_sessions_put(struct lp_sessions *all, enum lp_session_name kind, lp_span name,
 			    const struct lp_session_secret *secret, const struct lp_when *when,
 			    uint64_t left_ns)
 {
-	uint64_t hash[2], end;
+	uint64_t hash[2], end, life = all->lifetime_ns;
+	struct shard *s = enter(all, kind, name, hash);
 	uint32_t i, oldest;
 	unsigned n;
 	enum lp_err err = LP_OK;
 
-	if (!name_of(s, kind, name, hash))
+	if (!s)
 		return LP_OK;
-	end = when->released_ns + (left_ns && left_ns < s->lifetime_ns ? left_ns : s->lifetime_ns);
-	pthread_mutex_lock(&s->lock);
+	end = when->released_ns + (left_ns && left_ns < life ? left_ns : life);
 	i = look_over(s, hash, secret, when, end, &n, &oldest);
 	if (i != NONE) {
 		seen_again(s, i, when, end);
 	} else {
 		if (n >= LP_SESSIONS_SAME) {
 			drop(s, oldest);
-			s->stats.evicted++;
+			s->evicted++;
 		}
 		err = insert(s, hash, secret, when, end);
 	}
@@ -421,7 +463,7 @@ enum lp_err lp_sessions_put(struct lp_sessions *s, enum lp_session_name kind, lp
 
 /* The newest of a name's entries that may be seen at `when` and that is older than
  * `than` (NONE: any). */
-static uint32_t next_newest(const struct lp_sessions *s, const uint64_t name[2],
+static uint32_t next_newest(const struct shard *s, const uint64_t name[2],
 			    const struct lp_when *when, uint32_t than)
 {
 	uint32_t best = NONE;
@@ -438,15 +480,15 @@ static uint32_t next_newest(const struct lp_sessions *s, const uint64_t name[2],
 	return best;
 }
 
-bool lp_sessions_find(struct lp_sessions *s, enum lp_session_name kind, lp_span name,
+bool lp_sessions_find(struct lp_sessions *all, enum lp_session_name kind, lp_span name,
 		      const struct lp_when *when, unsigned *nth, struct lp_session_secret *out)
 {
 	uint64_t hash[2];
+	struct shard *s = enter(all, kind, name, hash);
 	uint32_t i = NONE;
 
-	if (!name_of(s, kind, name, hash))
+	if (!s)
 		return false;
-	pthread_mutex_lock(&s->lock);
 	while ((i = next_newest(s, hash, when, i)) != NONE && *nth)
 		--*nth;
 	if (i != NONE) {
@@ -458,42 +500,52 @@ bool lp_sessions_find(struct lp_sessions *s, enum lp_session_name kind, lp_span 
 	return i != NONE;
 }
 
-void lp_sessions_hit(struct lp_sessions *s)
+void lp_sessions_hit(struct lp_sessions *all)
 {
-	pthread_mutex_lock(&s->lock);
-	s->stats.hits++;
-	pthread_mutex_unlock(&s->lock);
+	all->hits++;
 }
 
-void lp_sessions_missed(struct lp_sessions *s)
+void lp_sessions_missed(struct lp_sessions *all)
 {
-	pthread_mutex_lock(&s->lock);
-	s->stats.misses++;
-	pthread_mutex_unlock(&s->lock);
+	all->misses++;
 }
 
-void lp_sessions_expire(struct lp_sessions *s, uint64_t packet_ns, uint64_t mono_ns)
+static void expire(struct shard *s, uint64_t packet_ns, uint64_t mono_ns)
 {
 	pthread_mutex_lock(&s->lock);
 	while (s->n && packet_ns >= at(s, s->heap[0])->end_ns) {
 		drop(s, s->heap[0]);
-		s->stats.expired++;
+		s->expired++;
 	}
-	while (s->n && mono_ns >= at(s, s->born.oldest)->mono_ns + s->lifetime_ns) {
+	while (s->n && mono_ns >= at(s, s->born.oldest)->mono_ns + s->all->lifetime_ns) {
 		drop(s, s->born.oldest);
-		s->stats.expired++;
+		s->expired++;
 	}
 	pthread_mutex_unlock(&s->lock);
 }
 
-void lp_sessions_stats(struct lp_sessions *s, struct lp_sessions_stats *out)
+void lp_sessions_expire(struct lp_sessions *all, uint64_t packet_ns, uint64_t mono_ns)
 {
-	pthread_mutex_lock(&s->lock);
-	*out = s->stats;
-	out->entries = s->n;
-	out->bytes = (uint64_t)s->blocks * BLOCK *
-			     (sizeof(struct entry) + sizeof(struct lp_session_secret)) +
-		     s->blocks * sizeof *s->block + s->n * sizeof *s->heap +
-		     s->slots * sizeof *s->slot;
-	pthread_mutex_unlock(&s->lock);
+	for (size_t i = 0; i < all->shards; i++)
+		expire(&all->shard[i], packet_ns, mono_ns);
+}
+
+void lp_sessions_stats(struct lp_sessions *all, struct lp_sessions_stats *out)
+{
+	*out = (struct lp_sessions_stats){ .peak = all->peak, .hits = all->hits,
+					   .misses = all->misses };
+	for (size_t i = 0; i < all->shards; i++) {
+		struct shard *s = &all->shard[i];
+
+		pthread_mutex_lock(&s->lock);
+		out->entries += s->n;
+		out->stored += s->stored;
+		out->evicted += s->evicted;
+		out->expired += s->expired;
+		out->bytes += (uint64_t)s->blocks * BLOCK *
+				      (sizeof(struct entry) + sizeof(struct lp_session_secret)) +
+			      s->blocks * sizeof *s->block + s->n * sizeof *s->heap +
+			      s->slots * sizeof *s->slot;
+		pthread_mutex_unlock(&s->lock);
+	}
 }

@@ -15,9 +15,10 @@
  * cap is not reached and lp_sessions_expire() is never told a time after that of a
  * look-up still to come.
  *
- * Owner: lp_engine. Thread-safe: one lock, held for less than a microsecond, so workers
- * may share it as it is. Whoever wants shards makes several, picks one by the name, and
- * divides the caps: nothing here looks beyond one name but the LRU. */
+ * Owner: lp_engine. Thread-safe: names fall into shards, each with a lock of its own that is
+ * held for less than a microsecond, so that workers share it as it is. The cap is that of
+ * all; what goes at it is the least recently used of the shard that a new entry falls into.
+ * (A small cache is one shard.) */
 #ifndef LP_SECRETS_SESSIONS_H
 #define LP_SECRETS_SESSIONS_H
 
