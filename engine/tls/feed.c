@@ -15,7 +15,7 @@ static void count_only(struct lp_tls *tls, enum lp_dir dir, uint64_t n)
 }
 
 /* Where a header came in two copies that differ, or there is none (why), what stands there
- * is left to recover.c. */
+ * is left to seek.c. */
 static bool in_doubt(struct lp_tls *tls, enum lp_dir dir, lp_span next, const char *why)
 {
 	struct lp_records *r = &tls->records[dir];

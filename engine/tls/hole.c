@@ -2,7 +2,7 @@
  *
  * Whole messages before the hole count, even those in the record that it lies in. Where
  * that record's end is known, the next one begins there; else the next header is looked
- * for (recover.c). What stands behind the hole may be the rest of a message, messages,
+ * for (seek.c). What stands behind the hole may be the rest of a message, messages,
  * or records under keys whose ChangeCipherSpec was lost: their look decides, and where
  * that was wrong the keys do not fit. */
 #include "tls/session_parts.h"

@@ -4,7 +4,7 @@
  *
  * Where the copies differ in a record's header, it is not even known where the record ends,
  * and no header at all may be left of it. Then what stands there is in doubt, and the way
- * on is looked for as behind a hole (recover.c), but for a hole of no bytes: whichever
+ * on is looked for as behind a hole (seek.c), but for a hole of no bytes: whichever
  * record authenticates, of the one copy or the other, ends the doubt; also a copy that
  * comes later, as long as nothing behind was found.
  *

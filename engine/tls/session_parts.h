@@ -1,7 +1,8 @@
 /* The inside of lp_tls, shared by session.c (handshake and contents), parts.c (what it has
  * for a while), feed.c (bytes in), turn.c (what must wait), keys.c (asking and proving),
- * recover.c and hole.c (behind a hole), refill.c (holes filled from earlier handshakes),
- * other.c (copies that differ) and outcome.c (accounts and verdict). Nobody else's. */
+ * seek.c, recover.c and hole.c (behind a hole), refill.c (holes filled from earlier
+ * handshakes), other.c (copies that differ) and outcome.c (accounts and verdict). Nobody
+ * else's. */
 #ifndef LP_TLS_SESSION_PARTS_H
 #define LP_TLS_SESSION_PARTS_H
 
@@ -48,6 +49,11 @@ struct lp_hole {
 /* What a direction looks for after a hole: the next record in clear, which is believed
  * for what it looks like, or the next one under keys, which must authenticate. */
 enum lp_seek_mode { LP_SEEK_CLEAR, LP_SEEK_SEALED };
+
+enum {
+	LP_SEEK_BLOCK = 16,
+	LP_SEEK_CHAIN = 4,       /* of so many records the shortest is tried */
+};
 
 /* What came after a hole, as it is looked at: as reassembly chose, or with the other copies of
  * bytes that came twice and differed. */
@@ -327,6 +333,18 @@ bool lp_tls_chained(const struct lp_protect *p);
 void lp_tls_opened(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p,
 		   lp_span fragment);
 
+/* Whether the record looked for stands at a position; MORE: bytes behind must come first. */
+enum lp_look { LP_LOOK_NO, LP_LOOK_MORE, LP_LOOK_YES };
+
+/* Looks at the bytes at seek[dir]->at as they stand in one view; final: there will be no
+ * more. YES: seek[dir]->found and what goes with it are set. */
+enum lp_look lp_tls_seek_look(struct lp_tls *tls, enum lp_dir dir, struct lp_view *v, bool final);
+
+/* Whether s may cost more trials. */
+bool lp_tls_seek_affordable(const struct lp_tls *tls, const struct lp_seek *s);
+
+/* ---- seek.c ---- */
+
 /* A hole of n bytes at off in a direction under keys, which may yet have to come; it
  * seeks from now on. */
 void lp_tls_seek_begin(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n);
@@ -405,7 +423,7 @@ struct lp_doubt {
 	const char *why;
 };
 
-/* If the copies of its header differ, or it is none, recover.c finds out what to make of it,
+/* If the copies of its header differ, or it is none, seek.c finds out what to make of it,
  * and true is returned. */
 bool lp_tls_doubt(struct lp_tls *tls, enum lp_dir dir, const struct lp_doubt *d);
 

@@ -1,4 +1,4 @@
-/* tls/recover.c and what session.c does about holes: what stands behind a hole comes
+/* tls/seek.c, recover.c and what session.c does about holes: what stands behind a hole comes
  * out, what is told of the hole holds the truth, and never a wrong byte. */
 #define _GNU_SOURCE
 #include <check.h>

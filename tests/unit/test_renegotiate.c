@@ -1,4 +1,4 @@
-/* tls/session.c, keys.c and recover.c where no capture of the repo leads: handshakes
+/* tls/session.c, keys.c, seek.c and recover.c where no capture of the repo leads: handshakes
  * within a session, False Start, big holes and what they cost, records that lie. */
 #include <check.h>
 #include <string.h>
