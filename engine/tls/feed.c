@@ -234,12 +234,10 @@ static void take_back(struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
 /* Whether a direction can go on with what it has gathered. */
 static bool can_go(const struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
 {
-	lp_span back = lp_buf_span(&tls->hurt->back[dir]);
-
-	if (tls->state != LP_TLS_RUNNING || lp_tls_blocked(tls, side, back.n ? back.p[0] : -1))
+	if (tls->state != LP_TLS_RUNNING || lp_tls_blocked(tls, side, -1))
 		return false;
-	return (tls->hurt->seek[dir] && tls->hurt->seek[dir]->waits) || back.n ||
-	       lp_tls_doubt_news(tls, dir);
+	return (tls->hurt->seek[dir] && tls->hurt->seek[dir]->waits) ||
+	       lp_buf_len(&tls->hurt->back[dir]) || lp_tls_doubt_news(tls, dir);
 }
 
 void lp_tls_wake(struct lp_tls *tls)

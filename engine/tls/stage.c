@@ -344,18 +344,20 @@ static void session_over(struct lp_stage *s)
 		feed_again(s);
 }
 
-static void pump_one(struct lp_stage *s, struct lp_hold *h, enum lp_side side)
+/* False: it was not its turn after all, and nothing can change that now. */
+static bool pump_one(struct lp_stage *s, struct lp_hold *h, enum lp_side side)
 {
 	size_t took;
 
 	if (h->gap) {
 		offer_gap(s, side, h->off, h->n, &h->when);
 		lp_holds_pop(&s->wait->holds, (int)side);
-		return;
+		return true;
 	}
 	took = offer(s, side, h->bytes + h->taken, (size_t)h->n - h->taken, h->off + h->taken,
 		     &h->when);
 	lp_holds_take(&s->wait->holds, side, took);
+	return took || !s->tls || lp_tls_state(s->tls) != LP_TLS_RUNNING;
 }
 
 static void pump(struct lp_stage *s, const struct lp_when *when)
@@ -374,9 +376,8 @@ static void pump(struct lp_stage *s, const struct lp_when *when)
 		if (waiting(s))
 			return;
 		h = next_item(s, &side);
-		if (!h)
+		if (!h || !pump_one(s, h, side))
 			return;
-		pump_one(s, h, side);
 	}
 }
 

@@ -43,6 +43,7 @@ bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side, int next)
 {
 	const struct lp_handshake *hs = tls->shake->hs;
 	enum lp_dir dir = lp_tls_dir(tls, side);
+	lp_span back = lp_buf_span(&tls->hurt->back[dir]);
 	int begun = lp_records_type(&tls->records[dir]);
 	int turn;
 
@@ -52,6 +53,8 @@ bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side, int next)
 		return false;
 	if (begun >= 0)
 		next = begun;
+	else if (back.n) /* what a search has left over comes before anything new */
+		next = back.p[0];
 	if (passes(tls, dir, next))
 		return false;
 	if (!hs || lp_handshake_idle(hs))

@@ -18,6 +18,7 @@ void help_peer_init(struct help_peer *p)
 	p->play.crypto = &p->crypto;
 	p->play.master = p->master;
 	lp_buf_init(&p->transcript, SIZE_MAX / 2);
+	lp_buf_init(&p->segment, SIZE_MAX / 2);
 	lp_buf_init(&p->clear[0], SIZE_MAX / 2);
 	lp_buf_init(&p->clear[1], SIZE_MAX / 2);
 }
@@ -58,6 +59,7 @@ void help_peer_clear(struct help_peer *p)
 	deflate_end(&p->now[1]);
 	help_told_clear(&p->told);
 	lp_buf_clear(&p->transcript);
+	lp_buf_clear(&p->segment);
 	lp_buf_clear(&p->clear[0]);
 	lp_buf_clear(&p->clear[1]);
 }
@@ -66,6 +68,10 @@ static void send_bytes(struct help_peer *p, enum lp_dir dir, const uint8_t *byte
 {
 	enum lp_side side = dir == LP_C2S ? LP_A2B : LP_B2A;
 
+	if (p->gather) {
+		HELP_REQUIRE(!lp_buf_append(&p->segment, bytes, n));
+		return;
+	}
 	p->when.number++;
 	p->when.released_ns += 1000;
 	p->when.carried_ns = p->when.released_ns;
@@ -74,6 +80,15 @@ static void send_bytes(struct help_peer *p, enum lp_dir dir, const uint8_t *byte
 	else
 		help_data(&p->told, side, bytes, n, p->off[dir], &p->when);
 	p->off[dir] += n;
+}
+
+void help_peer_send(struct help_peer *p, enum lp_dir dir)
+{
+	lp_span all = lp_buf_span(&p->segment);
+
+	p->gather = false;
+	send_bytes(p, dir, all.p, all.n);
+	lp_buf_clear(&p->segment);
 }
 
 static void be64(uint8_t *out, uint64_t v)

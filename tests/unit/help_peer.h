@@ -22,10 +22,12 @@ struct help_peer {
 	struct help_peer_keys now[2];    /* by enum lp_dir */
 	struct lp_buf transcript;
 	struct lp_buf clear[2];          /* application bytes that were sent and not dropped */
+	struct lp_buf segment;
 	struct lp_when when;
 	uint64_t off[2];
 	unsigned handshakes;
 	bool drop;        /* what is sent is not captured */
+	bool gather;      /* what is sent waits for help_peer_send() */
 	bool bad;         /* what is sent is changed on its way */
 	bool wild_nonce;  /* explicit nonces are no counter */
 	bool deflate;     /* records are compressed (RFC 3749) */
@@ -43,6 +45,8 @@ void help_peer_record(struct help_peer *p, enum lp_dir dir, uint8_t type, const 
 		      size_t n);
 void help_peer_message(struct help_peer *p, enum lp_dir dir, uint8_t type, const void *body,
 		       size_t n);
+/* What was gathered, of that direction alone, in one segment. */
+void help_peer_send(struct help_peer *p, enum lp_dir dir);
 void help_peer_data(struct help_peer *p, enum lp_dir dir, size_t n); /* made up */
 void help_peer_bye(struct help_peer *p, enum lp_dir dir);
 

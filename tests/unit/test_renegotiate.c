@@ -331,6 +331,33 @@ START_TEST(a_hole_takes_a_later_ccs)
 }
 END_TEST
 
+/* The hello is lost, and something of the server with it: what a segment of the server has
+ * behind that waits for the hello, and so does an alert behind it, although between two
+ * handshakes alerts wait for nobody. */
+START_TEST(an_alert_behind_what_waits)
+{
+	const struct help_session *s;
+
+	help_peer_handshake(&p);
+	help_peer_data(&p, LP_C2S, 100);
+	p.drop = true;
+	help_peer_data(&p, LP_S2C, 77);
+	help_peer_client_hello(&p);
+	p.drop = false;
+	p.gather = true;
+	help_peer_server_hello(&p);
+	help_peer_switch(&p, LP_S2C);
+	help_peer_finished(&p, LP_S2C);
+	help_peer_send(&p, LP_S2C);
+	help_peer_bye(&p, LP_S2C);
+	help_peer_switch(&p, LP_C2S);
+	help_peer_finished(&p, LP_C2S);
+	s = end(LP_END_FIN);
+	ck_assert_int_eq(s->result->pub.verdict, LP_PARTIAL);
+	all_came(s);
+}
+END_TEST
+
 /* Only data was lost in it: what comes next shows that, and all goes on. */
 START_TEST(lost_data_within_a_renegotiation)
 {
@@ -542,6 +569,7 @@ Suite *suite_renegotiate(void)
 	tcase_add_test(c, a_hole_behind_a_hello_request_that_was_ignored);
 	tcase_add_test(c, a_hole_in_a_renegotiation);
 	tcase_add_loop_test(c, a_hole_takes_a_later_ccs, 0, 4);
+	tcase_add_test(c, an_alert_behind_what_waits);
 	tcase_add_test(c, lost_data_within_a_renegotiation);
 	tcase_add_loop_test(c, holes_of_many_records, 0, 2);
 	tcase_add_test(c, a_hole_that_costs_too_much);
