@@ -29,7 +29,7 @@ struct lp_ooo_node {
 	uint8_t room[];
 };
 
-enum { LP_OOO_SPARES = 32 };
+enum { LP_OOO_SPARES = 128 };
 
 struct lp_ooo {
 	struct lp_leaves waiting;
@@ -59,7 +59,8 @@ struct lp_ooo_pool {
 		      const uint8_t *p, uint32_t n);
 	void *user;
 	/* Nodes of full segments, all of one size, to be used again: such blocks are what the C
-	 * library is slow with. Not counted in bytes. */
+	 * library is slow with. As many as wait behind a hole of a fast sender, 256 KiB at most.
+	 * Not counted in bytes. */
 	struct lp_ooo_node *spare[LP_OOO_SPARES];
 	uint32_t spares;
 };
