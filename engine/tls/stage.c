@@ -344,7 +344,7 @@ static void session_over(struct lp_stage *s)
 		feed_again(s);
 }
 
-/* False: it was not its turn after all, and nothing can change that now. */
+/* False: nothing was taken; it was not its turn after all. */
 static bool pump_one(struct lp_stage *s, struct lp_hold *h, enum lp_side side)
 {
 	size_t took;
@@ -364,8 +364,11 @@ static void pump(struct lp_stage *s, const struct lp_when *when)
 {
 	struct lp_hold *h;
 	enum lp_side side = LP_A2B;
+	unsigned vain = 0;
 
-	for (;;) {
+	/* What takes nothing may have got something else going, so that it is taken when it is
+	 * offered again; the second time it would be for ever. */
+	while (vain < 2) {
 		session_over(s);
 		if (s->state == LP_STAGE_SNIFF) {
 			if (lp_holds_any(&s->wait->holds))
@@ -376,8 +379,9 @@ static void pump(struct lp_stage *s, const struct lp_when *when)
 		if (waiting(s))
 			return;
 		h = next_item(s, &side);
-		if (!h || !pump_one(s, h, side))
+		if (!h)
 			return;
+		vain = pump_one(s, h, side) ? 0 : vain + 1;
 	}
 }
 
