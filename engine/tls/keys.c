@@ -267,17 +267,10 @@ void lp_tls_prove(struct lp_tls *tls)
 
 /* ---- records ---- */
 
-static void count_closed(struct lp_tls *tls, enum lp_dir dir, const struct lp_sealed *sealed)
-{
-	lp_tls_account(tls, dir, LP_IN_OPAQUE, LP_RECORD_HEADER + sealed->fragment.n);
-	if (sealed->type == LP_CONTENT_DATA && lp_tls_told(tls))
-		tls->told->count[dir].records_closed++;
-}
-
 static void record_closed(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p,
 			  const struct lp_sealed *sealed, const char *why)
 {
-	count_closed(tls, dir, sealed);
+	lp_tls_closed(tls, dir, p, sealed);
 	/* It was sent and it counted; only its bytes are not what was sent. */
 	lp_protect_chain(p, sealed->fragment);
 	tls->iv_unsure[dir] = lp_tls_chained(p) && p->etm;
@@ -483,7 +476,7 @@ static void open_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_sea
 	if (tls->iv_unsure[dir]) {
 		/* Authentic, but its IV was in a record that was not. */
 		tls->iv_unsure[dir] = false;
-		count_closed(tls, dir, sealed);
+		lp_tls_closed(tls, dir, p, sealed);
 		return;
 	}
 	if ((next ? tls->shake->compressed_next : tls->compressed) &&

@@ -69,6 +69,29 @@ uint64_t lp_tls_accounted(const struct lp_tls *tls, enum lp_dir dir)
 	       more->opaque + more->lost;
 }
 
+void lp_tls_closed(struct lp_tls *tls, enum lp_dir dir, const struct lp_protect *p,
+		   const struct lp_sealed *sealed)
+{
+	size_t min, max;
+	struct lp_gap_info gap = {
+		.size = sizeof gap,
+		.stream_bytes = LP_RECORD_HEADER + sealed->fragment.n,
+		.records = 1,
+	};
+
+	lp_tls_account(tls, dir, LP_IN_OPAQUE, gap.stream_bytes);
+	if (sealed->type == LP_CONTENT_DATA && lp_tls_told(tls))
+		tls->told->count[dir].records_closed++;
+	lp_protect_content_range(p, sealed->fragment.n, &min, &max);
+	if (!max || !tls->proven)
+		return;
+	gap.clear_max = max;
+	/* Its type is no more certain than the rest of it. */
+	if (sealed->type == LP_CONTENT_DATA && !tls->compressed)
+		gap.clear_min = min;
+	tls->env->cb->gap(tls->owner, dir, &gap, tls->when);
+}
+
 static struct lp_dir_totals totals(const struct lp_tls *tls, enum lp_dir dir)
 {
 	const struct lp_count *count = &tls->count[dir];

@@ -463,6 +463,11 @@ void lp_tls_account(struct lp_tls *tls, enum lp_dir dir, enum lp_account what, u
 /* A record of n bytes of data came out. */
 void lp_tls_count(struct lp_tls *tls, enum lp_dir dir, size_t n);
 
+/* A record under p, whose keys are proven, stays closed: accounted for, and a hole in what
+ * comes out. */
+void lp_tls_closed(struct lp_tls *tls, enum lp_dir dir, const struct lp_protect *p,
+		   const struct lp_sealed *sealed);
+
 /* The bytes of a direction that are in one of the accounts. */
 uint64_t lp_tls_accounted(const struct lp_tls *tls, enum lp_dir dir);
 

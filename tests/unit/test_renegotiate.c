@@ -1,5 +1,6 @@
 /* tls/session.c, keys.c, seek.c and recover.c where no capture of the repo leads: handshakes
  * within a session, False Start, big holes and what they cost, records that lie. */
+#define _GNU_SOURCE
 #include <check.h>
 #include <string.h>
 
@@ -438,10 +439,12 @@ START_TEST(a_hole_that_costs_too_much)
 }
 END_TEST
 
-/* One record was changed on its way: it stays closed, the others open. */
+/* One record was changed on its way: it stays closed, the others open, and whoever reads them
+ * is told what is missing between them. */
 START_TEST(a_record_that_was_changed)
 {
 	const struct help_session *s;
+	lp_span told;
 
 	help_peer_handshake(&p);
 	help_peer_data(&p, LP_S2C, 100);
@@ -453,6 +456,8 @@ START_TEST(a_record_that_was_changed)
 	s = end(LP_END_FIN);
 	ends_as(s, LP_PARTIAL, "record-bad");
 	all_came(s);
+	told = lp_buf_span(&p.told.dir[LP_S2C]);
+	ck_assert_ptr_nonnull(memmem(told.p, told.n, "S 100\nS gap 129 1 100 100\nS 100\n", 30));
 	ck_assert_uint_eq(s->result->pub.total[LP_S2C].opaque, 5 + 8 + 100 + 16);
 	ck_assert_uint_eq(s->result->pub.total[LP_S2C].records_closed, 1);
 	ck_assert_uint_eq(s->result->pub.total[LP_S2C].records, 2);
