@@ -100,6 +100,18 @@ static void opening(struct lp_tls *tls, enum lp_dir dir, const struct lp_seek *s
 	tls->notes |= LP_NOTE_FINISHED_UNCHECKED;
 }
 
+/* That record is under the keys of a later handshake, so its ChangeCipherSpec was in the hole. */
+static void switched(struct lp_tls *tls, enum lp_dir dir)
+{
+	enum lp_err err;
+
+	tls->shake->unsure[dir] = false;
+	lp_handshake_gap(tls->shake->hs, dir);
+	err = lp_handshake_ccs(tls->shake->hs, dir);
+	assert(!err); /* lp_handshake_may_seal */
+	(void)err;
+}
+
 /* Bytes that wait for their turn, or for keys, before those that wait already. */
 static void put_back(struct lp_tls *tls, enum lp_dir dir, lp_span bytes)
 {
@@ -132,6 +144,8 @@ static void resume(struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
 		past += s->wire;
 		if (s->offset + s->at + s->spoilt > tls->hurt->way[dir].end && !tls->hurt->way[dir].hole_n)
 			lp_tls_doubt_lost(tls, dir);
+		if (s->ahead)
+			switched(tls, dir);
 		if (tls->shake->hs && tls->shake->hs->sealed[dir])
 			opening(tls, dir, s);
 		lp_tls_seek_tell(tls, dir, s);
@@ -433,10 +447,9 @@ void lp_tls_not_captured(struct lp_tls *tls, const struct lp_when *when)
 			    "TLS records were seen, but the ClientHello before them was not");
 }
 
-void lp_tls_finish(struct lp_tls *tls, const enum lp_end end[2], const uint64_t held[2],
-		   const uint64_t lost[2], bool conflict, const struct lp_when *when)
+bool lp_tls_last_look(struct lp_tls *tls, const struct lp_when *when)
 {
-	enum lp_end by_dir[2];
+	bool any = false;
 
 	tls->when = when;
 	for (int side = 0; side < 2; side++) {
@@ -448,8 +461,18 @@ void lp_tls_finish(struct lp_tls *tls, const enum lp_end end[2], const uint64_t 
 		while (tls->state == LP_TLS_RUNNING && lp_tls_seek_may_end(tls, dir)) {
 			seek_on(tls, (enum lp_side)side, dir, true);
 			lp_tls_wake(tls);
+			any = true;
 		}
 	}
+	return any;
+}
+
+void lp_tls_finish(struct lp_tls *tls, const enum lp_end end[2], const uint64_t held[2],
+		   const uint64_t lost[2], bool conflict, const struct lp_when *when)
+{
+	enum lp_end by_dir[2];
+
+	tls->when = when;
 	for (int side = 0; side < 2; side++) {
 		enum lp_dir dir = lp_tls_dir(tls, (enum lp_side)side);
 

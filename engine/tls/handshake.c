@@ -500,6 +500,12 @@ bool lp_handshake_ccs_fits(const struct lp_handshake *hs, enum lp_dir dir)
 	return find_row(hs, dir, COL_CCS) != NULL;
 }
 
+bool lp_handshake_may_seal(const struct lp_handshake *hs, enum lp_dir dir)
+{
+	return !hs->sealed[dir] && hs->state != ST_DEAD && hs->state != ST_TLS13 &&
+	       (lp_handshake_ccs_fits(hs, dir) || (hs->torn[dir] && hs->state >= ST_CLIENT_CCS));
+}
+
 void lp_handshake_finished_lost(struct lp_handshake *hs, enum lp_dir dir)
 {
 	if (hs->finished[dir].seen)

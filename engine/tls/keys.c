@@ -166,6 +166,19 @@ void lp_tls_ask(struct lp_tls *tls)
 	begin_questions(tls);
 }
 
+void lp_tls_ask_ahead(struct lp_tls *tls)
+{
+	const struct lp_handshake *hs = tls->shake->hs;
+
+	if (!hs || tls->state != LP_TLS_RUNNING || lp_tls_next_ready(tls, LP_C2S) ||
+	    (!hs->exchange_done && hs->facts.resumed <= LP_RESUMED_NO))
+		return;
+	for (int dir = 0; dir < 2; dir++)
+		if (!hs->sealed[dir] && !lp_tls_seek_ahead(tls, (enum lp_dir)dir))
+			return;
+	lp_tls_ask(tls);
+}
+
 /* The keys of the last answer did not open the record: what is left to try? */
 static void next_candidate(struct lp_tls *tls)
 {
@@ -608,7 +621,7 @@ void lp_tls_complete(struct lp_tls *tls)
 	tls->shake->hole = false; /* it did no harm */
 	free(tls->shake->hole_detail);
 	tls->shake->hole_detail = NULL;
-	tls->shake->no_more = false;
+	tls->shake->no_more = tls->shake->no_keys = false;
 	tls->shake->unsure[0] = tls->shake->unsure[1] = false;
 	lp_piece_unref(tls->shake->secret); /* known has it */
 	tls->shake->secret = NULL;

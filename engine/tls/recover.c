@@ -43,6 +43,16 @@ bool lp_tls_chained(const struct lp_protect *p)
 	return lp_protect_version(p) <= 0x0301 && cipher_of(p)->kind == LP_KIND_CBC;
 }
 
+static bool is_ahead(const struct lp_seek *s)
+{
+	return s->look == &s->view[LP_VIEW_AHEAD];
+}
+
+struct lp_protect *lp_tls_seek_keys(struct lp_tls *tls, enum lp_dir dir)
+{
+	return is_ahead(tls->hurt->seek[dir]) ? &tls->shake->next[dir] : lp_tls_protect(tls, dir);
+}
+
 void lp_tls_opened(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p, lp_span fragment)
 {
 	struct lp_way *w = &tls->way[dir];
@@ -64,17 +74,24 @@ void lp_tls_opened(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p, lp
 /* How far the keystream went in a hole with so many records, of which nothing but their
  * headers is in clear. Where the ChangeCipherSpec is lost, what stands before it may be,
  * too; but the first of them is the Finished. False: they cannot have been so many. */
-static bool stream_lost(const struct lp_seek *s, const struct lp_protect *p, uint64_t hole,
-			uint64_t lost, uint64_t *out)
+static bool stream_lost(const struct lp_tls *tls, enum lp_dir dir, const struct lp_protect *p,
+			uint64_t hole, uint64_t lost, uint64_t *out)
 {
-	enum { CCS_RECORD = LP_RECORD_HEADER + 1, FINISHED = 16, FINISHED_SSL3 = 40 };
-	uint64_t clear = lost * LP_RECORD_HEADER + (s->ccs_lost ? CCS_RECORD : 0);
+	enum { FINISHED = 16, FINISHED_SSL3 = 40 };
+	const struct lp_seek *s = tls->hurt->seek[dir];
+	uint64_t clear = lost * LP_RECORD_HEADER;
 
-	if (s->ccs_lost && lost < 2) {
-		*out = lost * (lp_protect_fragment_min(p) +
-			       (lp_protect_version(p) == 0x0300 ? FINISHED_SSL3 : FINISHED));
-		return true;
+	if (s->ccs_lost || is_ahead(s)) {
+		if (lost < 2) {
+			*out = lost * (lp_protect_fragment_min(p) +
+				       (lp_protect_version(p) == 0x0300 ? FINISHED_SSL3 : FINISHED));
+			return true;
+		}
+		clear += LP_RECORD_HEADER + 1;
 	}
+	/* Before that there was the rest of a record, if any, under the keys before. */
+	if (is_ahead(s))
+		clear += tls->hurt->way[dir].first + lp_protect_fragment_min(&tls->now[dir]);
 	*out = hole - clear;
 	return hole >= clear;
 }
@@ -82,12 +99,12 @@ static bool stream_lost(const struct lp_seek *s, const struct lp_protect *p, uin
 /* A stream cipher stands where the last record before the hole ended: it has to be
  * moved by all of what was lost but the records' headers. False: the records cannot have
  * been so many. */
-static bool move_stream(const struct lp_seek *s, struct lp_protect *p, uint64_t hole,
-			uint64_t lost)
+static bool move_stream(const struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p,
+			uint64_t hole, uint64_t lost)
 {
 	uint64_t moved;
 
-	if (!stream_lost(s, p, hole, lost, &moved))
+	if (!stream_lost(tls, dir, p, hole, lost, &moved))
 		return false;
 	lp_protect_stand(p, lp_protect_stands(p) + moved);
 	return true;
@@ -100,9 +117,13 @@ static void spend(struct lp_tls *tls, struct lp_seek *s, uint64_t n)
 	tls->hurt->seek_spent += n;
 }
 
-/* Nothing is missing before the record there, so the IV is the one that p has. */
-static bool has_iv(const struct lp_tls *tls, enum lp_dir dir, size_t at)
+/* Nothing is missing before the record there, or it is the first of its epoch: the IV is the
+ * one that p has. */
+static bool has_iv(const struct lp_tls *tls, enum lp_dir dir, const struct lp_protect *p, size_t at,
+		   uint64_t lost)
 {
+	if (!p->seq && !lost)
+		return true;
 	return tls->hurt->seek[dir]->doubt && !at && !tls->iv_unsure[dir];
 }
 
@@ -111,12 +132,12 @@ static bool opens(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r
 		  uint64_t lost)
 {
 	struct lp_seek *s = tls->hurt->seek[dir];
-	struct lp_protect *p = lp_tls_protect(tls, dir);
+	struct lp_protect *p = lp_tls_seek_keys(tls, dir);
 	const struct lp_sealed sealed = { rec->type, rec->version, rec->fragment };
 	const size_t block = cipher_of(p)->block;
 	uint64_t hole = s->offset + at - tls->hurt->way[dir].end, stood = lp_protect_stands(p);
 	uint8_t *room = tls->env->cb->room(tls->owner, rec->fragment.n + 1);
-	bool chain = lp_tls_chained(p) && at >= block;
+	bool own = has_iv(tls, dir, p, at, lost), chain = lp_tls_chained(p) && at >= block && !own;
 	uint8_t iv[LP_SEEK_BLOCK];
 	const char *why;
 
@@ -124,17 +145,17 @@ static bool opens(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r
 		lp_tls_nomem(tls);
 		return false;
 	}
+	if (lp_tls_chained(p) && !chain && !own && !p->etm)
+		return false;
+	if (cipher_of(p)->kind == LP_KIND_STREAM && !move_stream(tls, dir, p, hole, lost))
+		return false;
 	spend(tls, s, rec->fragment.n);
 	if (chain) {
 		/* Up to TLS 1.0 the IV is what stands before the header; if that is not what
 		 * was sent, the MAC says so. */
 		memcpy(iv, lp_protect_iv(p), block);
 		lp_protect_chain(p, lp_span_of(s->look->bytes.p + at - block, block));
-	} else if (lp_tls_chained(p) && !p->etm && !has_iv(tls, dir, at)) {
-		return false;
 	}
-	if (cipher_of(p)->kind == LP_KIND_STREAM && !move_stream(s, p, hole, lost))
-		return false;
 	if (lp_protect_open(p, p->epoch, p->seq + lost, &sealed, room, rec->fragment.n,
 			    &s->content_n, &why)) {
 		lp_protect_stand(p, stood);
@@ -153,19 +174,21 @@ static bool try_at(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *
 		   uint64_t lost)
 {
 	struct lp_seek *s = tls->hurt->seek[dir];
-	struct lp_protect *p = lp_tls_protect(tls, dir);
+	struct lp_protect *p = lp_tls_seek_keys(tls, dir);
+	bool own = has_iv(tls, dir, p, at, lost);
 
 	if (!opens(tls, dir, rec, at, lost))
 		return false;
 	lp_tls_opened(tls, dir, p, rec->fragment);
 	s->found = true;
+	s->ahead = is_ahead(s);
 	s->at = at;
 	s->type = rec->type;
 	s->wire = LP_RECORD_HEADER + rec->fragment.n;
 	s->lost = lost;
 	s->spoilt = 0;
 	s->skip = 0;
-	if (!lp_tls_chained(p) || !p->etm || has_iv(tls, dir, at))
+	if (!lp_tls_chained(p) || !p->etm || own)
 		return true;
 	tls->iv_unsure[dir] = false;
 	/* With encrypt-then-MAC nothing vouches for that IV: the record is authentic, but
@@ -188,7 +211,7 @@ bool lp_tls_seek_affordable(const struct lp_tls *tls, const struct lp_seek *s)
 static bool count_by_nonce(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *rec,
 			   uint64_t *lost)
 {
-	const struct lp_protect *p = lp_tls_protect(tls, dir);
+	const struct lp_protect *p = lp_tls_seek_keys(tls, dir);
 	const struct lp_way *w = &tls->way[dir];
 	bool known = w->records && w->nonce_epoch == p->epoch;
 
@@ -229,7 +252,7 @@ static bool next_count(struct lp_tls *tls, enum lp_dir dir, const struct lp_reco
 	const struct lp_way *w = &tls->way[dir];
 	const struct lp_hole *h = &tls->hurt->way[dir];
 	uint64_t hole = s->offset + s->at - h->end;
-	uint64_t most = hole / (LP_RECORD_HEADER + lp_protect_fragment_min(lp_tls_protect(tls, dir))) + 1;
+	uint64_t most = hole / (LP_RECORD_HEADER + lp_protect_fragment_min(lp_tls_seek_keys(tls, dir))) + 1;
 	uint64_t mean = w->records ? w->bytes / w->records : 1024;
 	uint64_t guess = (hole + mean / 2) / (mean ? mean : 1);
 
@@ -254,12 +277,16 @@ static bool next_count(struct lp_tls *tls, enum lp_dir dir, const struct lp_reco
 static bool fits(struct lp_tls *tls, enum lp_dir dir, enum lp_seek_mode mode, uint8_t type,
 		 uint16_t version, size_t n)
 {
-	const struct lp_protect *p = lp_tls_protect(tls, dir);
+	const struct lp_protect *p = lp_tls_seek_keys(tls, dir);
 	size_t min, max;
 
 	if (mode == LP_SEEK_CLEAR)
 		return version == lp_tls_version(tls) && n && (type != LP_CONTENT_CCS || n == 1);
-	if (type == LP_CONTENT_CCS || version != lp_protect_version(p) || n < lp_protect_fragment_min(p))
+	if (version != lp_protect_version(p) || n < lp_protect_fragment_min(p))
+		return false;
+	/* A ChangeCipherSpec has its place in a handshake only. */
+	if (type == LP_CONTENT_CCS &&
+	    (is_ahead(tls->hurt->seek[dir]) || !tls->shake->unsure[dir] || !tls->shake->hs))
 		return false;
 	lp_protect_content_range(p, n, &min, &max);
 	return max || type == LP_CONTENT_DATA;
@@ -323,7 +350,7 @@ static int shortest(struct lp_tls *tls, enum lp_dir dir, bool final, struct lp_r
 static void confirm(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *first,
 		    const struct lp_record *rec, size_t at, uint64_t lost, int nth)
 {
-	struct lp_protect *p = lp_tls_protect(tls, dir);
+	struct lp_protect *p = lp_tls_seek_keys(tls, dir);
 	uint64_t seq = p->seq, stood = lp_protect_stands(p);
 
 	if (!opens(tls, dir, rec, at, lost + (unsigned)nth))
@@ -368,6 +395,7 @@ enum lp_look lp_tls_seek_look(struct lp_tls *tls, enum lp_dir dir, struct lp_vie
 {
 	struct lp_seek *s = tls->hurt->seek[dir];
 	struct lp_record rec = { 0 };
+	uint64_t spent = s->spent;
 	enum lp_look l;
 
 	s->look = v;
@@ -379,6 +407,6 @@ enum lp_look lp_tls_seek_look(struct lp_tls *tls, enum lp_dir dir, struct lp_vie
 		return LP_LOOK_YES;
 	}
 	l = try_record(tls, dir, &rec, final);
-	s->tried |= l == LP_LOOK_NO;
+	v->tried |= l == LP_LOOK_NO && s->spent > spent;
 	return l;
 }

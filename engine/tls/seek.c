@@ -7,7 +7,9 @@
  * the session, position by position; under keys it must also open (recover.c). What is
  * decided does not depend on how the bytes were cut into segments. Where two copies of
  * these bytes differ (other.c), each position is looked at twice: as reassembly chose, and
- * with the other copies. Everything is bounded; a hole that costs more stays. */
+ * with the other copies. Where the hole may have taken a later handshake's
+ * ChangeCipherSpec, it is looked at under the keys to come, too, as soon as they are there.
+ * Everything is bounded; a hole that costs more stays. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -55,6 +57,8 @@ static void give_up(struct lp_tls *tls, enum lp_dir dir, const char *why)
 	lp_tls_account(tls, dir, LP_IN_LOST, lp_buf_len(&tls->hurt->seek[dir]->buf));
 	tls->hurt->dead_bytes[dir] += tls->hurt->stream_end[dir] - tls->hurt->way[dir].end;
 	seek_free(tls, dir);
+	if (tls->shake->unsure[dir] && tls->shake->hs)
+		lp_handshake_gap(tls->shake->hs, dir); /* the other may go on */
 	if (!tls->proven) {
 		lp_tls_fail_hole(tls);
 		return;
@@ -76,11 +80,11 @@ static bool is_opening(const struct lp_tls *tls, enum lp_dir dir)
 	return tls->shake->hs && tls->shake->hs->sealed[dir] && !tls->shake->hs->finished[dir].seen;
 }
 
-/* The next position to look at, in both views. */
+/* The next position to look at, in all views. */
 static void begin_at(struct lp_seek *s, size_t at)
 {
 	s->at = at;
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < LP_VIEWS; i++)
 		s->view[i].step = s->view[i].spent = 0;
 }
 
@@ -107,6 +111,8 @@ static struct lp_seek *seek_new(struct lp_tls *tls, enum lp_dir dir, uint64_t of
 	s->offset = offset;
 	s->mode = (uint8_t)mode;
 	s->waits = s->doubt = false;
+	for (int i = 0; i < LP_VIEWS; i++)
+		s->view[i].tried = false;
 	begin_at(s, 0);
 	return s;
 }
@@ -183,18 +189,35 @@ static void search(struct lp_tls *tls, enum lp_dir dir, bool final)
 
 	if (s->mode == LP_SEEK_SEALED)
 		other = lp_tls_other_copy(tls, dir, b, s->offset);
-	s->view[0].bytes = b;
-	s->view[1].bytes = lp_span_of(other, b.n);
+	s->view[LP_VIEW_CHOSEN].bytes = b;
+	s->view[LP_VIEW_OTHER].bytes = lp_span_of(other, b.n);
+	if (lp_tls_seek_ahead(tls, dir) && lp_tls_next_ready(tls, dir))
+		s->view[LP_VIEW_AHEAD].bytes = b;
+	else
+		s->view[LP_VIEW_AHEAD].bytes.p = NULL;
 	while (s->at < b.n && lp_tls_seek_affordable(tls, s)) {
-		enum lp_look l = lp_tls_seek_look(tls, dir, &s->view[0], final), l2 = LP_LOOK_NO;
+		bool more = false;
 
-		if (l != LP_LOOK_YES && other)
-			l2 = lp_tls_seek_look(tls, dir, &s->view[1], final);
-		if (l != LP_LOOK_NO || l2 != LP_LOOK_NO)
+		for (int i = 0; i < LP_VIEWS && !s->found; i++)
+			if (s->view[i].bytes.p)
+				more |= lp_tls_seek_look(tls, dir, &s->view[i], final) != LP_LOOK_NO;
+		if (more)
 			break;
 		begin_at(s, s->at + 1);
 	}
 	free(other);
+}
+
+/* Of a record with so much in it, at least. */
+static uint64_t record_size(const struct lp_protect *p, size_t content)
+{
+	size_t n = lp_protect_fragment_min(p), min, max;
+
+	for (;; n += cipher_of(p)->kind == LP_KIND_CBC ? cipher_of(p)->block : 1U) {
+		lp_protect_content_range(p, n, &min, &max);
+		if (max >= content)
+			return LP_RECORD_HEADER + n;
+	}
 }
 
 /* The hole and the bytes it spoilt, in the words of lp_gap_info. */
@@ -216,7 +239,7 @@ void lp_tls_seek_tell(struct lp_tls *tls, enum lp_dir dir, const struct lp_seek 
 	lp_tls_account(tls, dir, LP_IN_LOST, s->at + s->spoilt);
 	/* The first record of an epoch is its Finished, and if there is no more to it,
 	 * nothing is lost that anybody would miss. */
-	if (!stream || (opening && lost <= 1 && !s->skip))
+	if (!stream || (opening && lost <= 1 && !s->skip && !s->ahead))
 		return;
 	say_gap(tls, dir);
 	/* What a record costs beside its content, at least. */
@@ -224,7 +247,13 @@ void lp_tls_seek_tell(struct lp_tls *tls, enum lp_dir dir, const struct lp_seek 
 	least = lost * (LP_RECORD_HEADER + n - max);
 	if (s->spoilt && s->spoilt < s->wire)
 		least += LP_RECORD_HEADER;
+	if (s->ahead)
+		least += record_size(&tls->now[dir], 1) +
+			 (lost ? record_size(p, LP_MESSAGE_HEADER + LP_VERIFY_DATA_SIZE) -
+				 record_size(p, 0) : 0);
 	gap.clear_max = stream > least ? stream - least : 0;
+	if (s->ahead && !gap.clear_max)
+		return;
 	slack = cipher_of(p)->kind == LP_KIND_CBC ? lost * (cipher_of(p)->block - 1U) : 0;
 	/* Behind a lost heartbeat nobody's bytes are missing. */
 	if (gap.clear_max > slack && !opening && !tls->shake->unsure[dir] &&
@@ -253,9 +282,10 @@ static void forget(struct lp_tls *tls, enum lp_dir dir)
 bool lp_tls_seek_parked(const struct lp_tls *tls, enum lp_dir dir)
 {
 	enum lp_dir other = dir == LP_C2S ? LP_S2C : LP_C2S;
+	bool ahead = lp_tls_seek_ahead(tls, dir);
 
 	if (!tls->hurt->seek[dir] || tls->hurt->seek[dir]->mode == LP_SEEK_CLEAR || !tls->shake->hs ||
-	    !tls->shake->hs->sealed[dir])
+	    (!tls->shake->hs->sealed[dir] && !ahead) || (ahead && tls->shake->no_keys))
 		return false;
 	if (!lp_tls_next_ready(tls, dir))
 		return true;
@@ -265,26 +295,83 @@ bool lp_tls_seek_parked(const struct lp_tls *tls, enum lp_dir dir)
 	       !tls->dead[other] && !tls->hurt->seek[dir]->doubt;
 }
 
+bool lp_tls_seek_ahead(const struct lp_tls *tls, enum lp_dir dir)
+{
+	const struct lp_handshake *hs = tls->shake->hs;
+	const struct lp_seek *s = tls->hurt->seek[dir];
+
+	return s && s->mode == LP_SEEK_SEALED && s->view[LP_VIEW_CHOSEN].tried && hs &&
+	       tls->shake->unsure[dir] && hs->torn[dir] && !hs->facts.compression &&
+	       lp_handshake_may_seal(hs, dir);
+}
+
+/* Nothing behind the hole opens under the keys that the direction has. If it may have had its
+ * ChangeCipherSpec there, the other goes on as if that were so. */
+static void look_ahead(struct lp_tls *tls, enum lp_dir dir)
+{
+	struct lp_handshake *hs = tls->shake->hs;
+	struct lp_seek *s = tls->hurt->seek[dir];
+
+	if (tls->shake->unsure[dir] && hs && s->view[LP_VIEW_CHOSEN].tried &&
+	    lp_handshake_may_seal(hs, dir))
+		lp_handshake_gap(hs, dir);
+	s->waits = lp_tls_seek_ahead(tls, dir) && lp_tls_seek_parked(tls, dir);
+}
+
+bool lp_tls_seek_presume(struct lp_tls *tls)
+{
+	bool any = false;
+
+	for (int dir = 0; dir < 2; dir++) {
+		struct lp_seek *s = tls->hurt->seek[dir];
+
+		if (!s || s->view[LP_VIEW_CHOSEN].tried || !tls->shake->unsure[dir] ||
+		    !lp_handshake_may_seal(tls->shake->hs, (enum lp_dir)dir))
+			continue;
+		s->view[LP_VIEW_CHOSEN].tried = any = true;
+		look_ahead(tls, (enum lp_dir)dir);
+	}
+	if (any)
+		lp_tls_ask_ahead(tls);
+	return any;
+}
+
+/* The view of keys that were tried, which nothing has proven, and did not do; or NULL. */
+static struct lp_view *in_vain(const struct lp_tls *tls, enum lp_dir dir)
+{
+	struct lp_seek *s = tls->hurt->seek[dir];
+	bool sealed = tls->shake->hs && tls->shake->hs->sealed[dir];
+	struct lp_view *v = &s->view[sealed ? LP_VIEW_CHOSEN : LP_VIEW_AHEAD];
+
+	return s->mode == LP_SEEK_SEALED && v->tried && !tls->shake->next_proven ? v : NULL;
+}
+
 void lp_tls_seek_go(struct lp_tls *tls, enum lp_dir dir, bool final)
 {
 	struct lp_seek *s = tls->hurt->seek[dir];
+	struct lp_view *vain;
 
-	s->waits = false;
-	if (lp_tls_doubt_news(tls, dir))
+	if (s->waits || lp_tls_doubt_news(tls, dir))
 		begin_at(s, 0);
+	s->waits = false;
 	s->looked = tls->when->number;
 	search(tls, dir, final);
 	if (s->found)
 		return;
 	if (s->doubt && !s->at && !final)
 		return; /* of what must stand here one copy is not whole yet */
-	if (s->tried && s->mode == LP_SEEK_SEALED && !tls->proven) {
+	vain = in_vain(tls, dir);
+	if (vain) {
 		/* Wrong keys, perhaps: the others begin at the beginning. */
-		begin_at(s, 0);
+		vain->tried = false;
 		s->spent = 0;
-		s->tried = false;
 		s->waits = true;
 		lp_tls_disproved(tls);
+		return;
+	}
+	look_ahead(tls, dir);
+	if (s->waits) {
+		lp_tls_ask_ahead(tls);
 		return;
 	}
 	if (lp_tls_seek_affordable(tls, s))

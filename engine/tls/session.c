@@ -457,6 +457,8 @@ static void change_cipher_spec(struct lp_tls *tls, enum lp_dir dir, const uint8_
 	}
 	if (lp_handshake_keyed(tls->shake->hs) && !lp_tls_next_ready(tls, dir))
 		lp_tls_ask(tls);
+	else
+		lp_tls_ask_ahead(tls);
 }
 
 void lp_tls_content(struct lp_tls *tls, enum lp_dir dir, uint8_t type, const uint8_t *p, size_t n,

@@ -159,8 +159,8 @@ enum lp_tls_state lp_tls_state(const struct lp_tls *tls);
  * the first of them, -1 if there is none (a gap). */
 bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side, int next);
 
-/* What waits for bytes behind a hole of the other side has waited long enough. False:
- * nothing did. */
+/* What waits for bytes behind a hole of the other side has waited long enough, or what waits
+ * for keys that may come. False: nothing did (any more). */
 LP_MUST bool lp_tls_await_no_more(struct lp_tls *tls);
 
 /* A handshake is under way, or something that it needs is kept. */
@@ -195,6 +195,10 @@ void lp_tls_give_up(struct lp_tls *tls, enum lp_reason reason, const char *detai
 /* Before the end, the first bytes of a side that still wait for a turn that will not
  * come: an alert among them says why. They are not taken. */
 void lp_tls_last_words(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t n);
+
+/* No more bytes will come: searches behind holes choose from what there is. True: one went on,
+ * so what waited for it may go on too, or waits for an answer. */
+LP_MUST bool lp_tls_last_look(struct lp_tls *tls, const struct lp_when *when);
 
 /* The flow is over: end[] by side, held[] the bytes and lost[] the length of the gaps by
  * side that never had their turn, conflict whether overlapping copies differed. Tells

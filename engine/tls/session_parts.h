@@ -55,11 +55,14 @@ enum {
 	LP_SEEK_CHAIN = 4,       /* of so many records the shortest is tried */
 };
 
-/* What came after a hole, as it is looked at: as reassembly chose, or with the other copies of
- * bytes that came twice and differed. */
+/* What came after a hole, as it is looked at: as reassembly chose, with the other copies of
+ * bytes that came twice and differed, or under the keys of the handshake under way. */
+enum { LP_VIEW_CHOSEN, LP_VIEW_OTHER, LP_VIEW_AHEAD, LP_VIEWS };
+
 struct lp_view {
-	lp_span bytes;           /* of what is gathered; .p NULL: they are the same */
+	lp_span bytes;           /* of what is gathered; .p NULL: there is nothing of the kind */
 	uint64_t spent, step;    /* at this position: bytes of trial decryption, trials */
+	bool tried;              /* something looked like a record and did not open */
 };
 
 /* A direction that looks for its next record after a hole, or where the bytes of a header
@@ -69,14 +72,14 @@ struct lp_seek {
 	uint64_t offset;         /* stream offset of its first byte */
 	size_t at;               /* positions before this one have been ruled out */
 	uint64_t spent;          /* bytes of trial decryption */
-	struct lp_view view[2];
+	struct lp_view view[LP_VIEWS];
 	struct lp_view *look;    /* the one that is being looked at */
 	uint8_t mode;            /* enum lp_seek_mode */
 	bool doubt;              /* nothing is missing before the first byte gathered */
 	uint64_t looked;         /* number of the packet at whose place that was last looked at */
 	bool waits;              /* there is something to look at, for which keys must come */
-	bool ccs_lost;           /* the ChangeCipherSpec stood in the hole */
-	bool tried;              /* something looked like a record and did not open */
+	bool ccs_lost;           /* the ChangeCipherSpec stood in the hole … */
+	bool ahead;              /* … as the record found shows, under the keys to come */
 	bool found;              /* at `at`; then, if under keys, what follows is set: */
 	uint8_t type;
 	uint8_t *content;        /* in the room last given */
@@ -112,7 +115,8 @@ struct lp_shake {
 	bool compressed_next;          /* DEFLATE was negotiated */
 	bool next_proven;
 	bool unsure[2];                /* a hole may have cost messages of a later handshake */
-	bool no_more;                  /* the client's bytes behind a hole are waited for no longer */
+	bool no_more;                  /* the client's bytes behind a hole are waited for no longer, */
+	bool no_keys;                  /* … and keys neither: lp_tls_seek_parked */
 	bool hole;                     /* part of it is missing: hole_detail … */
 	uint8_t hole_reason;           /* … and what that is called: enum lp_reason */
 	int16_t alert;                 /* last fatal alert in clear, -1 none */
@@ -306,6 +310,10 @@ void lp_tls_remember(struct lp_tls *tls);
 /* Asks for the master secret of tls->shake->hs as soon as it may be asked. */
 void lp_tls_ask(struct lp_tls *tls);
 
+/* The same where one ChangeCipherSpec has not been seen, or both, and a hole may have taken it.
+ * If that was so, a record will show. */
+void lp_tls_ask_ahead(struct lp_tls *tls);
+
 /* Opens a record of a direction that is under keys. False: not now (WAITING, or the
  * record is accounted for as closed). */
 void lp_tls_open(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r);
@@ -340,6 +348,9 @@ enum lp_look { LP_LOOK_NO, LP_LOOK_MORE, LP_LOOK_YES };
  * more. YES: seek[dir]->found and what goes with it are set. */
 enum lp_look lp_tls_seek_look(struct lp_tls *tls, enum lp_dir dir, struct lp_view *v, bool final);
 
+/* The keys that a record is looked for under. */
+struct lp_protect *lp_tls_seek_keys(struct lp_tls *tls, enum lp_dir dir);
+
 /* Whether s may cost more trials. */
 bool lp_tls_seek_affordable(const struct lp_tls *tls, const struct lp_seek *s);
 
@@ -362,6 +373,14 @@ void lp_tls_seek_doubt(struct lp_tls *tls, enum lp_dir dir, const struct lp_doub
 
 /* The direction seeks, and must wait for keys or for a better proof of them. */
 bool lp_tls_seek_parked(const struct lp_tls *tls, enum lp_dir dir);
+
+/* A later handshake is under way, and the hole before what is gathered may have taken the
+ * direction's ChangeCipherSpec: nothing of that has opened under the keys that it has. */
+bool lp_tls_seek_ahead(const struct lp_tls *tls, enum lp_dir dir);
+
+/* The other direction waits in vain for one of which nothing has come behind such a hole:
+ * it is taken to be so. False: there is none (any more). */
+bool lp_tls_seek_presume(struct lp_tls *tls);
 
 /* Looks through what is gathered; final: there will be no more. */
 void lp_tls_seek_go(struct lp_tls *tls, enum lp_dir dir, bool final);

@@ -433,13 +433,19 @@ void lp_stage_adopt(struct lp_stage *s, struct lp_prelude *pre, const struct lp_
 
 /* ---- the end ---- */
 
+static bool last_look(struct lp_stage *s)
+{
+	(void)told(s, &s->wait->close_when);
+	return lp_tls_last_look(s->tls, &s->last);
+}
+
 static bool finish(struct lp_stage *s)
 {
 	if (!s->closing)
 		return false;
-	pump(s, &s->wait->close_when);
-	if (s->tls && lp_tls_await_no_more(s->tls))
+	do
 		pump(s, &s->wait->close_when);
+	while (s->tls && !waiting(s) && (lp_tls_await_no_more(s->tls) || last_look(s)));
 	while (s->state == LP_STAGE_PRELUDE) {
 		const struct lp_prelude_host host = prelude_host(s);
 

@@ -23,20 +23,33 @@ static bool blocked_idle(const struct lp_tls *tls, enum lp_dir dir)
 
 /* Behind a hole nobody's turn is known; but what the server said once it had the client's
  * flight must not be taken for an answer before the rest of that is here: the question
- * for the secret follows from it. */
+ * for the secret follows from it. Where nothing of that can be read before there are
+ * keys, it is the server that says when these may be asked for. */
 static bool awaits_client(const struct lp_tls *tls, enum lp_dir dir)
 {
 	return dir == LP_S2C && !tls->shake->no_more && !tls->dead[LP_C2S] &&
-	       lp_handshake_awaits_client(tls->shake->hs);
+	       lp_handshake_awaits_client(tls->shake->hs) && !lp_tls_seek_ahead(tls, LP_C2S);
+}
+
+/* A direction whose ChangeCipherSpec may be lost waits for keys that may not come. */
+static bool awaits_keys(const struct lp_tls *tls)
+{
+	return !tls->shake->no_keys && (lp_tls_seek_ahead(tls, LP_C2S) || lp_tls_seek_ahead(tls, LP_S2C));
 }
 
 bool lp_tls_await_no_more(struct lp_tls *tls)
 {
-	bool awaited = tls->state == LP_TLS_RUNNING && tls->shake->hs && awaits_client(tls, LP_S2C);
-
-	if (awaited)
+	if (tls->state != LP_TLS_RUNNING || !tls->shake->hs)
+		return false;
+	if (lp_tls_seek_presume(tls))
+		;
+	else if (awaits_client(tls, LP_S2C))
 		tls->shake->no_more = true;
-	return awaited;
+	else if (awaits_keys(tls))
+		tls->shake->no_keys = true;
+	else
+		return false;
+	return true;
 }
 
 bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side, int next)
