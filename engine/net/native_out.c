@@ -225,15 +225,22 @@ static const struct lp_leaf_entry *in_turn(const struct lp_half *h)
 }
 
 /* No SYN came: the connection begins for us where what waits does. Both sides go on in
- * the order in which they were captured. */
+ * the order in which they were captured; but one that the mirror port has shown nothing of yet
+ * may begin below what was acknowledged. */
 static void settle(struct lp_reasm *r, struct lp_flow *f)
 {
 	const struct lp_leaf_entry *a, *b;
 
-	for (int side = 0; side < 2; side++)
-		if (f->early & 1U << side && f->half[side].ooo)
-			f->half[side].next = waits_at(&f->half[side]);
-	f->early = 0;
+	for (int side = 0; side < 2; side++) {
+		struct lp_half *h = &f->half[side];
+
+		if (!(f->early & 1U << side))
+			continue;
+		if (h->ooo)
+			h->next = waits_at(h);
+		if (h->ooo || h->flags & LP_HALF_SEEN)
+			f->early = f->early & ~(1U << side) & 3U;
+	}
 	for (;;) {
 		a = in_turn(&f->half[LP_A2B]);
 		b = in_turn(&f->half[LP_B2A]);
@@ -245,12 +252,30 @@ static void settle(struct lp_reasm *r, struct lp_flow *f)
 	lp_native_drain(r, f, LP_B2A);
 }
 
+/* A FIN has come, with nothing that waits before it. */
+static void wait_for_what_is_below(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
+{
+	struct lp_half *h = &f->half[side];
+
+	h->ooo = lp_ooo_new(&r->pool, f, side);
+	if (!h->ooo) {
+		r->nomem = true;
+		return;
+	}
+	lp_ooo_renew(&r->pool, h->ooo, h->next, r->now_ns, r->when.number);
+	lp_native_evidence(r, h);
+}
+
 void lp_native_drain(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
 {
 	struct lp_half *h = &f->half[side];
 
 	if (f->early & 1U << side && h->ooo)
 		return;
+	if (f->early & 1U << side && (h->flags & LP_HALF_FIN) && !(h->flags & LP_HALF_SKIP)) {
+		wait_for_what_is_below(r, f, side);
+		return;
+	}
 	while (in_turn(h))
 		give_first(r, f, side);
 	if (h->flags & LP_HALF_SKIP)
@@ -269,15 +294,11 @@ void lp_native_drain(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
 	if (h->flags & LP_HALF_SKIP)
 		return;
 	if (!h->ooo) {
-		h->ooo = lp_ooo_new(&r->pool, f, side);
-		if (!h->ooo) {
-			r->nomem = true;
-			return;
-		}
-		lp_ooo_renew(&r->pool, h->ooo, h->next, r->now_ns, r->when.number);
-	} else if (h->ooo->below != h->next) {
-		lp_ooo_renew(&r->pool, h->ooo, h->next, r->now_ns, r->when.number);
+		wait_for_what_is_below(r, f, side);
+		return;
 	}
+	if (h->ooo->below != h->next)
+		lp_ooo_renew(&r->pool, h->ooo, h->next, r->now_ns, r->when.number);
 	lp_native_evidence(r, h);
 }
 

@@ -361,6 +361,9 @@ static enum lp_err on_plain(struct lp_reasm *r, struct lp_flow *f, enum lp_side 
 		r->stats.out_of_window++;
 		return LP_OK;
 	}
+	/* What waits of the other side is due before this one was seen. */
+	if (f->early & 1U << side && !(h->flags & LP_HALF_SEEN) && f->half[!side].ooo)
+		lp_native_look_at_holes(r, f);
 	h->flags |= LP_HALF_SEEN;
 	if (!f->stream.rst)
 		f->last = lp_native_second(r);

@@ -264,6 +264,24 @@ START_TEST(single_bytes_before_their_syn)
 }
 END_TEST
 
+/* Neither SYN was captured, and the side that acknowledges is shown early, or what ends the other:
+ * what it acknowledged is not below the beginning. */
+START_TEST(what_was_acknowledged_comes_first)
+{
+	struct help_tcp *t = help_tcp_native(NULL);
+
+	help_tcp_run(t, "#1 BK1:b20/101 BK21:c20/101 +150 AK101/21 AK101:e10/61 AK1:a100/21 BK41:d20/111 "
+			"#2 BK21:c20/101 AFK111/41 AK101:e10/41 BFK41/112 AK1:a100/1 BK1:b20/1 +200 AK112/42 "
+			/* A side of which something was seen need not wait again. */
+			"#3 BK1:b20/101 AK101/1 +150 BK21:c20/101 AK101:e10/41");
+	help_tcp_flush(t);
+	ck_assert_ptr_nonnull(strstr(help_tcp_text(t), "A0:b20c20 B0:e10"));
+	ck_assert_str_eq(help_tcp_finish(t), "A0:b20c20d20 B0:a100e10 EOF | "
+			 "A0:b20c20 B0:a100e10 FIN | A0:b20c20 B0:e10 EOF");
+	help_tcp_discard(t);
+}
+END_TEST
+
 /* … or with packets in another order: what was sent before the reset is not lost yet. */
 START_TEST(a_reset_waits_for_holes)
 {
@@ -477,6 +495,7 @@ Suite *suite_tcp_native(void)
 	tcase_add_test(t, skip_from_inside_what_waited);
 	tcase_add_test(t, a_reset_waits_for_what_was_acknowledged);
 	tcase_add_test(t, a_reset_waits_for_holes);
+	tcase_add_test(t, what_was_acknowledged_comes_first);
 	tcase_add_test(t, an_early_word_is_no_hurry);
 	tcase_add_test(t, single_bytes_before_their_syn);
 	tcase_add_test(t, a_hole_is_given_packets);
