@@ -8,6 +8,15 @@ static bool is_past(const struct lp_reasm *r, uint64_t ns, uint32_t number)
 	       (uint32_t)r->when.number - number >= r->config.grace_packets;
 }
 
+/* Both sides begin at once, in the order in which they were captured. */
+static bool may_begin(const struct lp_reasm *r, const struct lp_ooo *q)
+{
+	const struct lp_ooo *o = q->flow->half[!q->side].ooo;
+
+	return is_past(r, q->since_ns, q->since_number) &&
+	       (!o || !(q->flow->early & 1U << o->side) || is_past(r, o->since_ns, o->since_number));
+}
+
 static bool is_due(const struct lp_reasm *r, const struct lp_ooo *q)
 {
 	const struct lp_leaf_entry *first;
@@ -15,7 +24,7 @@ static bool is_due(const struct lp_reasm *r, const struct lp_ooo *q)
 	if (r->now_ns - q->since_ns >= r->config.hole_ns)
 		return true;
 	if (q->flow->early & 1U << q->side)
-		return is_past(r, q->since_ns, q->since_number);
+		return may_begin(r, q);
 	/* The acknowledgement may have come long before the hole, if the mirror port shows that
 	 * side early. */
 	first = lp_ooo_first(q);

@@ -273,11 +273,13 @@ START_TEST(what_was_acknowledged_comes_first)
 	help_tcp_run(t, "#1 BK1:b20/101 BK21:c20/101 +150 AK101/21 AK101:e10/61 AK1:a100/21 BK41:d20/111 "
 			"#2 BK21:c20/101 AFK111/41 AK101:e10/41 BFK41/112 AK1:a100/1 BK1:b20/1 +200 AK112/42 "
 			/* A side of which something was seen need not wait again. */
-			"#3 BK1:b20/101 AK101/1 +150 BK21:c20/101 AK101:e10/41");
+			"#3 BK1:b20/101 AK101/1 +150 BK21:c20/101 AK101:e10/41 "
+			/* Each has its time. */
+			"#4 BK1:b20/61 BK21:c20/61 +80 AK51:e10/41 +30 BK41:d20/61 AK1:a50/1");
 	help_tcp_flush(t);
 	ck_assert_ptr_nonnull(strstr(help_tcp_text(t), "A0:b20c20 B0:e10"));
 	ck_assert_str_eq(help_tcp_finish(t), "A0:b20c20d20 B0:a100e10 EOF | "
-			 "A0:b20c20 B0:a100e10 FIN | A0:b20c20 B0:e10 EOF");
+			 "A0:b20c20 B0:a100e10 FIN | A0:b20c20 B0:e10 EOF | A0:b20c20d20 B0:a50e10 EOF");
 	help_tcp_discard(t);
 }
 END_TEST
