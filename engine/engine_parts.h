@@ -76,7 +76,8 @@ struct lp_logged_ids {
 };
 
 /* A session whose secret is not there. It waits for a line of the key log until its
- * time is over, and even then a line that comes is worth a note. */
+ * time is over, and even then a line that comes is worth a note; where none may come it is
+ * given back with the quest. */
 struct lp_late {
 	struct lp_late *prev, *next; /* in worker->late, while it waits */
 	struct lp_tracked *flow;
@@ -297,6 +298,8 @@ void lp_late_free(struct lp_tracked *f);
 void lp_late_poll(struct lp_worker *w, bool all);
 /* The line came when nobody waited for it any more. */
 bool lp_late_came(struct lp_tracked *f);
+/* What f waits or has waited for may still make a difference. */
+bool lp_late_needed(const struct lp_tracked *f);
 
 /* totals.c: the counters of the run, for the outputs' close(). */
 enum { LP_COUNTERS_MAX = 128 };

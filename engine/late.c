@@ -80,10 +80,25 @@ static bool came(struct lp_late *l)
 	return found;
 }
 
+/* After the packets of their session: those of a log that is followed, and of blocks that a pipe
+ * brings whenever it likes. Blocks of files were all read first, and a device has none. */
+static bool may_come(const struct lp_engine *e)
+{
+	return lp_keylogs_followed(e->keylogs) || (e->follow && !e->live);
+}
+
 /* The line of a session that the note of a verdict speaks of. */
 bool lp_late_came(struct lp_tracked *f)
 {
-	return f->quest->late && came(f->quest->late);
+	return f->quest->late && may_come(f->worker->engine) && came(f->quest->late);
+}
+
+bool lp_late_needed(const struct lp_tracked *f)
+{
+	const struct lp_late *l = f->quest->late;
+	const bool asks = !f->stage.tls || lp_tls_state(f->stage.tls) != LP_TLS_OPAQUE;
+
+	return l && (asks || l->waiting || !l->over || may_come(f->worker->engine));
 }
 
 static bool is_over(const struct lp_late *l, uint64_t now_ns)

@@ -126,11 +126,12 @@ static void quest_over(struct lp_tracked *f)
 {
 	const struct lp_quest *q = f->quest;
 
-	if (q == &no_quest || !f->stream || q->asked || q->late || q->value || q->waiter.waiting ||
-	    f->stored == LP_STORED_ASKED || (f->stage.tls && lp_tls_shakes(f->stage.tls)))
+	if (q == &no_quest || !f->stream || q->asked || q->value || q->waiter.waiting ||
+	    lp_late_needed(f) || f->stored == LP_STORED_ASKED || (f->stage.tls && lp_tls_shakes(f->stage.tls)))
 		return;
 	if (q->ticket_secret)
 		lp_tickets_forget(f); /* it was not needed: another handshake has another ticket */
+	lp_late_free(f);
 	quest_free(f);
 }
 

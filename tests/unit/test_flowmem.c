@@ -19,7 +19,7 @@
 /* NOISE: what the allocator keeps by itself shows in so few. */
 enum { ETHER = 14, PACKETS = 200, COPIES = 2000, NOISE = 24 };
 /* ID: a session ID and a ticket in what is known of it. */
-enum { TLS_MAX = 1024 + NOISE, ID = 32, RC4 = 3200, UNKNOWN = 560, PLAIN_MAX = 272 + NOISE };
+enum { TLS_MAX = 1024 + NOISE, ID = 32, RC4 = 3200, UNKNOWN = 56, PLAIN_MAX = 272 + NOISE };
 
 /* One connection of a capture: Ethernet, IPv4. */
 struct model {
