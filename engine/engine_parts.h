@@ -163,7 +163,6 @@ struct lp_worker {
 	struct lp_order *order;      /* of this worker's events */
 	struct lp_asks *asks;        /* its questions to the warden */
 	struct lp_tracked *flows;
-	struct lp_prelude *preludes; /* of flows that are not tracked yet */
 	struct lp_tracked *lookups; /* wait until earlier handshakes are done */
 	struct lp_tracked *stored_came; /* the session store has answered them; store_lock */
 	size_t stored_asked;        /* that the session store was asked for and has not come */
@@ -185,7 +184,8 @@ struct lp_worker {
 /* engine.c: what the warden has told anew. */
 LP_MUST enum lp_err lp_engine_reloaded(struct lp_engine *e);
 
-/* tracked.c: what sessions and TCP tell; and whatever is left over of it is freed. */
+/* tracked.c: what sessions and TCP tell; and, before the reassembler, what is left
+ * over of flows that are tracked is freed. */
 extern const struct lp_tls_cb lp_tracked_tls;
 extern const struct lp_reasm_cb lp_tracked_tcp; /* user: the lp_worker */
 void lp_tracked_clear(struct lp_worker *w);

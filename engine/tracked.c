@@ -376,13 +376,6 @@ static void set_idle(struct lp_tracked *f)
 
 /* ---- flows that began with something else than TLS, and that nobody wants as such ---- */
 
-static void prelude_unlink(struct lp_worker *w, struct lp_prelude *pre)
-{
-	*(pre->prev ? &pre->prev->next : &w->preludes) = pre->next;
-	if (pre->next)
-		pre->next->prev = pre->prev;
-}
-
 static void prelude_new(struct lp_worker *w, struct lp_stream *s)
 {
 	const struct lp_prelude_host host = { .env = &w->env };
@@ -390,11 +383,6 @@ static void prelude_new(struct lp_worker *w, struct lp_stream *s)
 
 	if (!pre)
 		return;
-	pre->prev = NULL;
-	pre->next = w->preludes;
-	if (pre->next)
-		pre->next->prev = pre;
-	w->preludes = pre;
 	s->user = pre;
 	s->kind = PRELUDE;
 }
@@ -407,7 +395,6 @@ static enum lp_take prelude_over(struct lp_worker *w, struct lp_stream *s, enum 
 
 	if (found == LP_FOUND_NOT_YET)
 		return LP_TAKE_ON;
-	prelude_unlink(w, pre);
 	s->user = NULL;
 	s->kind = PLAIN;
 	f = found == LP_FOUND_TLS ? flow_new(w, s) : NULL;
@@ -561,12 +548,22 @@ static void on_stream_close(void *user, struct lp_stream *s, enum lp_why why,
 		outlive(f, end, when);
 }
 
+/* (Flows that are tracked, lp_tracked_clear() has freed.) */
+static void on_stream_forget(void *user, struct lp_stream *s)
+{
+	struct lp_worker *w = user;
+
+	if (s->kind == PRELUDE)
+		lp_prelude_free(s->user, &w->env);
+}
+
 const struct lp_reasm_cb lp_tracked_tcp = {
 	.open = on_stream_open,
 	.data = on_stream_data,
 	.gap = on_stream_gap,
 	.close = on_stream_close,
 	.other = on_stream_other,
+	.forget = on_stream_forget,
 };
 
 /* ---- answers ---- */
@@ -614,11 +611,5 @@ void lp_tracked_clear(struct lp_worker *w)
 	while (w->flows) {
 		lp_outputs_forget(w->flows->out);
 		flow_free(w->flows);
-	}
-	while (w->preludes) {
-		struct lp_prelude *pre = w->preludes;
-
-		prelude_unlink(w, pre);
-		lp_prelude_free(pre, &w->env);
 	}
 }

@@ -2,7 +2,7 @@
  * tcp_native (ours, the default) and tcp_nids (libnids, IPv4, for comparison).
  *
  * What the consumer may rely on, whatever the backend:
- *  - one close for each open, nothing after it, no call from within a call;
+ *  - one close (or forget) for each open, nothing after it, no call from within a call;
  *  - offsets of a direction are contiguous from 0, 64 bits wide; a gap consumes
  *    offset; neither data nor gap is ever of length 0;
  *  - data is valid inside the call only;
@@ -67,6 +67,8 @@ struct lp_reasm_cb {
 	 * NULL. */
 	void (*other)(void *user, struct lp_stream *s, enum lp_side side, const uint8_t *p,
 		      uint32_t n, uint64_t off, uint64_t number);
+	/* An open stream goes without its close, since the reassembler is freed. May be NULL. */
+	void (*forget)(void *user, struct lp_stream *s);
 };
 
 enum lp_checksums { LP_CHECKSUMS_AUTO, LP_CHECKSUMS_ON, LP_CHECKSUMS_OFF };

@@ -121,6 +121,8 @@ static void native_free(struct lp_reasm *r)
 		return;
 	for (uint32_t number = 1; number <= r->table.used; number++) {
 		f = lp_flow_at(&r->table, number);
+		if (f->state == LP_FLOW_LIVE && r->cb->forget)
+			r->cb->forget(r->user, &f->stream);
 		lp_native_drop_queue(r, &f->half[0]);
 		lp_native_drop_queue(r, &f->half[1]);
 	}

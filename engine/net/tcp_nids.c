@@ -606,6 +606,8 @@ static void free_all(struct lp_reasm *r)
 
 	for (uint32_t number = 1; number <= r->table.used; number++) {
 		f = lp_flow_at(&r->table, number);
+		if (f->state == LP_FLOW_LIVE && r->cb->forget)
+			r->cb->forget(r->user, &f->stream);
 		lp_ooo_free(&r->pool, f->half[0].ooo);
 		lp_ooo_free(&r->pool, f->half[1].ooo);
 	}

@@ -47,7 +47,6 @@ struct lp_prelude_host {
 struct lp_suspects;
 
 struct lp_prelude {
-	struct lp_prelude *prev, *next; /* the owner's */
 	struct lp_suspects *suspects;   /* while something may be TLS */
 	struct lp_kept *kept;
 	uint32_t window[2];             /* bytes of a side in which TLS may begin */
@@ -58,7 +57,7 @@ struct lp_prelude {
 	uint8_t client;                 /* enum lp_side, once TLS is found */
 };
 
-_Static_assert(sizeof(struct lp_prelude) <= 56, "with its lp_flow 256 bytes");
+_Static_assert(sizeof(struct lp_prelude) <= 40, "with its lp_flow and all 256 bytes");
 
 /* NULL: out of memory. */
 struct lp_prelude *lp_prelude_new(const struct lp_prelude_host *host);

@@ -63,7 +63,7 @@ static void on_close(void *user, struct lp_stream *s, enum lp_why why, const str
 	(void)user, (void)s, (void)why, (void)when;
 }
 
-static const struct lp_reasm_cb cb = { on_open, on_data, on_gap, on_close, NULL };
+static const struct lp_reasm_cb cb = { on_open, on_data, on_gap, on_close, NULL, NULL };
 
 /* Places of the segments, in the order of their coming. */
 static uint32_t *order_of(const char *name)

@@ -51,7 +51,7 @@ static void on_close(void *user, struct lp_stream *s, enum lp_why why, const str
 
 static void run(struct lp_capture *c)
 {
-	static const struct lp_reasm_cb cb = { on_open, on_data, on_gap, on_close, NULL };
+	static const struct lp_reasm_cb cb = { on_open, on_data, on_gap, on_close, NULL, NULL };
 	struct lp_reasm_config rc;
 	struct lp_decode_config dc;
 	struct lp_packet p[LP_BATCH];

@@ -111,7 +111,7 @@ static uint8_t *make(struct lp_segment *s, const uint8_t *p)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct lp_reasm_cb cb = { on_open, on_data, on_gap, on_close, NULL };
+	static const struct lp_reasm_cb cb = { on_open, on_data, on_gap, on_close, NULL, NULL };
 	const struct lp_reasm_ops *ops = &lp_tcp_native;
 	struct lp_segment s = { .family = 4, .ts_ns = 1 };
 	struct lp_reasm_config config;

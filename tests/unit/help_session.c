@@ -94,7 +94,7 @@ static void on_close(void *user, struct lp_stream *s, enum lp_why why, const str
 
 void help_trace_read(struct help_trace *t, const char *name)
 {
-	static const struct lp_reasm_cb cb = { on_open, on_data, on_gap, on_close, NULL };
+	static const struct lp_reasm_cb cb = { on_open, on_data, on_gap, on_close, NULL, NULL };
 	const struct lp_capture_config config = { 0 };
 	struct lp_reasm_config rc;
 	struct lp_decode_config dc;

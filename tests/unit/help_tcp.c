@@ -175,8 +175,14 @@ static void on_other(void *user, struct lp_stream *s, enum lp_side side, const u
 	end_data(st);
 }
 
+static void on_forget(void *user, struct lp_stream *s)
+{
+	stream_of(user, s)->closed = true;
+}
+
 static const struct lp_reasm_cb callbacks = {
 	.open = on_open, .data = on_data, .gap = on_gap, .close = on_close, .other = on_other,
+	.forget = on_forget,
 };
 
 void help_tcp_start(struct help_tcp *t, const struct lp_reasm_ops *ops,
@@ -441,6 +447,7 @@ void help_tcp_free(struct help_tcp *t)
 	for (size_t i = 0; i < t->n; i++)
 		free((void *)(uintptr_t)t->seg[i].src);
 	for (size_t i = 0; i < t->opened; i++) {
+		ck_assert(t->streams[i].closed);
 		lp_buf_clear(&t->streams[i].text);
 		if (t->streams[i].keep) {
 			lp_buf_clear(&t->streams[i].keep[0]);

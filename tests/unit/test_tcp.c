@@ -280,7 +280,7 @@ static void far_close(void *user, struct lp_stream *s, enum lp_why why, const st
 static void run_far(const struct lp_reasm_ops *ops)
 {
 	enum { EACH = 65000, HEAD = 20 };
-	static const struct lp_reasm_cb cb = { far_open, far_data, far_gap, far_close, NULL };
+	static const struct lp_reasm_cb cb = { far_open, far_data, far_gap, far_close, NULL, NULL };
 	static uint8_t tcp[2][HEAD + EACH];
 	uint64_t total = 5ULL << 30, sent = 0;
 	struct lp_reasm_config config;
@@ -390,7 +390,7 @@ END_TEST
 
 START_TEST(nids_is_one)
 {
-	static const struct lp_reasm_cb cb = { far_open, far_data, far_gap, far_close, NULL };
+	static const struct lp_reasm_cb cb = { far_open, far_data, far_gap, far_close, NULL, NULL };
 	struct lp_reasm *first, *second;
 	struct lp_reasm_config config;
 

@@ -233,7 +233,7 @@ static size_t resident(void)
 START_TEST(memory_of_a_flow)
 {
 	enum { FLOWS = 4 * LP_FLOW_SLAB };
-	static const struct lp_reasm_cb cb = { just_open, skip_data, no_gap, just_close, NULL };
+	static const struct lp_reasm_cb cb = { just_open, skip_data, no_gap, just_close, NULL, NULL };
 	static const uint8_t tcp[25] = { 3, 0xe8, 1, 0xbb, [12] = 0x50, [20] = 'h' };
 	struct lp_reasm_config config;
 	struct lp_reasm_stats stats;
