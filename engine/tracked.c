@@ -157,7 +157,7 @@ static void flow_free(struct lp_tracked *f)
 	lp_late_free(f);
 	quest_free(f);
 	lp_stage_clear_all(&f->stage);
-	free(f->stage.evidence.conflict_at);
+	free(f->stage.home.evidence.conflict_at);
 	free(f);
 }
 
@@ -306,17 +306,17 @@ enum { NEW, TRACKED, PRELUDE, PLAIN };
 
 static void set_evidence(struct lp_tracked *f, const struct lp_stream *s)
 {
-	f->stage.evidence.seen = s->seen & 3;
-	f->stage.evidence.syn = s->seen >> 4;
-	f->stage.evidence.cut = s->cut;
-	f->stage.evidence.ender = s->ender;
+	f->stage.home.evidence.seen = s->seen & 3;
+	f->stage.home.evidence.syn = s->seen >> 4;
+	f->stage.home.evidence.cut = s->cut;
+	f->stage.home.evidence.ender = s->ender;
 }
 
 /* Known from this place on, whenever the bytes at it are looked at. */
 static void set_conflict(struct lp_tracked *f, const struct lp_stream *s,
 			 const struct lp_when *when)
 {
-	struct lp_evidence *e = &f->stage.evidence;
+	struct lp_evidence *e = &f->stage.home.evidence;
 
 	if (!s->conflict || e->conflict)
 		return;
@@ -331,7 +331,6 @@ static void set_conflict(struct lp_tracked *f, const struct lp_stream *s,
 static struct lp_tracked *flow_new(struct lp_worker *w, struct lp_stream *s)
 {
 	struct lp_tracked *f = calloc(1, sizeof *f);
-	struct lp_stream_info info;
 
 	if (!f) {
 		w->env.fault = LP_E_NOMEM;
@@ -345,10 +344,7 @@ static struct lp_tracked *flow_new(struct lp_worker *w, struct lp_stream *s)
 		f->next->prev = f;
 	w->flows = f;
 	f->quest = (struct lp_quest *)(uintptr_t)&no_quest;
-	lp_tracked_info(f, &info);
 	lp_stage_init(&f->stage, &w->env, f);
-	/* What came before this was tracked is not the session's to count. */
-	memcpy(f->stage.upto, info.off, sizeof f->stage.upto);
 	set_evidence(f, s);
 	s->user = f;
 	s->kind = TRACKED;
@@ -428,6 +424,7 @@ static enum lp_take on_stream_data(void *user, struct lp_stream *s, enum lp_side
 {
 	struct lp_worker *w = user;
 	const struct lp_prelude_host host = { .env = &w->env };
+	struct lp_stream_info info;
 	struct lp_tracked *f;
 
 	if (s->kind == NEW && (w->env.cleartext || lp_stage_looks(p, n) != LP_LOOKS_CLEAR))
@@ -450,7 +447,11 @@ static enum lp_take on_stream_data(void *user, struct lp_stream *s, enum lp_side
 	/* (libnids does not say how long a stream is that is skipped.) */
 	f->skipped = lp_stage_idle(&f->stage) ||
 		     (lp_stage_opaque(&f->stage) && w->engine->reasm_ops == &lp_tcp_native);
-	return f->skipped ? LP_TAKE_SKIP_FLOW : LP_TAKE_ON;
+	if (!f->skipped)
+		return LP_TAKE_ON;
+	lp_tracked_info(f, &info);
+	lp_stage_skip(&f->stage, info.off);
+	return LP_TAKE_SKIP_FLOW;
 }
 
 static void on_stream_gap(void *user, struct lp_stream *s, enum lp_side side, uint64_t off,
@@ -541,7 +542,7 @@ static void on_stream_close(void *user, struct lp_stream *s, enum lp_why why,
 		lp_stage_passed(&f->stage, info.off);
 	}
 	set_evidence(f, s);
-	f->stage.evidence.evicted = why == LP_WHY_EVICT;
+	f->stage.home.evidence.evicted = why == LP_WHY_EVICT;
 	if (lp_stage_close(&f->stage, end, s->conflict, when))
 		end_flow(f, end, when);
 	else

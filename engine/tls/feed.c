@@ -63,7 +63,7 @@ static size_t work(struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
 
 	while (tls->state == LP_TLS_RUNNING && !tls->dead[dir] && !tls->hurt->seek[dir] &&
 	       !lp_tls_blocked(tls, side, -1)) {
-		err = lp_records_next(records, &tls->env->spares, &r);
+		err = lp_records_next(records, &tls->home->env->spares, &r);
 		if (err == LP_MORE) {
 			if (tls->hurt->other[dir])
 				(void)in_doubt(tls, dir, (lp_span){ NULL, 0 }, NULL);
@@ -189,7 +189,7 @@ static void check_sum(const struct lp_tls *tls, enum lp_dir dir)
 		       lp_buf_len(&tls->hurt->back[dir]);
 	if (tls->shake->trial && tls->shake->trial->dir == dir)
 		sum += LP_RECORD_HEADER + tls->shake->trial->n;
-	assert(sum == tls->fed[dir] || tls->env->fault);
+	assert(sum == tls->fed[dir] || tls->home->env->fault);
 	(void)sum;
 }
 
@@ -281,24 +281,22 @@ static bool in_data(const struct lp_tls *tls, enum lp_dir dir)
 	       lp_records_type(&tls->records[dir]) == LP_CONTENT_DATA;
 }
 
-/* Bytes of dir, up to stream offset end, have come at when. */
-static void set_call(struct lp_tls *tls, enum lp_dir dir, uint64_t end, const struct lp_when *when)
+/* Bytes of dir, up to stream offset end, have come. */
+static void set_call(struct lp_tls *tls, enum lp_dir dir, uint64_t end)
 {
-	tls->when = when;
-	tls->env->call_dir = dir;
-	tls->env->call_end = end;
+	tls->home->env->call_dir = dir;
+	tls->home->env->call_end = end;
 	if (lp_tls_is_hurt(tls))
 		tls->hurt->stream_end[dir] = end;
 }
 
-size_t lp_tls_feed(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t n, uint64_t off,
-		   const struct lp_when *when)
+size_t lp_tls_feed(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t n, uint64_t off)
 {
 	enum lp_dir dir = lp_tls_dir(tls, side);
 	bool on = lp_tls_refill_on(tls, dir);
 	size_t left;
 
-	set_call(tls, dir, off + n, when);
+	set_call(tls, dir, off + n);
 	if (in_data(tls, dir) && lp_records_more(&tls->records[dir], p, n)) {
 		tls->fed[dir] += n;
 		return n;
@@ -380,12 +378,11 @@ static void in_later_handshake(struct lp_tls *tls, enum lp_dir dir, uint64_t off
 	lp_tls_seek_begin(tls, dir, off, n);
 }
 
-void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
-		const struct lp_when *when)
+void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n)
 {
 	enum lp_dir dir = lp_tls_dir(tls, side);
 
-	set_call(tls, dir, off + n, when);
+	set_call(tls, dir, off + n);
 	tls->strict = true;
 	tls->fed[dir] += n;
 	lp_tls_account(tls, dir, LP_IN_LOST, n);
@@ -418,28 +415,33 @@ void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
 	in_handshake(tls, dir, off, n);
 }
 
-void lp_tls_passed(struct lp_tls *tls, enum lp_side side, uint64_t n)
+/* Between these two the sums are short of from: nobody looks at them before the end. */
+void lp_tls_pass(struct lp_tls *tls, enum lp_side side, uint64_t from)
+{
+	lp_tls_passed(tls, side, 0 - from);
+}
+
+void lp_tls_passed(struct lp_tls *tls, enum lp_side side, uint64_t to)
 {
 	enum lp_dir dir = lp_tls_dir(tls, side);
 
 	assert(tls->state == LP_TLS_OPAQUE);
-	tls->fed[dir] += n;
-	lp_tls_account(tls, dir, LP_IN_OPAQUE, n);
+	tls->fed[dir] += to;
+	lp_tls_account(tls, dir, LP_IN_OPAQUE, to);
 }
 
-void lp_tls_not_captured(struct lp_tls *tls, const struct lp_when *when)
+void lp_tls_not_captured(struct lp_tls *tls)
 {
-	const struct lp_evidence *e = tls->evidence;
+	const struct lp_evidence *e = &tls->home->evidence;
 
-	tls->when = when;
 	for (int dir = 0; dir < 2; dir++)
 		if (lp_tls_absent(tls, (enum lp_dir)dir))
 			lp_tls_fail(tls, LP_REASON_ONE_DIRECTION, "no packet from the %s was captured",
 				    lp_tls_who((enum lp_dir)dir));
-	if (e && e->syn && e->cut)
+	if (e->syn && e->cut)
 		lp_tls_fail(tls, LP_REASON_SNAPLEN, "the capture cut off the packets that held the "
 			    "ClientHello");
-	else if (e && e->syn)
+	else if (e->syn)
 		lp_tls_fail(tls, LP_REASON_HANDSHAKE_LOST, "the connection was captured from its "
 			    "start, but its ClientHello was not");
 	else
@@ -447,11 +449,10 @@ void lp_tls_not_captured(struct lp_tls *tls, const struct lp_when *when)
 			    "TLS records were seen, but the ClientHello before them was not");
 }
 
-bool lp_tls_last_look(struct lp_tls *tls, const struct lp_when *when)
+bool lp_tls_last_look(struct lp_tls *tls)
 {
 	bool any = false;
 
-	tls->when = when;
 	for (int side = 0; side < 2; side++) {
 		enum lp_dir dir = lp_tls_dir(tls, (enum lp_side)side);
 
@@ -468,11 +469,10 @@ bool lp_tls_last_look(struct lp_tls *tls, const struct lp_when *when)
 }
 
 void lp_tls_finish(struct lp_tls *tls, const enum lp_end end[2], const uint64_t held[2],
-		   const uint64_t lost[2], bool conflict, const struct lp_when *when)
+		   const uint64_t lost[2], bool conflict)
 {
 	enum lp_end by_dir[2];
 
-	tls->when = when;
 	for (int side = 0; side < 2; side++) {
 		enum lp_dir dir = lp_tls_dir(tls, (enum lp_side)side);
 

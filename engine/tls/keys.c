@@ -16,7 +16,7 @@ enum { COMPRESSION_DEFLATE = 1 }; /* RFC 3749 section 2 */
 static void forget_master(struct lp_tls *tls)
 {
 	if (tls->shake->master_mac) {
-		tls->env->crypto->base->mac_free(tls->shake->master_mac);
+		tls->home->env->crypto->base->mac_free(tls->shake->master_mac);
 		tls->shake->master_mac = NULL;
 	}
 	if (tls->shake->master.n)
@@ -104,7 +104,7 @@ static void question(struct lp_tls *tls, bool anew)
 		.extended = tls->shake->extended,
 		.attempt = tls->shake->attempt,
 		.anew = anew,
-		.when = tls->when,
+		.when = &tls->home->when,
 		.now = lp_secret_alloc(LP_MASTER_SIZE),
 	};
 	enum lp_reply reply;
@@ -116,10 +116,10 @@ static void question(struct lp_tls *tls, bool anew)
 		return;
 	}
 	tls->state = LP_TLS_WAITING;
-	reply = tls->env->cb->ask(tls->owner, &q, &no);
+	reply = tls->home->env->cb->ask(tls->home->owner, &q, &no);
 	tls->shake->final = reply == LP_REPLY_NOW;
 	if (reply != LP_REPLY_NEVER) {
-		tls->env->waiting++;
+		tls->home->env->waiting++;
 		if (reply != LP_REPLY_LATER)
 			lp_tls_answer(tls, q.now, LP_MASTER_SIZE, NULL);
 	} else {
@@ -207,7 +207,7 @@ void lp_tls_disproved(struct lp_tls *tls)
 static bool derive(struct lp_tls *tls, const uint8_t *secret, size_t n)
 {
 	const struct lp_handshake *hs = tls->shake->hs;
-	const struct lp_crypto_set *crypto = tls->env->crypto;
+	const struct lp_crypto_set *crypto = tls->home->env->crypto;
 	const struct lp_suite *suite = hs->suite;
 	const char *version = lp_version_text(hs->facts.version);
 	char detail[LP_RESULT_TEXT];
@@ -245,7 +245,7 @@ static bool derive(struct lp_tls *tls, const uint8_t *secret, size_t n)
 	}
 	if (!err)
 		err = lp_protect_derive(&tls->shake->next[LP_C2S], &tls->shake->next[LP_S2C],
-					tls->env->contexts, &params, tls->shake->master.p,
+					tls->home->env->contexts, &params, tls->shake->master.p,
 					hs->client_random, hs->server_random);
 	if (!err)
 		return true;
@@ -266,16 +266,16 @@ void lp_tls_prove(struct lp_tls *tls)
 	if (tls->shake->toggled)
 		tls->notes |= LP_NOTE_EMS_MISMATCH;
 	tls->epochs++;
-	tls->env->cb->proven(tls->owner, tls->shake->hs, name, sizeof name);
+	tls->home->env->cb->proven(tls->home->owner, tls->shake->hs, name, sizeof name);
 	lp_piece_unref(tls->shake->secret);
-	tls->shake->secret = lp_name_of(tls->env->common, name);
+	tls->shake->secret = lp_name_of(tls->home->env->common, name);
 	if (!tls->shake->secret)
 		lp_tls_nomem(tls);
 	s = lp_tls_snapshot(tls);
 	lp_snapshot_unref(tls->shake->ready);
 	tls->shake->ready = s ? lp_snapshot_ref(s) : NULL;
 	if (s)
-		tls->env->cb->ready(tls->owner, s, tls->when);
+		tls->home->env->cb->ready(tls->home->owner, s, &tls->home->when);
 }
 
 /* ---- records ---- */
@@ -309,7 +309,7 @@ static bool keep_trial(struct lp_tls *tls, enum lp_dir dir, const struct lp_seal
 		return false;
 	}
 	t->n = sealed->fragment.n;
-	t->offset = tls->env->sealed_at;
+	t->offset = tls->home->env->sealed_at;
 	t->dir = dir;
 	t->version = sealed->version;
 	t->type = sealed->type;
@@ -348,7 +348,7 @@ static bool decompress(struct lp_tls *tls, enum lp_dir dir, bool next, uint64_t 
 	enum lp_err err;
 
 	memcpy(packed, *room, packed_n);
-	*room = tls->env->cb->room(tls->owner, LP_INFLATE_ROOM);
+	*room = tls->home->env->cb->room(tls->home->owner, LP_INFLATE_ROOM);
 	err = !*room || !hurt ? LP_E_NOMEM : *z ? LP_OK : lp_inflate_new(z);
 	if (!err)
 		err = lp_inflate_record(*z, seq, lp_span_of(packed, packed_n), *room, n);
@@ -378,7 +378,7 @@ static bool in_doubt(struct lp_tls *tls, enum lp_dir dir, const struct lp_sealed
 		(uint8_t)sealed->fragment.n,
 	};
 	const lp_span h = lp_span_of(header, sizeof header);
-	const struct lp_doubt d = { .offset = tls->env->sealed_at, .header = h,
+	const struct lp_doubt d = { .offset = tls->home->env->sealed_at, .header = h,
 				    .gathered = { h, sealed->fragment } };
 
 	return tls->hurt->other[dir] && lp_tls_doubt(tls, dir, &d);
@@ -416,7 +416,7 @@ static enum lp_err open_other(struct lp_tls *tls, enum lp_dir dir, struct lp_pro
 			      enum lp_err err)
 {
 	uint8_t *copy = lp_tls_other_copy(tls, dir, sealed->fragment,
-					  tls->env->sealed_at + LP_RECORD_HEADER);
+					  tls->home->env->sealed_at + LP_RECORD_HEADER);
 	struct lp_sealed other = *sealed;
 	const char *why;
 
@@ -434,13 +434,13 @@ static enum lp_err open_other(struct lp_tls *tls, enum lp_dir dir, struct lp_pro
 static bool is_trusted(const struct lp_tls *tls, const struct lp_protect *p, bool next,
 		       const struct lp_sealed *sealed)
 {
-	const struct lp_evidence *e = tls->evidence;
+	const struct lp_evidence *e = &tls->home->evidence;
 
-	return tls->env->verify_first && !tls->strict && sealed->type == LP_CONTENT_DATA &&
+	return tls->home->env->verify_first && !tls->strict && sealed->type == LP_CONTENT_DATA &&
 	       p->seq >= LP_VERIFY_FIRST && (!next || tls->shake->next_proven) &&
 	       !(next ? tls->shake->compressed_next : tls->compressed) && lp_protect_has_mac(p) &&
 	       !(e && e->conflict &&
-		 (!e->conflict_at || lp_when_compare(tls->when, e->conflict_at) >= 0));
+		 (!e->conflict_at || lp_when_compare(&tls->home->when, e->conflict_at) >= 0));
 }
 
 static void open_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_sealed *sealed)
@@ -459,7 +459,7 @@ static void open_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_sea
 		lp_tls_fail(tls, LP_REASON_MALFORMED, "a protected record came before its keys");
 		return;
 	}
-	room = tls->env->cb->room(tls->owner, sealed->fragment.n + 1);
+	room = tls->home->env->cb->room(tls->home->owner, sealed->fragment.n + 1);
 	if (!room) {
 		lp_tls_nomem(tls);
 		lp_tls_account(tls, dir, LP_IN_OPAQUE, wire);
@@ -474,7 +474,7 @@ static void open_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_sea
 				      &why);
 	if (trusted && !err) {
 		tls->unchecked = true;
-		tls->env->unchecked++;
+		tls->home->env->unchecked++;
 	}
 	if (err && tls->hurt->other[dir])
 		err = open_other(tls, dir, p, sealed, room, &n, err);
@@ -504,7 +504,7 @@ void lp_tls_open(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r)
 {
 	const struct lp_sealed sealed = { r->type, r->version, r->fragment };
 
-	tls->env->sealed_at = r->offset;
+	tls->home->env->sealed_at = r->offset;
 	open_sealed(tls, dir, &sealed);
 }
 
@@ -515,7 +515,7 @@ void lp_tls_answer(struct lp_tls *tls, const uint8_t *secret, size_t n,
 	struct lp_sealed sealed;
 	bool tried = false;
 
-	tls->env->waiting--;
+	tls->home->env->waiting--;
 	tls->state = LP_TLS_RUNNING;
 	if (t)
 		tls->shake->trial = NULL;
@@ -523,7 +523,7 @@ void lp_tls_answer(struct lp_tls *tls, const uint8_t *secret, size_t n,
 		closed(tls, no->reason, no->detail);
 	} else if (derive(tls, secret, n) && t) {
 		tried = true;
-		tls->env->sealed_at = t->offset;
+		tls->home->env->sealed_at = t->offset;
 		sealed = (struct lp_sealed){ t->type, t->version, lp_span_of(t->bytes, t->n) };
 		open_sealed(tls, t->dir, &sealed);
 	}
@@ -534,7 +534,7 @@ void lp_tls_answer(struct lp_tls *tls, const uint8_t *secret, size_t n,
 
 void lp_tls_again(struct lp_tls *tls)
 {
-	tls->env->waiting--;
+	tls->home->env->waiting--;
 	tls->state = LP_TLS_RUNNING;
 	question(tls, false);
 }
@@ -546,7 +546,7 @@ static enum lp_err expected_finished(struct lp_tls *tls, enum lp_dir dir, uint8_
 {
 	const struct lp_handshake *hs = tls->shake->hs;
 	const struct lp_finished *f = &hs->finished[dir];
-	const struct lp_kdf kdf = { tls->env->crypto->base, hs->facts.version,
+	const struct lp_kdf kdf = { tls->home->env->crypto->base, hs->facts.version,
 				    (enum lp_digest)hs->suite->prf, &tls->shake->master_mac };
 	lp_span messages = lp_transcript_raw(&hs->transcript);
 
@@ -595,7 +595,8 @@ static void take_inflate(struct lp_tls *tls, int dir)
 void lp_tls_complete(struct lp_tls *tls)
 {
 	if (tls->shake->master.n)
-		tls->env->cb->keep(tls->owner, tls->shake->hs, tls->shake->master.p, tls->when);
+		tls->home->env->cb->keep(tls->home->owner, tls->shake->hs, tls->shake->master.p,
+					 &tls->home->when);
 	lp_tls_refill_keep(tls);
 	lp_tls_refill_free(tls);
 	for (int dir = 0; dir < 2; dir++) {

@@ -81,7 +81,7 @@ void lp_tls_other(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_
 static bool differs(const struct lp_tls *tls, const struct lp_other *o, lp_span bytes,
 		    uint64_t offset, uint64_t *from, uint64_t *to)
 {
-	if (o->number > tls->when->number)
+	if (o->number > tls->home->when.number)
 		return false;
 	*from = o->off > offset ? o->off : offset;
 	*to = o->off + o->n < offset + bytes.n ? o->off + o->n : offset + bytes.n;
@@ -115,7 +115,7 @@ uint8_t *lp_tls_other_copy(struct lp_tls *tls, enum lp_dir dir, lp_span bytes, u
 
 bool lp_tls_conflict(const struct lp_tls *tls)
 {
-	return tls->hurt->conflict && tls->hurt->conflict <= tls->when->number;
+	return tls->hurt->conflict && tls->hurt->conflict <= tls->home->when.number;
 }
 
 /* ---- headers in doubt ---- */
@@ -125,7 +125,7 @@ bool lp_tls_doubt_news(const struct lp_tls *tls, enum lp_dir dir)
 	const struct lp_seek *s = tls->hurt->seek[dir];
 
 	for (const struct lp_other *o = tls->hurt->other[dir]; s && s->doubt && o; o = o->next)
-		if (o->number > s->looked && o->number <= tls->when->number)
+		if (o->number > s->looked && o->number <= tls->home->when.number)
 			return true;
 	return false;
 }

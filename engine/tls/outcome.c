@@ -5,41 +5,43 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FULL = 1 << 30 };
-
-/* To where there is more room. */
-static void carry(struct lp_tls *tls, enum lp_dir dir)
+/* n is too much for a count: what is left there; the rest goes to where there is room. */
+static uint32_t carry(struct lp_tls *tls, enum lp_dir dir, bool records, uint64_t n)
 {
-	struct lp_count *count = &tls->count[dir];
 	struct lp_told *told = lp_tls_told(tls);
 
-	if (!told)
-		return;
-	told->count[dir].records += count->records;
-	told->count[dir].handshake += count->handshake;
-	count->records = count->handshake = 0;
+	if (told && records)
+		told->count[dir].records += (uint32_t)(n / LP_COUNT_FULL);
+	else if (told)
+		told->count[dir].handshake += (uint32_t)(n / LP_COUNT_FULL);
+	return (uint32_t)(n % LP_COUNT_FULL);
 }
 
 void lp_tls_count(struct lp_tls *tls, enum lp_dir dir, size_t n)
 {
-	tls->count[dir].clear += n;
-	if (++tls->count[dir].records >= FULL)
-		carry(tls, dir);
+	struct lp_count *count = &tls->count[dir];
+
+	count->clear += n;
+	if (++count->records == LP_COUNT_FULL)
+		count->records = carry(tls, dir, true, count->records);
+}
+
+static void add_handshake(struct lp_tls *tls, enum lp_dir dir, uint64_t n)
+{
+	n += tls->count[dir].handshake;
+	tls->count[dir].handshake = n < LP_COUNT_FULL ? (uint32_t)n : carry(tls, dir, false, n);
 }
 
 void lp_tls_account(struct lp_tls *tls, enum lp_dir dir, enum lp_account what, uint64_t n)
 {
-	struct lp_count *count = &tls->count[dir];
 	struct lp_told *told;
 
 	if (what == LP_IN_OPENED) {
-		count->opened += n;
+		tls->count[dir].opened += n;
 		return;
 	}
-	if (what == LP_IN_HANDSHAKE && n < FULL) {
-		count->handshake += (uint32_t)n;
-		if (count->handshake >= FULL)
-			carry(tls, dir);
+	if (what == LP_IN_HANDSHAKE) {
+		add_handshake(tls, dir, n);
 		return;
 	}
 	told = n ? lp_tls_told(tls) : NULL;
@@ -52,21 +54,24 @@ void lp_tls_account(struct lp_tls *tls, enum lp_dir dir, enum lp_account what, u
 	case LP_IN_OPAQUE:
 		told->count[dir].opaque += n;
 		break;
-	case LP_IN_HANDSHAKE:
-		told->count[dir].handshake += n;
-		break;
 	default:
 		told->count[dir].lost += n;
 		break;
 	}
 }
 
+static uint64_t of_handshake(const struct lp_tls *tls, enum lp_dir dir)
+{
+	return tls->count[dir].handshake +
+	       (uint64_t)tls->told->count[dir].handshake * LP_COUNT_FULL;
+}
+
 uint64_t lp_tls_accounted(const struct lp_tls *tls, enum lp_dir dir)
 {
 	const struct lp_count_more *more = &tls->told->count[dir];
 
-	return tls->count[dir].opened + tls->count[dir].handshake + more->handshake + more->alert +
-	       more->opaque + more->lost;
+	return tls->count[dir].opened + of_handshake(tls, dir) + more->alert + more->opaque +
+	       more->lost;
 }
 
 void lp_tls_closed(struct lp_tls *tls, enum lp_dir dir, const struct lp_protect *p,
@@ -89,7 +94,7 @@ void lp_tls_closed(struct lp_tls *tls, enum lp_dir dir, const struct lp_protect 
 	/* Its type is no more certain than the rest of it. */
 	if (sealed->type == LP_CONTENT_DATA && !tls->compressed)
 		gap.clear_min = min;
-	tls->env->cb->gap(tls->owner, dir, &gap, tls->when);
+	tls->home->env->cb->gap(tls->home->owner, dir, &gap, &tls->home->when);
 }
 
 static struct lp_dir_totals totals(const struct lp_tls *tls, enum lp_dir dir)
@@ -100,12 +105,12 @@ static struct lp_dir_totals totals(const struct lp_tls *tls, enum lp_dir dir)
 	return (struct lp_dir_totals){
 		.stream = lp_tls_accounted(tls, dir),
 		.opened = count->opened,
-		.handshake = count->handshake + more->handshake,
+		.handshake = of_handshake(tls, dir),
 		.alert = more->alert,
 		.opaque = more->opaque,
 		.lost = more->lost,
 		.clear = count->clear,
-		.records = count->records + more->records,
+		.records = count->records + (uint64_t)more->records * LP_COUNT_FULL,
 		.records_closed = more->records_closed,
 	};
 }
@@ -167,7 +172,7 @@ static void how_far(const struct lp_tls *tls, char *out, size_t size)
 /* One of the peers closed the connection during the handshake. */
 static void closed_early(struct lp_tls *tls, const enum lp_end end[2])
 {
-	const struct lp_evidence *e = tls->evidence;
+	const struct lp_evidence *e = &tls->home->evidence;
 	enum lp_dir who = end[LP_C2S] == LP_END_FIN && end[LP_S2C] != LP_END_FIN ? LP_C2S : LP_S2C;
 	char far[96], warning[96] = "", text[LP_RESULT_TEXT];
 	bool reset;
@@ -208,7 +213,7 @@ static bool closed_by_peer(enum lp_end end)
  * an end, or only one side of it was captured. */
 static void unfinished(struct lp_tls *tls, const enum lp_end end[2])
 {
-	const struct lp_evidence *e = tls->evidence;
+	const struct lp_evidence *e = &tls->home->evidence;
 	bool silent = !lp_tls_accounted(tls, LP_S2C), more = tls->told->count[LP_C2S].opaque;
 	char text[LP_RESULT_TEXT];
 
@@ -252,7 +257,7 @@ static enum lp_verdict judge(struct lp_tls *tls, const enum lp_end end[2])
 			   "the peers began another handshake, whose end was not captured");
 	else if (c->opaque || s->opaque)
 		set_reason(tls, LP_REASON_RECORD_BAD, "some records stayed closed");
-	if (tls->evidence && tls->evidence->evicted)
+	if (tls->home->evidence.evicted)
 		set_reason(tls, LP_REASON_LIMIT, "more connections at a time than may be kept "
 			   "(max-flows): what came of it later is not in this session");
 	if (tls->reason == LP_REASON_NONE) {
@@ -282,7 +287,7 @@ static void tell_dead(struct lp_tls *tls, enum lp_dir dir)
 	};
 
 	if (tls->hurt->dead_bytes[dir])
-		tls->env->cb->gap(tls->owner, dir, &gap, tls->when);
+		tls->home->env->cb->gap(tls->home->owner, dir, &gap, &tls->home->when);
 }
 
 void lp_tls_end(struct lp_tls *tls, const enum lp_end end[2])
@@ -333,5 +338,5 @@ void lp_tls_end(struct lp_tls *tls, const enum lp_end end[2])
 	r->pub.advice = lp_reason_text((enum lp_reason)tls->reason)->advice;
 	snprintf(r->detail, sizeof r->detail, "%s", tls->told->detail ? tls->told->detail : "");
 	fill_notes(tls, r);
-	tls->env->cb->end(tls->owner, snapshot, r, tls->when);
+	tls->home->env->cb->end(tls->home->owner, snapshot, r, &tls->home->when);
 }

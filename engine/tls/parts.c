@@ -39,8 +39,8 @@ struct lp_shake *lp_tls_shake(struct lp_tls *tls)
 	*shake = no_shake;
 	for (int dir = 0; dir < 2; dir++) {
 		lp_messages_init(&shake->messages[dir]);
-		if (tls->env->max_message)
-			shake->messages[dir].max = (uint32_t)tls->env->max_message;
+		if (tls->home->env->max_message)
+			shake->messages[dir].max = (uint32_t)tls->home->env->max_message;
 	}
 	lp_buf_init(&shake->early, LP_RECORD_FRAGMENT_MAX);
 	tls->shake = shake;
@@ -96,7 +96,7 @@ struct lp_hurt *lp_tls_hurt(struct lp_tls *tls)
 	}
 	for (int dir = 0; dir < 2; dir++)
 		lp_buf_init(&hurt->back[dir], LP_BACK_MAX);
-	hurt->stream_end[tls->env->call_dir] = tls->env->call_end;
+	hurt->stream_end[tls->home->env->call_dir] = tls->home->env->call_end;
 	tls->hurt = hurt;
 	return hurt;
 }

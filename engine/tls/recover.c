@@ -136,7 +136,7 @@ static bool opens(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r
 	const struct lp_sealed sealed = { rec->type, rec->version, rec->fragment };
 	const size_t block = cipher_of(p)->block;
 	uint64_t hole = s->offset + at - tls->hurt->way[dir].end, stood = lp_protect_stands(p);
-	uint8_t *room = tls->env->cb->room(tls->owner, rec->fragment.n + 1);
+	uint8_t *room = tls->home->env->cb->room(tls->home->owner, rec->fragment.n + 1);
 	bool own = has_iv(tls, dir, p, at, lost), chain = lp_tls_chained(p) && at >= block && !own;
 	uint8_t iv[LP_SEEK_BLOCK];
 	const char *why;

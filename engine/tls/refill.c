@@ -195,7 +195,7 @@ void lp_tls_refill_message(struct lp_tls *tls, enum lp_dir dir, const struct lp_
 
 void lp_tls_refill_keep(struct lp_tls *tls)
 {
-	const struct lp_tls_cb *cb = tls->env->cb;
+	const struct lp_tls_cb *cb = tls->home->env->cb;
 	struct lp_refill *r = tls->shake->refill;
 
 	/* (Of bytes that came twice and differed the wrong ones may have been written down.) */
@@ -207,8 +207,8 @@ void lp_tls_refill_keep(struct lp_tls *tls)
 		lp_span s = lp_buf_span(&t->bytes);
 
 		if (t->end && t->end <= s.n && (!t->holes || t->hole[0] >= t->end))
-			cb->keep_flight(tls->owner, tls->shake->hs, (enum lp_dir)dir,
-					lp_span_of(s.p, t->end), t->lead, tls->when);
+			cb->keep_flight(tls->home->owner, tls->shake->hs, (enum lp_dir)dir,
+					lp_span_of(s.p, t->end), t->lead, &tls->home->when);
 	}
 }
 
@@ -367,7 +367,8 @@ static bool choose(struct lp_tls *tls, enum lp_dir dir, unsigned choice, struct 
 		return true;
 	if (!t->holes || (t->end && t->hole[0] >= t->end))
 		return false; /* nothing of it is missing */
-	return tls->env->cb->flight(tls->owner, tls->shake->hs, dir, choice - 1, tls->when, out, lead);
+	return tls->home->env->cb->flight(tls->home->owner, tls->shake->hs, dir, choice - 1,
+					  &tls->home->when, out, lead);
 }
 
 /* Puts the other copies of the bytes in their place. */
@@ -387,14 +388,14 @@ static struct lp_handshake *read_again(struct lp_tls *tls, const unsigned choice
 	struct lp_buf flight[2];
 	struct reader r[2] = { { .at = 0 }, { .at = 0 } };
 	uint8_t *room = malloc(2 * TRACK_MAX);
-	bool ok = room != NULL && lp_handshake_new(&hs, tls->env->crypto->base) == LP_OK;
+	bool ok = room != NULL && lp_handshake_new(&hs, tls->home->env->crypto->base) == LP_OK;
 	bool differ = !others;
 	uint32_t lead;
 
 	if (!ok)
 		lp_tls_nomem(tls);
 	else
-		hs->common = tls->env->common;
+		hs->common = tls->home->env->common;
 	for (int dir = 0; dir < 2; dir++) {
 		lp_buf_init(&flight[dir], TRACK_MAX);
 		ok = ok && choose(tls, (enum lp_dir)dir, choice[dir], &flight[dir], &lead) &&
@@ -429,7 +430,8 @@ bool lp_tls_refill(struct lp_tls *tls)
 		r->others = true;
 		hs = read_again(tls, choice, true);
 	}
-	while (!hs && tls->shake->hole && tls->env->cb->flight && ++r->next < CHOICES * CHOICES) {
+	while (!hs && tls->shake->hole && tls->home->env->cb->flight &&
+	       ++r->next < CHOICES * CHOICES) {
 		choice[LP_S2C] = r->next % CHOICES;
 		choice[LP_C2S] = r->next / CHOICES;
 		hs = read_again(tls, choice, false);

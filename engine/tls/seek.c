@@ -259,7 +259,7 @@ void lp_tls_seek_tell(struct lp_tls *tls, enum lp_dir dir, const struct lp_seek 
 	if (gap.clear_max > slack && !opening && !tls->shake->unsure[dir] &&
 	    !lp_tls_heartbeat(tls))
 		gap.clear_min = gap.clear_max - slack;
-	tls->env->cb->gap(tls->owner, dir, &gap, tls->when);
+	tls->home->env->cb->gap(tls->home->owner, dir, &gap, &tls->home->when);
 }
 
 /* Positions that have been ruled out need not be kept; the block before the next may
@@ -354,7 +354,7 @@ void lp_tls_seek_go(struct lp_tls *tls, enum lp_dir dir, bool final)
 	if (s->waits || lp_tls_doubt_news(tls, dir))
 		begin_at(s, 0);
 	s->waits = false;
-	s->looked = tls->when->number;
+	s->looked = tls->home->when.number;
 	search(tls, dir, final);
 	if (s->found)
 		return;
@@ -425,5 +425,5 @@ void lp_tls_seek_end(struct lp_tls *tls, enum lp_dir dir)
 	say_gap(tls, dir);
 	gap.stream_bytes = tls->hurt->stream_end[dir] - tls->hurt->way[dir].end;
 	gap.clear_max = gap.stream_bytes;
-	tls->env->cb->gap(tls->owner, dir, &gap, tls->when);
+	tls->home->env->cb->gap(tls->home->owner, dir, &gap, &tls->home->when);
 }

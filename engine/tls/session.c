@@ -14,25 +14,22 @@ static bool need_handshake(struct lp_tls *tls)
 
 	if (shake && shake->hs)
 		return true;
-	if (shake && lp_handshake_new(&shake->hs, tls->env->crypto->base) == LP_OK) {
-		shake->hs->common = tls->env->common;
+	if (shake && lp_handshake_new(&shake->hs, tls->home->env->crypto->base) == LP_OK) {
+		shake->hs->common = tls->home->env->common;
 		return true;
 	}
 	lp_tls_nomem(tls);
 	return false;
 }
 
-struct lp_tls *lp_tls_new(struct lp_tls_env *env, void *owner, enum lp_side client)
+struct lp_tls *lp_tls_new(const struct lp_tls_home *home, enum lp_side client)
 {
-	static const struct lp_when never = { .number = 0 };
 	struct lp_tls *tls = calloc(1, sizeof *tls);
 
 	if (!tls)
 		return NULL;
-	tls->env = env;
-	tls->owner = owner;
+	tls->home = home;
 	tls->client = client == LP_B2A;
-	tls->when = &never;
 	lp_tls_parts_init(tls);
 	if (!need_handshake(tls)) {
 		lp_tls_free(tls);
@@ -40,7 +37,7 @@ struct lp_tls *lp_tls_new(struct lp_tls_env *env, void *owner, enum lp_side clie
 	}
 	for (int dir = 0; dir < 2; dir++)
 		lp_records_init(&tls->records[dir], 0);
-	env->sessions++;
+	home->env->sessions++;
 	return tls;
 }
 
@@ -63,11 +60,6 @@ void lp_tls_free(struct lp_tls *tls)
 	lp_tls_told_free(tls);
 	lp_snapshot_unref(tls->known);
 	free(tls);
-}
-
-void lp_tls_evidence(struct lp_tls *tls, const struct lp_evidence *evidence)
-{
-	tls->evidence = evidence;
 }
 
 enum lp_side lp_tls_client(const struct lp_tls *tls)
@@ -139,7 +131,7 @@ void lp_tls_remember(struct lp_tls *tls)
 
 void lp_tls_nomem(struct lp_tls *tls)
 {
-	tls->env->fault = LP_E_NOMEM;
+	tls->home->env->fault = LP_E_NOMEM;
 }
 
 static void begin(struct lp_tls *tls)
@@ -152,10 +144,10 @@ static void begin(struct lp_tls *tls)
 	tls->began = true;
 	shake = lp_tls_shake(tls);
 	if (shake)
-		shake->start_ns = tls->when->carried_ns;
+		shake->start_ns = tls->home->when.carried_ns;
 	s = lp_tls_snapshot(tls);
 	if (s)
-		tls->env->cb->begin(tls->owner, s, tls->when);
+		tls->home->env->cb->begin(tls->home->owner, s, &tls->home->when);
 }
 
 /* A later handshake that closes the session does not describe it, proven or not. */
@@ -372,7 +364,7 @@ void lp_tls_messages(struct lp_tls *tls, enum lp_dir dir, lp_span fragment)
 		if (err == LP_E_NOMEM)
 			lp_tls_nomem(tls);
 		if (err) {
-			tls->env->cap_message += err == LP_E_LIMIT;
+			tls->home->env->cap_message += err == LP_E_LIMIT;
 			lp_tls_fail(tls, err == LP_E_LIMIT ? LP_REASON_LIMIT : LP_REASON_MALFORMED,
 				    "handshake message from the %s: %s", lp_tls_who(dir),
 				    m->why ? m->why : lp_err_text(err));
@@ -469,7 +461,7 @@ void lp_tls_content(struct lp_tls *tls, enum lp_dir dir, uint8_t type, const uin
 		lp_tls_account(tls, dir, LP_IN_OPENED, wire);
 		lp_tls_count(tls, dir, n);
 		if (n)
-			tls->env->cb->data(tls->owner, dir, p, n, tls->when);
+			tls->home->env->cb->data(tls->home->owner, dir, p, n, &tls->home->when);
 		break;
 	case LP_CONTENT_HANDSHAKE:
 		lp_tls_account(tls, dir, LP_IN_HANDSHAKE, wire);

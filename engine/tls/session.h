@@ -59,7 +59,7 @@ struct lp_no_secret {
 	char detail[LP_RESULT_TEXT];
 };
 
-/* Where a session's events go. owner is what lp_tls_new() was given. facts are a
+/* Where a session's events go. owner is that of lp_tls_home. facts are a
  * reference that goes with the call; result is malloc'd and goes with it too. */
 struct lp_tls_cb {
 	enum lp_reply (*ask)(void *owner, const struct lp_question *q, struct lp_no_secret *no);
@@ -145,12 +145,19 @@ struct lp_evidence {
 	                              * NULL: from any. The caller's */
 };
 
-/* client is the side whose first bytes are the ClientHello. NULL: out of memory. */
-struct lp_tls *lp_tls_new(struct lp_tls_env *env, void *owner, enum lp_side client);
-void lp_tls_free(struct lp_tls *tls);
+/* Where a session stands: its caller's, who keeps it up to date. */
+struct lp_tls_home {
+	struct lp_tls_env *env;
+	void *owner;
+	struct lp_when when; /* place of what is being worked on. What happens between calls, with
+	                      * an answer, happens at that of the last one */
+	struct lp_evidence evidence;
+};
 
-/* evidence is kept up to date by the caller and lives as long as tls. */
-void lp_tls_evidence(struct lp_tls *tls, const struct lp_evidence *evidence);
+/* client is the side whose first bytes are the ClientHello; home lives longer. NULL: out of
+ * memory. */
+struct lp_tls *lp_tls_new(const struct lp_tls_home *home, enum lp_side client);
+void lp_tls_free(struct lp_tls *tls);
 
 enum lp_side lp_tls_client(const struct lp_tls *tls);
 enum lp_tls_state lp_tls_state(const struct lp_tls *tls);
@@ -171,11 +178,9 @@ bool lp_tls_has_keys(const struct lp_tls *tls);
 
 /* Feeds bytes; returns how many were taken. Fewer than n: the side became blocked
  * or the session ended, and the rest is to be offered later (or to the next
- * session). off is the stream offset of the first byte. Here and below, when is the
- * caller's and lives until the next call that brings one: what happens in between, with an
- * answer, happens at that place. */
+ * session). off is the stream offset of the first byte. */
 size_t lp_tls_feed(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t n,
-		   uint64_t off, const struct lp_when *when);
+		   uint64_t off);
 
 /* One of two copies of bytes at off that differ: tried where a record does not open. It counts
  * from the place of packet `number` on, whatever waits for an answer until then. */
@@ -183,11 +188,12 @@ void lp_tls_other(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_
 		  uint64_t off, uint64_t number);
 
 /* n bytes were lost. */
-void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n,
-		const struct lp_when *when);
+void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n);
 
-/* n bytes of an opaque session that nobody reassembled: counted, gaps among them too. */
-void lp_tls_passed(struct lp_tls *tls, enum lp_side side, uint64_t n);
+/* From offset `from` on nobody reassembles the bytes of an opaque session any more; they came up
+ * to offset `to`, and are counted, gaps among them too. */
+void lp_tls_pass(struct lp_tls *tls, enum lp_side side, uint64_t from);
+void lp_tls_passed(struct lp_tls *tls, enum lp_side side, uint64_t to);
 
 /* Gives up at once (a cap was reached): opaque from here on. */
 void lp_tls_give_up(struct lp_tls *tls, enum lp_reason reason, const char *detail);
@@ -198,13 +204,13 @@ void lp_tls_last_words(struct lp_tls *tls, enum lp_side side, const uint8_t *p, 
 
 /* No more bytes will come: searches behind holes choose from what there is. True: one went on,
  * so what waited for it may go on too, or waits for an answer. */
-LP_MUST bool lp_tls_last_look(struct lp_tls *tls, const struct lp_when *when);
+LP_MUST bool lp_tls_last_look(struct lp_tls *tls);
 
 /* The flow is over: end[] by side, held[] the bytes and lost[] the length of the gaps by
  * side that never had their turn, conflict whether overlapping copies differed. Tells
  * the verdict. */
 void lp_tls_finish(struct lp_tls *tls, const enum lp_end end[2], const uint64_t held[2],
-		   const uint64_t lost[2], bool conflict, const struct lp_when *when);
+		   const uint64_t lost[2], bool conflict);
 
 /* The answer to the last question; secret NULL: none. Events that follow come
  * from the feeding that is possible now. */
@@ -218,6 +224,6 @@ void lp_tls_wake(struct lp_tls *tls);
 void lp_tls_again(struct lp_tls *tls);
 
 /* An opaque session for a flow whose ClientHello was never seen. */
-void lp_tls_not_captured(struct lp_tls *tls, const struct lp_when *when);
+void lp_tls_not_captured(struct lp_tls *tls);
 
 #endif

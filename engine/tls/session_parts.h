@@ -144,13 +144,14 @@ struct lp_hurt {
 /* What came of the bytes of a direction: what every session has, … */
 struct lp_count {
 	uint64_t opened, clear;
-	uint32_t records, handshake; /* carried over below before they are full */
+	uint32_t records, handshake; /* less than LP_COUNT_FULL */
 };
+enum { LP_COUNT_FULL = 1 << 30 };
 
 /* … and what few have. */
 struct lp_count_more {
 	uint64_t alert, opaque, lost, records_closed;
-	uint64_t records, handshake;
+	uint32_t records, handshake; /* times LP_COUNT_FULL, beside those above */
 };
 
 /* What there is to tell at the end that is not told of a session where all is well. */
@@ -160,10 +161,7 @@ struct lp_told {
 };
 
 struct lp_tls {
-	struct lp_tls_env *env;
-	void *owner;
-	const struct lp_when *when;    /* of what is being worked on; the caller's */
-	const struct lp_evidence *evidence; /* NULL: nothing is known */
+	const struct lp_tls_home *home; /* the caller's */
 	struct lp_shake *shake;        /* never NULL, nor are the next two */
 	struct lp_hurt *hurt;
 	struct lp_told *told;          /* like hurt */
@@ -228,15 +226,15 @@ static inline enum lp_side lp_tls_side(const struct lp_tls *tls, enum lp_dir dir
 /* No packet of that direction was captured, as far as is known. */
 static inline bool lp_tls_absent(const struct lp_tls *tls, enum lp_dir dir)
 {
-	const struct lp_evidence *e = tls->evidence;
+	const struct lp_evidence *e = &tls->home->evidence;
 
-	return e && e->seen && !(e->seen & 1U << lp_tls_side(tls, dir));
+	return e->seen && !(e->seen & 1U << lp_tls_side(tls, dir));
 }
 
 /* The snap length cut bytes of that direction off. */
 static inline bool lp_tls_cut(const struct lp_tls *tls, enum lp_dir dir)
 {
-	return tls->evidence && tls->evidence->cut & 1U << lp_tls_side(tls, dir);
+	return tls->home->evidence.cut & 1U << lp_tls_side(tls, dir);
 }
 
 static inline const char *lp_tls_who(enum lp_dir dir)

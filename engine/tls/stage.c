@@ -77,10 +77,10 @@ static struct lp_stage_wait *wait_of(struct lp_stage *s)
 		return wait;
 	wait = malloc(sizeof *wait);
 	if (!wait) {
-		s->env->fault = LP_E_NOMEM;
+		s->home.env->fault = LP_E_NOMEM;
 		return NULL;
 	}
-	lp_holds_init(&wait->holds, s->env);
+	lp_holds_init(&wait->holds, s->home.env);
 	s->wait = wait;
 	return wait;
 }
@@ -96,13 +96,13 @@ static void wait_free(struct lp_stage *s)
 
 void lp_stage_init(struct lp_stage *s, struct lp_tls_env *env, void *owner)
 {
-	*s = (struct lp_stage){ .env = env, .owner = owner, .wait = wait_none() };
+	*s = (struct lp_stage){ .home = { .env = env, .owner = owner }, .wait = wait_none() };
 }
 
 static void not_over(struct lp_stage *s)
 {
 	if (s->over)
-		s->env->over--;
+		s->home.env->over--;
 	s->over = false;
 }
 
@@ -110,7 +110,7 @@ void lp_stage_clear_all(struct lp_stage *s)
 {
 	not_over(s);
 	wait_free(s);
-	lp_prelude_free(s->prelude, s->env);
+	lp_prelude_free(s->prelude, s->home.env);
 	s->prelude = NULL;
 	lp_tls_free(s->tls);
 	s->tls = NULL;
@@ -123,11 +123,11 @@ static struct lp_when told(struct lp_stage *s, const struct lp_when *own)
 {
 	struct lp_when when = *own;
 
-	if (lp_when_compare(&when, &s->last) < 0) {
-		when = s->last;
+	if (lp_when_compare(&when, &s->home.when) < 0) {
+		when = s->home.when;
 		when.carried_ns = own->carried_ns;
 	}
-	s->last = when;
+	s->home.when = when;
 	return when;
 }
 
@@ -137,7 +137,7 @@ static void tell_clear(void *user, enum lp_side side, const uint8_t *p, uint64_t
 	struct lp_stage *s = user;
 	struct lp_when when = told(s, own);
 
-	s->env->cb->clear(s->owner, side, p, n, &when);
+	s->home.env->cb->clear(s->home.owner, side, p, n, &when);
 }
 
 /* ---- holding ---- */
@@ -163,7 +163,7 @@ static void give_up(struct lp_stage *s, enum lp_side side)
 
 static void keep_caps(struct lp_stage *s, enum lp_side side)
 {
-	struct lp_tls_env *env = s->env;
+	struct lp_tls_env *env = s->home.env;
 
 	if (!lp_holds_over(&s->wait->holds))
 		return;
@@ -206,13 +206,12 @@ static enum lp_looks looks(const struct lp_stage *s, int side)
 
 static void begin_session(struct lp_stage *s, enum lp_side client)
 {
-	s->tls = lp_tls_new(s->env, s->owner, client);
+	s->tls = lp_tls_new(&s->home, client);
 	if (!s->tls) {
-		s->env->fault = LP_E_NOMEM;
+		s->home.env->fault = LP_E_NOMEM;
 		s->state = LP_STAGE_CLEAR;
 		return;
 	}
-	lp_tls_evidence(s->tls, &s->evidence);
 	s->state = LP_STAGE_TLS;
 	s->had_session = true;
 }
@@ -227,7 +226,7 @@ static void begin_uncaptured(struct lp_stage *s)
 
 	begin_session(s, server ? LP_B2A : LP_A2B);
 	if (s->tls)
-		lp_tls_not_captured(s->tls, &s->last);
+		lp_tls_not_captured(s->tls);
 }
 
 /* What is held goes the way that it would have gone, had it not been held. */
@@ -238,7 +237,7 @@ static void feed_again(struct lp_stage *s)
 
 	if (!lp_holds_any(&q))
 		return;
-	lp_holds_init(&s->wait->holds, s->env);
+	lp_holds_init(&s->wait->holds, s->home.env);
 	while (lp_holds_any(&q)) {
 		h = q.head[0];
 		if (!h || (q.head[1] && lp_hold_earlier(q.head[1], h)))
@@ -254,7 +253,7 @@ static void feed_again(struct lp_stage *s)
 
 static void begin_prelude(struct lp_stage *s)
 {
-	const struct lp_prelude_host host = { .env = s->env };
+	const struct lp_prelude_host host = { .env = s->home.env };
 
 	s->prelude = lp_prelude_new(&host);
 	s->state = s->prelude ? LP_STAGE_PRELUDE : LP_STAGE_CLEAR;
@@ -315,9 +314,9 @@ static size_t offer(struct lp_stage *s, enum lp_side side, const uint8_t *p, siz
 {
 	if (s->state == LP_STAGE_TLS) {
 		(void)told(s, own);
-		return lp_tls_feed(s->tls, side, p, n, off, &s->last);
+		return lp_tls_feed(s->tls, side, p, n, off);
 	}
-	if (s->env->cleartext)
+	if (s->home.env->cleartext)
 		tell_clear(s, side, p, n, own);
 	return n;
 }
@@ -327,8 +326,8 @@ static void offer_gap(struct lp_stage *s, enum lp_side side, uint64_t off, uint6
 {
 	if (s->state == LP_STAGE_TLS) {
 		(void)told(s, own);
-		lp_tls_gap(s->tls, side, off, n, &s->last);
-	} else if (s->env->cleartext) {
+		lp_tls_gap(s->tls, side, off, n);
+	} else if (s->home.env->cleartext) {
 		tell_clear(s, side, NULL, n, own);
 	}
 }
@@ -390,15 +389,15 @@ static void pump(struct lp_stage *s, const struct lp_when *when)
 static struct lp_prelude_host prelude_host(struct lp_stage *s)
 {
 	return (struct lp_prelude_host){
-		.env = s->env,
-		.clear = s->env->cleartext ? tell_clear : NULL,
+		.env = s->home.env,
+		.clear = s->home.env->cleartext ? tell_clear : NULL,
 		.user = s,
 	};
 }
 
 static void prelude_over(struct lp_stage *s, enum lp_found found, const struct lp_when *when)
 {
-	const struct lp_prelude_host host = { s->env, tell_clear, s };
+	const struct lp_prelude_host host = { s->home.env, tell_clear, s };
 	struct lp_prelude *pre = s->prelude;
 
 	if (found == LP_FOUND_NOT_YET)
@@ -409,11 +408,11 @@ static void prelude_over(struct lp_stage *s, enum lp_found found, const struct l
 		begin_session(s, (enum lp_side)pre->client);
 	if (s->tls) {
 		(void)told(s, when);
-		lp_prelude_tell(pre, &host, &s->last);
+		lp_prelude_tell(pre, &host, &s->home.when);
 		if (wait_of(s))
 			lp_prelude_take(pre, &s->wait->holds);
 	}
-	lp_prelude_free(pre, s->env);
+	lp_prelude_free(pre, s->home.env);
 	for (int side = 0; side < 2; side++) {
 		pump(s, when);
 		if (s->wait->holds.head[side])
@@ -436,7 +435,7 @@ void lp_stage_adopt(struct lp_stage *s, struct lp_prelude *pre, const struct lp_
 static bool last_look(struct lp_stage *s)
 {
 	(void)told(s, &s->wait->close_when);
-	return lp_tls_last_look(s->tls, &s->last);
+	return lp_tls_last_look(s->tls);
 }
 
 static bool finish(struct lp_stage *s)
@@ -465,7 +464,7 @@ static bool finish(struct lp_stage *s)
 						  (size_t)h->n - h->taken);
 		}
 		(void)told(s, &s->wait->close_when);
-		lp_tls_finish(s->tls, s->wait->end, s->wait->holds.bytes, lost, s->conflict, &s->last);
+		lp_tls_finish(s->tls, s->wait->end, s->wait->holds.bytes, lost, s->conflict);
 	}
 	lp_holds_clear(&s->wait->holds);
 	return true;
@@ -479,7 +478,6 @@ void lp_stage_data(struct lp_stage *s, enum lp_side side, const uint8_t *p, size
 	size_t took = 0;
 
 	s->seen[side] = true;
-	s->upto[side] = off + n;
 	session_over(s);
 	if (s->state == LP_STAGE_PRELUDE) {
 		const struct lp_prelude_host host = prelude_host(s);
@@ -518,7 +516,6 @@ void lp_stage_other(struct lp_stage *s, enum lp_side side, const uint8_t *p, siz
 void lp_stage_gap(struct lp_stage *s, enum lp_side side, uint64_t off, uint64_t n,
 		  const struct lp_when *when)
 {
-	s->upto[side] = off + n;
 	if (s->state == LP_STAGE_PRELUDE) {
 		const struct lp_prelude_host host = prelude_host(s);
 
@@ -552,7 +549,7 @@ bool lp_stage_answer(struct lp_stage *s, const uint8_t *secret, size_t n,
 	not_over(s);
 	lp_tls_answer(s->tls, secret, n, no);
 	lp_tls_wake(s->tls);
-	pump(s, &s->last);
+	pump(s, &s->home.when);
 	return finish(s);
 }
 
@@ -562,7 +559,7 @@ bool lp_stage_again(struct lp_stage *s)
 	not_over(s);
 	lp_tls_again(s->tls);
 	lp_tls_wake(s->tls);
-	pump(s, &s->last);
+	pump(s, &s->home.when);
 	return finish(s);
 }
 
@@ -576,11 +573,16 @@ bool lp_stage_opaque(const struct lp_stage *s)
 	return s->tls && lp_tls_state(s->tls) == LP_TLS_OPAQUE && !lp_holds_any(&s->wait->holds);
 }
 
+void lp_stage_skip(struct lp_stage *s, const uint64_t length[2])
+{
+	for (int side = 0; side < 2 && lp_stage_opaque(s); side++)
+		lp_tls_pass(s->tls, (enum lp_side)side, length[side]);
+}
+
 void lp_stage_passed(struct lp_stage *s, const uint64_t length[2])
 {
 	for (int side = 0; side < 2 && lp_stage_opaque(s); side++)
-		if (length[side] > s->upto[side])
-			lp_tls_passed(s->tls, (enum lp_side)side, length[side] - s->upto[side]);
+		lp_tls_passed(s->tls, (enum lp_side)side, length[side]);
 }
 
 bool lp_stage_idle(const struct lp_stage *s)

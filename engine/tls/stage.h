@@ -31,14 +31,11 @@ struct lp_stage_wait {
 };
 
 struct lp_stage {
-	struct lp_tls_env *env;
-	void *owner;
+	struct lp_tls_home home;           /* its place never goes back; evidence is the owner's
+	                                    * to keep up to date */
 	struct lp_tls *tls;
 	struct lp_prelude *prelude;        /* in that state */
 	struct lp_stage_wait *wait;        /* never NULL; not always its own */
-	uint64_t upto[2];                  /* offset behind what came of this side */
-	struct lp_evidence evidence;       /* the owner's to keep up to date */
-	struct lp_when last;               /* place of the latest event: it never goes back */
 	uint8_t state;                     /* enum lp_stage_state */
 	bool seen[2];                      /* data of this side came */
 	bool closing;                      /* close came and waits for its turn */
@@ -93,8 +90,9 @@ enum lp_side lp_stage_client(const struct lp_stage *s);
 /* True when its session will never open anything: its bytes need only be counted. */
 bool lp_stage_opaque(const struct lp_stage *s);
 
-/* Before lp_stage_close(), of a flow that was skipped since one of these two was true: its
- * length by side, gaps included. */
+/* A flow is skipped from now on since one of these two is true, and, before lp_stage_close(), it
+ * was: its length by side until then, gaps included. */
+void lp_stage_skip(struct lp_stage *s, const uint64_t length[2]);
 void lp_stage_passed(struct lp_stage *s, const uint64_t length[2]);
 
 /* True when this flow will never need its bytes again. */

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "help_session.h"
+#include "tls/session_parts.h"
 
 /* Each case of tests/golden: a capture, a key, and what was sent. */
 static const struct {
@@ -711,7 +712,7 @@ START_TEST(after_a_conflict_all_is_checked)
 	help_begin(&t, &play);
 	for (size_t i = 0; i < f->n; i++) {
 		struct help_call *c = &f->call[i];
-		struct lp_evidence *e = &t.stage.evidence;
+		struct lp_evidence *e = &t.stage.home.evidence;
 
 		if (!e->conflict && c->side == LP_B2A && c->off >= at) {
 			e->conflict = true;
@@ -719,13 +720,52 @@ START_TEST(after_a_conflict_all_is_checked)
 		}
 		help_data(&t, c->side, f->bytes[c->side] + c->off, c->n, c->off, &c->when);
 	}
-	ck_assert(t.stage.evidence.conflict);
+	ck_assert(t.stage.home.evidence.conflict);
 	help_close(&t, f->end, true, &f->close_when);
 	if (_i & 2)
 		ck_assert_str_eq(t.session[0].result->pub.reason, "complete");
 	else
 		stays_closed(&whole, &t);
 	ck_assert_str_eq(t.session[0].result->pub.verified, "first");
+	help_told_clear(&t);
+	help_told_clear(&whole);
+}
+END_TEST
+
+/* More records, and bytes of handshakes, than the small counters hold. */
+START_TEST(large_counts)
+{
+	enum { MORE = LP_COUNT_FULL - 1 };
+	const struct help_play play = { .crypto = &crypto, .key = { server } };
+	struct help_told whole, t;
+	struct help_flow *f;
+	struct lp_tls *tls;
+
+	play_story(&whole, STORIES - 1, &play);
+	f = trace.flow[0];
+	help_begin(&t, &play);
+	for (size_t i = 0; i < f->n; i++) {
+		const struct help_call *c = &f->call[i];
+
+		help_data(&t, c->side, f->bytes[c->side] + c->off, c->n, c->off, &c->when);
+		tls = t.stage.tls;
+		for (int dir = 0; i == 1 && dir < 2; dir++) {
+			ck_assert_uint_gt(tls->fed[dir], 0);
+			tls->count[dir].records += MORE;
+			lp_tls_account(tls, (enum lp_dir)dir, LP_IN_HANDSHAKE, 4ULL * MORE);
+			tls->fed[dir] += 4ULL * MORE;
+		}
+	}
+	help_close(&t, f->end, false, &f->close_when);
+	for (int dir = 0; dir < 2; dir++) {
+		const struct lp_dir_totals *a = &whole.session[0].result->pub.total[dir];
+		const struct lp_dir_totals *b = &t.session[0].result->pub.total[dir];
+
+		ck_assert_uint_gt(a->records, 0);
+		ck_assert_uint_eq(b->records, a->records + MORE);
+		ck_assert_uint_eq(b->handshake, a->handshake + 4ULL * MORE);
+		ck_assert_uint_eq(b->stream, a->stream + 4ULL * MORE);
+	}
 	help_told_clear(&t);
 	help_told_clear(&whole);
 }
@@ -763,6 +803,7 @@ Suite *suite_session(void)
 	tcase_add_loop_test(keys, a_late_change_leaves_unseen, 0, 4);
 	tcase_add_loop_test(keys, behind_a_hole_all_is_checked, 0, 6);
 	tcase_add_loop_test(keys, after_a_conflict_all_is_checked, 0, 4);
+	tcase_add_test(keys, large_counts);
 	suite_add_tcase(s, all);
 	suite_add_tcase(s, keys);
 	return s;
