@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "capture/capture.h"
 #include "crypto/keyfile.h"
 #include "engine_parts.h"
 
@@ -33,6 +34,17 @@ static bool is_piped(const struct lp_config *c)
 		    !S_ISREG(st.st_mode))
 			return true;
 	return false;
+}
+
+/* Blocks of secrets may come behind the packets that they open: not out of files that have them
+ * all read first, and a device has none. */
+static bool brings_blocks(const struct lp_config *c)
+{
+	bool all = c->read.n > 0;
+
+	for (size_t i = 0; i < c->read.n && all; i++)
+		all = lp_capture_scans(c->read.item[i]);
+	return !all && !c->interface;
 }
 
 /* A replay has time: what is missing may come that many packets later, whatever the clock says. */
@@ -87,6 +99,7 @@ static void read_limits(struct lp_engine *e, const struct lp_config *c)
 	e->max_questions_server = c->max_questions_server;
 	e->live = c->interface != NULL;
 	e->follow = e->live || is_piped(c);
+	e->blocks = brings_blocks(c);
 	e->tickets_given = c->ticket_key.n > 0;
 	e->cleartext = c->cleartext;
 }

@@ -60,6 +60,7 @@ struct lp_engine {
 	bool finished;
 	bool tickets_given;          /* -t: ticket keys are there or may come */
 	bool follow;                 /* keys may come while we run */
+	bool blocks;                 /* … as blocks of secrets, behind the packets that they open */
 	pthread_mutex_t reload_lock; /* whoever takes keys in */
 	_Atomic uint64_t reloads;    /* of the warden that were taken in */
 	size_t keys;                 /* … and keys that are candidates */

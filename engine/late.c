@@ -80,11 +80,10 @@ static bool came(struct lp_late *l)
 	return found;
 }
 
-/* After the packets of their session: those of a log that is followed, and of blocks that a pipe
- * brings whenever it likes. Blocks of files were all read first, and a device has none. */
+/* A line, after the packets of its session. */
 static bool may_come(const struct lp_engine *e)
 {
-	return lp_keylogs_followed(e->keylogs) || (e->follow && !e->live);
+	return lp_keylogs_followed(e->keylogs) || e->blocks;
 }
 
 /* The line of a session that the note of a verdict speaks of. */

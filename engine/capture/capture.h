@@ -71,6 +71,9 @@ LP_MUST enum lp_err lp_capture_open_files(struct lp_capture **out, const char *c
  * or is compressed; faults show when the file is read. */
 void lp_capture_scan_secrets(const char *path, const struct lp_capture_config *config);
 
+/* Whether it hands out all that the file has: its packets bring no more. */
+bool lp_capture_scans(const char *path);
+
 /* The next packets, at most max (>= 1), into p. LP_OK with *n > 0; LP_OK with
  * *n == 0: nothing just now (device, or a pipe that was silent for 250 ms, or a
  * signal, or a long stretch that the filter does not want); LP_EOF: the end;

@@ -327,18 +327,36 @@ static void hop(struct file *f)
 	}
 }
 
-void lp_capture_scan_secrets(const char *path, const struct lp_capture_config *config)
+static struct file *open_regular(const char *path, const struct lp_capture_config *config)
 {
 	char why[LP_WHY_SIZE];
 	struct lp_capture *c;
-	struct file *f;
 	struct stat st;
 
 	if (stat(path, &st) || !S_ISREG(st.st_mode) || lp_file_open(&c, path, config, why))
+		return NULL;
+	return (struct file *)c;
+}
+
+void lp_capture_scan_secrets(const char *path, const struct lp_capture_config *config)
+{
+	struct file *f = open_regular(path, config);
+
+	if (!f)
 		return;
-	f = (struct file *)c;
 	if (f->ng && f->in.map)
 		hop(f);
-	file_close(c);
+	file_close(&f->base);
 	free(f);
+}
+
+bool lp_capture_scans(const char *path)
+{
+	struct file *f = open_regular(path, NULL);
+	bool all = f && (!f->ng || f->in.map);
+
+	if (f)
+		file_close(&f->base);
+	free(f);
+	return all;
 }

@@ -98,8 +98,9 @@ START_TEST(pcapng_secrets_are_found_wherever_they_stand)
 	struct help_pcap w = { 0 };
 	char told[64] = "", path[128];
 	const struct lp_capture_config config = { .secrets = note_secrets, .user = told };
+	uint8_t packed[32768];
 	struct help_dir dir;
-	size_t ends[8];
+	size_t ends[8], n;
 
 	mixed_pcapng(&w, ends);
 	for (int i = 0; i < 200; i++) /* more than a batch */
@@ -110,12 +111,19 @@ START_TEST(pcapng_secrets_are_found_wherever_they_stand)
 	help_write(&dir, "a", w.p, w.n);
 	lp_capture_scan_secrets(path, &config);
 	ck_assert_str_eq(told, "first;then;late;");
+	ck_assert(lp_capture_scans(path));
+	n = help_gzip(packed, sizeof packed, w.p, w.n);
+	help_write(&dir, "a", packed, n); /* which is read as it comes */
+	lp_capture_scan_secrets(path, &config);
+	ck_assert_str_eq(told, "first;then;late;");
+	ck_assert(!lp_capture_scans(path));
 	/* No capture, no file, no regular file: nothing, and nothing is said. */
 	told[0] = '\0';
 	help_write(&dir, "a", "text", 4);
 	lp_capture_scan_secrets(path, &config);
 	lp_capture_scan_secrets(dir.path, &config);
 	lp_capture_scan_secrets("-", &config);
+	ck_assert(!lp_capture_scans(path) && !lp_capture_scans(dir.path) && !lp_capture_scans("-"));
 	ck_assert_str_eq(told, "");
 	help_dir_close(&dir);
 	help_pcap_clear(&w);
