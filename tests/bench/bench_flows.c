@@ -116,8 +116,7 @@ static void make_packet(struct bench *b, size_t slot, uint32_t flow, uint32_t ro
 	put32(tcp + 28, round < 2 ? 0x01010101 : 1000);
 	all = lp_checksum_pseudo(4, ip + 12, ip + 16, 32 + n, 6);
 	all = lp_checksum_add(all, tcp, 32);
-	if (n)
-		all += b->payload_sum;
+	all = lp_checksum_fold(all) + (n ? b->payload_sum : 0); /* partial sums may wrap */
 	sum = (uint16_t)~lp_checksum_fold(all);
 	memcpy(tcp + 16, &sum, 2);
 	b->packets[slot] = (struct lp_packet){ .data = f, .caplen = HEAD + n, .len = HEAD + n,
@@ -222,7 +221,7 @@ static struct cost run(uint32_t flows, uint64_t packets)
 		b->frames[i][12] = 8;
 		b->frames[i][13] = 0;
 	}
-	b->payload_sum = lp_checksum_add(0, b->frames[0] + HEAD, PAYLOAD);
+	b->payload_sum = lp_checksum_fold(lp_checksum_add(0, b->frames[0] + HEAD, PAYLOAD));
 	rounds(b, 0, 3 + (uint32_t)((packets + flows - 1) / flows));
 	lp_tcp_native.stats(b->r, &stats);
 	if (stats.flows != flows || stats.processed != b->number || stats.duplicate ||
