@@ -11,6 +11,8 @@
 
 enum {
 	BATCHES = 32,  /* of packets that wait for a worker */
+	LENT = 256,    /* … if they need not be copied; of all workers, LENT_ALL */
+	LENT_ALL = 4096,
 	LIVE = 1024,   /* … if they would be lost otherwise; of all workers, … */
 	MOST = 128,    /* … and of one */
 	EVENTS = 512,  /* of a worker that wait to be merged */
@@ -25,25 +27,31 @@ static void *put_out(void *crew)
 	return NULL;
 }
 
-/* A power of two. */
-static size_t live_batches(size_t workers)
+/* A power of two: most, but no more than all for all workers. */
+static size_t share_of(size_t workers, size_t most, size_t all)
 {
-	size_t n = MOST;
-
-	while (n > BATCHES && n * workers > LIVE)
-		n /= 2;
-	return n;
+	while (most > BATCHES && most * workers > all)
+		most /= 2;
+	return most;
 }
 
-static enum lp_err make(struct lp_crew *c)
+/* A connection's bytes come in bursts: the more is read ahead, the less often one worker waits
+ * while another has all of them. */
+static size_t batches(const struct lp_engine *e, bool lent)
+{
+	return e->live ? share_of(e->workers, MOST, LIVE)
+	       : lent  ? share_of(e->workers, LENT, LENT_ALL)
+		       : BATCHES;
+}
+
+static enum lp_err make(struct lp_crew *c, bool lent)
 {
 	struct lp_engine *e = c->engine;
 	struct lp_decode_config decode = e->decode_config;
 	enum lp_err err;
 
 	decode.checksums_later = true;
-	err = lp_share_new(&c->share, e->workers, e->live ? live_batches(e->workers) : BATCHES,
-			   &e->seed);
+	err = lp_share_new(&c->share, e->workers, batches(e, lent), &e->seed);
 	if (!err)
 		err = lp_merge_new(&c->merge, e->workers, EVENTS, lp_outputs_event, e->outputs);
 	if (!err && e->follow) {
@@ -58,6 +66,10 @@ static enum lp_err make(struct lp_crew *c)
 		err = lp_reader_new(&c->reader, &decode, &lp_share_sink, c->share);
 	if (err)
 		return err;
+	if (lent) {
+		lp_reader_lend(c->reader);
+		lp_share_bound(c->share, LP_CAPTURE_LENT);
+	}
 	c->hand = calloc(e->workers, sizeof *c->hand);
 	if (!c->hand)
 		return LP_E_NOMEM;
@@ -82,13 +94,8 @@ static enum lp_err start(struct lp_crew *c)
 	return ok ? LP_OK : LP_E_NOMEM;
 }
 
-struct lp_crew *lp_crew_new(struct lp_engine *e, char *why)
-{
-	return lp_crew_new_tapped(e, NULL, NULL, why);
-}
-
-struct lp_crew *lp_crew_new_tapped(struct lp_engine *e, struct lp_capture *const *tap,
-				   const atomic_uint_fast64_t *taken, char *why)
+static struct lp_crew *crew(struct lp_engine *e, bool lent, struct lp_capture *const *tap,
+			    const atomic_uint_fast64_t *taken, char *why)
 {
 	struct lp_crew *c = calloc(1, sizeof *c);
 	enum lp_err err;
@@ -104,7 +111,7 @@ struct lp_crew *lp_crew_new_tapped(struct lp_engine *e, struct lp_capture *const
 	c->capture = tap;
 	c->taken = taken;
 	e->crew = c;
-	err = make(c);
+	err = make(c, lent);
 	if (!err)
 		err = start(c);
 	if (err) {
@@ -113,6 +120,17 @@ struct lp_crew *lp_crew_new_tapped(struct lp_engine *e, struct lp_capture *const
 		return NULL;
 	}
 	return c;
+}
+
+struct lp_crew *lp_crew_new(struct lp_engine *e, bool lent, char *why)
+{
+	return crew(e, lent, NULL, NULL, why);
+}
+
+struct lp_crew *lp_crew_new_tapped(struct lp_engine *e, struct lp_capture *const *tap,
+				   const atomic_uint_fast64_t *taken, char *why)
+{
+	return crew(e, false, tap, taken, why);
 }
 
 static int state(struct lp_crew *c)
@@ -132,11 +150,6 @@ int lp_crew_state(struct lp_crew *c, const struct lp_capture **deaf)
 {
 	*deaf = atomic_load(&c->deaf);
 	return state(c);
-}
-
-void lp_crew_lend(struct lp_crew *c)
-{
-	lp_reader_lend(c->reader);
 }
 
 void lp_crew_settle(struct lp_crew *c)

@@ -36,8 +36,9 @@ struct lp_hand;
 /* How many workers the engine is to have; with one it needs no crew. */
 unsigned lp_engine_workers(const struct lp_engine *e);
 
-/* As many. NULL: why says it. */
-struct lp_crew *lp_crew_new(struct lp_engine *e, char *why);
+/* As many. lent: packets stay where they are until the crew has finished, and need not be copied.
+ * NULL: why says it. */
+struct lp_crew *lp_crew_new(struct lp_engine *e, bool lent, char *why);
 void lp_crew_free(struct lp_crew *c);
 
 /* The same, with a handle for each worker, which is read by that worker until the crew has
@@ -50,9 +51,6 @@ int lp_crew_state(struct lp_crew *c, const struct lp_capture **deaf);
 
 /* Finishes and tells what all handles lost. */
 void lp_crew_captured(struct lp_crew *c, struct lp_capture_stats *out);
-
-/* Packets stay where they are until the crew has finished: they need not be copied. */
-void lp_crew_lend(struct lp_crew *c);
 
 /* Waits while there is no room for these packets, live not. 0, or -1: a fault. */
 int lp_crew_packets(struct lp_crew *c, const struct lp_wire *packets, size_t n);

@@ -94,6 +94,13 @@ static void check(struct lp_batch *b)
 	}
 }
 
+/* The bytes of the batch behind it, which is often there already. */
+static void look_ahead(struct lp_batch *b, const struct lp_batch *next)
+{
+	for (size_t i = 0; i < b->n; i++)
+		b->segment[i].soon = next && i < next->n ? next->segment[i].tcp : NULL;
+}
+
 static void on_second(void *hand, uint64_t number, uint64_t ns)
 {
 	struct lp_hand *h = hand;
@@ -129,6 +136,7 @@ static void handle(struct lp_hand *h, struct lp_batch *b)
 {
 	if (b->second)
 		on_second(h, b->number, b->now_ns);
+	look_ahead(b, lp_share_second(h->crew->share, h->number));
 	check(b);
 	on_segments(h, b->segment, b->n, b->now_ns);
 	lp_order_drain(h->worker->order);

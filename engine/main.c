@@ -162,13 +162,12 @@ static int start(struct run *run)
 	if (run->taps)
 		run->crew = lp_crew_new_tapped(run->engine, run->tap, &run->taken, run->why);
 	else if (lp_engine_workers(run->engine) > 1)
-		run->crew = lp_crew_new(run->engine, run->why);
+		run->crew = lp_crew_new(run->engine, run->capture && lp_capture_lend(run->capture),
+					run->why);
 	else
 		run->worker = lp_worker_new(run->engine, run->why);
 	if (!run->worker && !run->crew)
 		return fail(run);
-	if (run->crew && run->capture && lp_capture_lend(run->capture))
-		lp_crew_lend(run->crew);
 	return drop_root(run);
 }
 

@@ -7,7 +7,6 @@
 enum {
 	BATCH = 64,
 	STRETCH = 1 << 18, /* bytes of a batch that is worth looking ahead */
-	LINE = 64,
 };
 
 struct lp_reader {
@@ -78,14 +77,6 @@ static size_t next_batch(const struct lp_wire *packets, size_t n)
 	return n == BATCH && end > first && end - first <= STRETCH ? end - first : 0;
 }
 
-/* Asked for now, while this batch is worked on, they are there when it is done. It is a
- * hint: nothing is read, and an address where nothing is does no harm. */
-static void fetch(const struct lp_wire *p, size_t ahead)
-{
-	for (uint32_t at = 0; at < p->caplen; at += LINE)
-		__builtin_prefetch((const void *)((uintptr_t)p->data + ahead + at), 0, 2);
-}
-
 void lp_reader_lend(struct lp_reader *r)
 {
 	r->lends = true;
@@ -108,8 +99,6 @@ void lp_reader_packets(struct lp_reader *r, const struct lp_wire *packets, size_
 						  p->number, p->link, p->iface };
 		struct lp_segment *s;
 
-		if (ahead)
-			fetch(p, ahead);
 		if (!r->first_ns)
 			r->first_ns = p->ts_ns;
 		r->last_number = p->number;
@@ -117,6 +106,7 @@ void lp_reader_packets(struct lp_reader *r, const struct lp_wire *packets, size_
 		s = &r->segment[r->n];
 		if (lp_decode_packet(r->decode, &packet, s) == LP_DROP_NONE) {
 			s->clock_ns = r->now_ns;
+			s->soon = ahead ? (const uint8_t *)((uintptr_t)s->tcp + ahead) : NULL;
 			s->lent = r->lends && is_within(p, s->tcp) && is_within(p, s->src);
 			r->n++;
 		}

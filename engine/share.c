@@ -11,6 +11,7 @@
 enum {
 	BYTES = 128 * 1024,  /* of a batch that holds copies, unless one segment alone has more */
 	RECENT = 1 << 25,    /* bytes after which what was counts half */
+	COPIED = 32,         /* batches of a worker that hold copies, at most */
 	NEWS = 8,            /* rounds after which those who sleep learn how far the reader is */
 	HUNGRY = 4,          /* live: less than this part of a ring is waiting */
 	NOBODY = UINT8_MAX,
@@ -21,6 +22,7 @@ struct lane {
 	struct lp_batch *open;    /* the slot that is being filled, or NULL */
 	struct lp_bell *bell;     /* of the worker, or NULL */
 	uint64_t bytes, buckets;  /* that it was given of late; buckets times 2^16 */
+	atomic_size_t copied;     /* batches in its ring that hold copies */
 };
 
 struct lp_share {
@@ -33,6 +35,8 @@ struct lp_share {
 	struct lp_bell room;      /* what the reader sleeps on */
 	enum lp_err fault;
 	bool live;
+	size_t bound;             /* of bytes in all rings, SIZE_MAX: none; a live one has none */
+	atomic_size_t inside;     /* … and what there is, open batches apart */
 	uint64_t shed;
 	uint64_t number;          /* of the last segment or second */
 	atomic_uint_fast64_t reached;
@@ -54,6 +58,7 @@ enum lp_err lp_share_new(struct lp_share **out, size_t workers, size_t slots,
 		return LP_E_NOMEM;
 	assert(workers < NOBODY);
 	sh->key.seed = *seed;
+	sh->bound = SIZE_MAX;
 	memset(sh->bucket, NOBODY, sizeof sh->bucket);
 	err = lp_bell_init(&sh->room);
 	if (!err)
@@ -89,6 +94,11 @@ void lp_share_free(struct lp_share *sh)
 	lp_bell_clear(&sh->room);
 	free(sh->lane);
 	free(sh);
+}
+
+void lp_share_bound(struct lp_share *sh, size_t bytes)
+{
+	sh->bound = bytes;
 }
 
 void lp_share_live(struct lp_share *sh)
@@ -160,10 +170,11 @@ size_t lp_share_pick(struct lp_share *sh, struct lp_segment *s)
 
 /* ---- the reader ---- */
 
-static void push(struct lane *l)
+static void push(struct lp_share *sh, struct lane *l)
 {
 	if (!l->open)
 		return;
+	atomic_fetch_add(&sh->inside, l->open->sum);
 	l->open = NULL;
 	lp_ring_push(&l->ring);
 	if (l->bell)
@@ -174,7 +185,7 @@ static void push(struct lane *l)
 static void push_some(struct lp_share *sh)
 {
 	for (size_t i = 0; i < sh->n; i++)
-		push(&sh->lane[i]);
+		push(sh, &sh->lane[i]);
 	sh->waiting = 0;
 	atomic_store_explicit(&sh->reached, sh->number, memory_order_release);
 }
@@ -199,11 +210,17 @@ static void push_hungry(struct lp_share *sh)
 		struct lane *l = &sh->lane[i];
 
 		if (lp_ring_count(&l->ring) < l->ring.slots / HUNGRY)
-			push(l);
+			push(sh, l);
 		all = all && !l->open;
 	}
 	if (all)
 		push_all(sh);
+}
+
+/* The slot that comes next; NULL: too much is waiting for it, or for all. */
+static struct lp_batch *room_of(struct lp_share *sh, struct lane *l)
+{
+	return atomic_load(&sh->inside) < sh->bound ? lp_ring_room(&l->ring) : NULL;
 }
 
 /* A batch to fill; live NULL if there is no room. */
@@ -211,13 +228,13 @@ static struct lp_batch *open_batch(struct lp_share *sh, struct lane *l, uint64_t
 {
 	struct lp_batch *b = l->open;
 
-	if (!b && !(b = lp_ring_room(&l->ring)))
+	if (!b && !(b = room_of(sh, l)))
 		push_all(sh);
 	if (!b && sh->live)
 		return NULL;
 	while (!b) {
 		lp_bell_arm(&sh->room);
-		b = lp_ring_room(&l->ring);
+		b = room_of(sh, l);
 		if (b)
 			lp_bell_disarm(&sh->room);
 		else
@@ -226,11 +243,29 @@ static struct lp_batch *open_batch(struct lp_share *sh, struct lane *l, uint64_t
 	if (!l->open) {
 		b->n = 0;
 		b->used = 0;
+		b->sum = 0;
 		b->second = false;
 	}
 	l->open = b;
 	b->now_ns = ns;
 	return b;
+}
+
+/* As it is, or another one if too many in the ring hold copies already. */
+static struct lp_batch *open_for_copies(struct lp_share *sh, struct lane *l, struct lp_batch *b,
+					uint64_t ns)
+{
+	if (sh->live || atomic_load(&l->copied) < COPIED)
+		return b;
+	push_all(sh);
+	while (atomic_load(&l->copied) >= COPIED) {
+		lp_bell_arm(&sh->room);
+		if (atomic_load(&l->copied) < COPIED)
+			lp_bell_disarm(&sh->room);
+		else
+			lp_bell_sleep(&sh->room, -1, -1);
+	}
+	return open_batch(sh, l, ns);
 }
 
 static const uint8_t *copy(struct lp_batch *b, const uint8_t *p, size_t n)
@@ -254,6 +289,7 @@ static void add(struct lp_batch *b, const struct lp_segment *s)
 	struct lp_segment *to = &b->segment[b->n++];
 
 	*to = *s;
+	b->sum += s->tcp_len;
 	if (s->lent)
 		return;
 	to->src = copy(b, s->src, address_size(s));
@@ -274,7 +310,7 @@ static void give(struct lp_share *sh, const struct lp_segment *segment, uint64_t
 	size_t size = need > BYTES ? need : BYTES;
 
 	if (b && b->n && b->size - b->used < need) {
-		push(l);
+		push(sh, l);
 		b = open_batch(sh, l, ns);
 	}
 	if (!b) {
@@ -283,18 +319,23 @@ static void give(struct lp_share *sh, const struct lp_segment *segment, uint64_t
 			       "counted (drop.shed)");
 		return;
 	}
+	if (need && !b->used) {
+		b = open_for_copies(sh, l, b, ns);
+		atomic_fetch_add(&l->copied, 1);
+	}
 	if (b->size < need) { /* it is empty */
 		free(b->bytes);
 		b->bytes = malloc(size);
 		b->size = b->bytes ? size : 0;
 	}
 	if (need && !b->bytes) {
+		atomic_fetch_sub(&l->copied, 1);
 		sh->fault = LP_E_NOMEM;
 		return;
 	}
 	add(b, s);
 	if (b->n == LP_SHARE_BATCH)
-		push(l);
+		push(sh, l);
 }
 
 static void on_segments(void *user, const struct lp_segment *s, size_t n, uint64_t ns)
@@ -328,13 +369,13 @@ static void on_second(void *user, uint64_t number, uint64_t ns)
 		struct lane *l = &sh->lane[i];
 		struct lp_batch *b;
 
-		push(l);
+		push(sh, l);
 		b = open_batch(sh, l, ns);
 		if (!b)
 			continue; /* whoever is so late gets the next one */
 		b->second = true;
 		b->number = number;
-		push(l);
+		push(sh, l);
 	}
 	/* What the packet itself brings is still to come. */
 	sh->number = number ? number - 1 : 0;
@@ -400,12 +441,35 @@ struct lp_batch *lp_share_front(struct lp_share *sh, size_t i)
 	return lp_ring_front(&sh->lane[i].ring);
 }
 
+const struct lp_batch *lp_share_second(struct lp_share *sh, size_t i)
+{
+	return lp_ring_second(&sh->lane[i].ring);
+}
+
+/* Not for each slot, nor for each byte: a reader that is woken has something to do then. */
+static bool has_room(const struct lp_share *sh, const struct lp_ring *ring)
+{
+	return lp_ring_count(ring) <= ring->slots / 2 &&
+	       atomic_load(&sh->inside) <= sh->bound - sh->bound / 8;
+}
+
 void lp_share_pop(struct lp_share *sh, size_t i)
 {
 	struct lp_ring *ring = &sh->lane[i].ring;
+	struct lp_batch *b = lp_ring_front(ring);
 
+	atomic_fetch_sub(&sh->inside, b->sum);
+	if (b->used) {
+		/* A long ring's slots would keep more than their share. */
+		if (ring->slots > COPIED) {
+			free(b->bytes);
+			b->bytes = NULL;
+			b->size = 0;
+		}
+		b->used = 0;
+		atomic_fetch_sub(&sh->lane[i].copied, 1);
+	}
 	lp_ring_pop(ring);
-	/* Not for each slot: a reader that is woken has something to do then. */
-	if (lp_ring_count(ring) <= ring->slots / 2)
+	if (has_room(sh, ring))
 		lp_bell_ring(&sh->room);
 }

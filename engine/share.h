@@ -32,7 +32,8 @@ struct lp_batch {
 	bool second;          /* the clock has passed a whole second at packet number */
 	uint64_t number;
 	uint64_t now_ns;      /* the clock of the capture */
-	uint8_t *bytes;       /* what the segments point into */
+	uint32_t sum;         /* bytes of its segments */
+	uint8_t *bytes;       /* what those point into that are not lent */
 	size_t used, size;
 	struct lp_segment segment[LP_SHARE_BATCH];
 };
@@ -50,6 +51,10 @@ void lp_share_eager(struct lp_share *sh);
 
 /* A capture that does not wait for us; to be called before the first segment. */
 void lp_share_live(struct lp_share *sh);
+
+/* At most about so many bytes of segments wait for all workers; to be called before the first
+ * segment. */
+void lp_share_bound(struct lp_share *sh, size_t bytes);
 
 /* Segments that were shed, for the reader's thread or once it has ended. */
 uint64_t lp_share_shed(const struct lp_share *sh);
@@ -81,6 +86,8 @@ void lp_share_last(const struct lp_share *sh, uint64_t *number, uint64_t *ns);
 
 /* The oldest batch of worker i, NULL if there is none now. */
 struct lp_batch *lp_share_front(struct lp_share *sh, size_t i);
+/* The one behind it, or NULL. */
+const struct lp_batch *lp_share_second(struct lp_share *sh, size_t i);
 void lp_share_pop(struct lp_share *sh, size_t i);
 
 #endif

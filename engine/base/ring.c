@@ -71,6 +71,15 @@ void lp_ring_pop(struct lp_ring *r)
 	atomic_store_explicit(&r->popped, popped + 1, memory_order_release);
 }
 
+const void *lp_ring_second(struct lp_ring *r)
+{
+	size_t second = atomic_load_explicit(&r->popped, memory_order_relaxed) + 1;
+
+	if (second == r->pushed_seen)
+		r->pushed_seen = atomic_load_explicit(&r->pushed, memory_order_acquire);
+	return second == r->pushed_seen ? NULL : slot(r, second);
+}
+
 const void *lp_ring_last(struct lp_ring *r)
 {
 	r->pushed_seen = atomic_load_explicit(&r->pushed, memory_order_acquire);

@@ -43,7 +43,9 @@ void lp_ring_push(struct lp_ring *r);
 void *lp_ring_front(struct lp_ring *r);
 void lp_ring_pop(struct lp_ring *r);
 
-/* For the consumer, of a ring that is not empty: the newest item; it may be looked at. */
+/* For the consumer, of a ring that is not empty: the item behind the oldest, or NULL. */
+const void *lp_ring_second(struct lp_ring *r);
+/* … the newest item; it may be looked at. */
 const void *lp_ring_last(struct lp_ring *r);
 
 /* Items in it, by either side or by a third: what it was a moment ago. */

@@ -15,7 +15,6 @@ enum {
 	PCAP_HEADER = 24,
 	PCAP_RECORD = 16,
 	PCAP_RECORD_MODIFIED = 24, /* 8 more bytes, that nobody needs */
-	AHEAD = 4096,
 	LINE = 64,
 	PACKETS_AHEAD = 4,
 };
@@ -144,17 +143,12 @@ static void fetch_ahead(const struct lp_input *in, size_t used)
 {
 	size_t next = used * PACKETS_AHEAD;
 
-	/* Who is lent packets looks at the payload on another core: headers only, where they
-	 * are if packets go on being as long as this one. */
-	if (in->lends) {
-		if (next + LINE < in->n) {
-			__builtin_prefetch(in->p + next);
-			__builtin_prefetch(in->p + next + LINE);
-		}
-		return;
+	/* Where it is if packets go on being as long as this one. Of what they carry, see
+	 * lp_segment's soon. */
+	if (next + LINE < in->n) {
+		__builtin_prefetch(in->p + next);
+		__builtin_prefetch(in->p + next + LINE);
 	}
-	for (size_t at = AHEAD; at < AHEAD + used && at < in->n; at += LINE)
-		__builtin_prefetch(in->p + at);
 }
 
 static enum lp_err file_read(struct lp_capture *c, struct lp_packet *p, size_t max, size_t *n)

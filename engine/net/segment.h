@@ -37,6 +37,8 @@ struct lp_segment {
 	const uint8_t *tcp;     /* the TCP header and what follows it */
 	const uint8_t *options; /* TCP options, options_len bytes; those captured */
 	const uint8_t *payload;
+	const uint8_t *soon;    /* what may be looked at once this is done, as much as this; a hint: it
+				 * is fetched, never read; or NULL */
 	uint32_t tcp_len;       /* captured bytes at tcp */
 	uint32_t payload_len;   /* captured bytes at payload */
 	uint32_t wire_len;      /* payload bytes on the wire; above payload_len: cut by the snap length */

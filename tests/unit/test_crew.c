@@ -94,7 +94,7 @@ static void start(struct run *r)
 {
 	r->engine = lp_engine_new(r->config, r->why);
 	ck_assert_msg(r->engine != NULL, "%s", r->why);
-	r->crew = lp_crew_new(r->engine, r->why);
+	r->crew = lp_crew_new(r->engine, false, r->why);
 	ck_assert_msg(r->crew != NULL, "%s", r->why);
 }
 
@@ -185,7 +185,7 @@ START_TEST(secrets_on_the_way)
 		r.engine = lp_engine_new(r.config, r.why);
 		ck_assert_msg(r.engine != NULL, "%s", r.why);
 		if (several) {
-			r.crew = lp_crew_new(r.engine, r.why);
+			r.crew = lp_crew_new(r.engine, false, r.why);
 			ck_assert_int_eq(feed(&r, 0, cut), 0);
 		} else {
 			worker = lp_worker_new(r.engine, r.why);
@@ -258,7 +258,7 @@ START_TEST(an_output_that_cannot_be_opened)
 	output(&r, "json", "no/such/folder/file");
 	r.engine = lp_engine_new(r.config, r.why);
 	ck_assert_msg(r.engine != NULL, "%s", r.why);
-	ck_assert_ptr_null(lp_crew_new(r.engine, r.why));
+	ck_assert_ptr_null(lp_crew_new(r.engine, false, r.why));
 	stop(&r);
 }
 END_TEST

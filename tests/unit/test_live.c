@@ -124,7 +124,7 @@ START_TEST(a_flood_that_nobody_takes_is_shed)
 	load("captures/openssl-tls12.pcap");
 	e = make_engine();
 	ck_assert_uint_eq(lp_engine_workers(e), 2);
-	crew = lp_crew_new(e, why);
+	crew = lp_crew_new(e, false, why);
 	ck_assert_msg(crew != NULL, "%s", why);
 	begin = lp_clock_mono();
 	for (unsigned round = 0; round < ROUNDS; round++) {

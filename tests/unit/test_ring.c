@@ -27,6 +27,7 @@ START_TEST(keeps_the_order_and_its_bound)
 {
 	struct lp_ring r;
 	uint64_t in = 0, out = 0;
+	const struct item *second;
 	struct item *it;
 
 	ck_assert_int_eq(lp_ring_init(&r, 4, sizeof(struct item)), LP_OK);
@@ -45,6 +46,9 @@ START_TEST(keeps_the_order_and_its_bound)
 			ck_assert_uint_eq(it->number, out);
 			ck_assert_uint_eq(it->twice, 2 * out);
 			ck_assert_ptr_eq(lp_ring_front(&r), it);
+			second = lp_ring_second(&r);
+			ck_assert_int_eq(second != NULL, lp_ring_count(&r) > 1);
+			ck_assert(!second || second->number == out + 1);
 			lp_ring_pop(&r);
 			out++;
 		}

@@ -1,8 +1,10 @@
 /* share.c: each flow's segments to one worker, in order; seconds to all. */
+#define _GNU_SOURCE
 #include <check.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "share.h"
 
@@ -289,12 +291,75 @@ START_TEST(lent_bytes_stay_where_they_are)
 }
 END_TEST
 
+struct ahead {
+	struct lp_share *sh;
+	uint64_t segments;
+	bool lent;
+	atomic_uint_fast64_t given;
+};
+
+static void *read_ahead(void *arg)
+{
+	static const uint8_t bytes[1000];
+	struct ahead *a = arg;
+
+	for (uint64_t number = 1; number <= a->segments; number++) {
+		const struct lp_segment s = {
+			.number = number, .family = 4, .src = bytes, .dst = bytes + 4,
+			.tcp = bytes, .tcp_len = sizeof bytes, .lent = a->lent,
+		};
+
+		lp_share_sink.segments(a->sh, &s, 1, 1);
+		atomic_store(&a->given, number);
+	}
+	lp_share_end(a->sh, a->segments, 1);
+	return NULL;
+}
+
+/* A reader waits where a worker has enough to do, although its ring has slots: of lent segments
+ * for so many bytes (_i 0), of others for so many batches. All come in the end. */
+START_TEST(what_waits_is_bounded)
+{
+	enum { SLOTS = 256, BOUND = 500000, COPIED = 32 * LP_SHARE_BATCH };
+	const struct lp_hash_seed seed = { 1, 2 };
+	const uint64_t most = _i ? COPIED : BOUND / 1000;
+	struct ahead a = { .segments = 8000, .lent = !_i };
+	uint64_t n = 0, before = 0;
+	const struct lp_batch *b;
+	pthread_t thread;
+
+	ck_assert_int_eq(lp_share_new(&a.sh, 1, SLOTS, &seed), LP_OK);
+	if (a.lent)
+		lp_share_bound(a.sh, BOUND);
+	ck_assert_int_eq(pthread_create(&thread, NULL, read_ahead, &a), 0);
+	do {
+		before = atomic_load(&a.given);
+		usleep(20000);
+	} while (!before || atomic_load(&a.given) > before);
+	ck_assert_uint_le(before, most + LP_SHARE_BATCH);
+	ck_assert_uint_ge(before, most - LP_SHARE_BATCH);
+	while (n < a.segments) {
+		b = lp_share_front(a.sh, 0);
+		if (!b) {
+			usleep(100);
+			continue;
+		}
+		n += b->n;
+		lp_share_pop(a.sh, 0);
+	}
+	ck_assert_uint_eq(n, a.segments);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	lp_share_free(a.sh);
+}
+END_TEST
+
 Suite *suite_share(void)
 {
 	Suite *s = suite_create("share");
 	TCase *t = tcase_create("share");
 
 	tcase_add_loop_test(t, all_of_a_flow_to_one, 0, 8);
+	tcase_add_loop_test(t, what_waits_is_bounded, 0, 2);
 	tcase_add_test(t, live_a_full_ring_sheds);
 	tcase_add_loop_test(t, eight_are_four_and_four, 0, 16);
 	tcase_add_loop_test(t, long_and_short_ones, 0, 4);
