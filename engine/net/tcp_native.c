@@ -32,6 +32,8 @@ static inline void look(struct lp_reasm *r, struct next *next, const struct lp_s
 	next->changes = r->table.changes;
 	q = next->f ? next->f->half[side_of(next->f, &next->name)].ooo : NULL;
 	next->near = q ? lp_ooo_prefetch(q, s->seq) : 0;
+	if (!next->near) /* it will not wait among many others */
+		lp_recent_prefetch(&r->recent, next->name.tag, s->seq);
 }
 
 static enum lp_err one(struct lp_reasm *r, const struct next *next, const struct lp_segment *s)
@@ -78,7 +80,6 @@ static enum lp_err native_segments(struct lp_reasm *r, const struct lp_segment *
 			else
 				lp_flow_name(&r->table, &s[i], &next[i].name);
 			lp_flow_prefetch_slot(&r->table, &next[i].name);
-			lp_recent_prefetch(&r->recent, next[i].name.tag, s[i].seq);
 		}
 		for (size_t i = 0; i < some && i < AHEAD; i++)
 			lp_flow_prefetch(&r->table, &next[i].name);
