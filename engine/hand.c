@@ -90,6 +90,7 @@ static void check(struct lp_batch *b)
 		if (i + AHEAD < b->n)
 			for (size_t at = 0; at < AHEAD * LP_CACHE_LINE; at += LP_CACHE_LINE)
 				__builtin_prefetch(b->segment[i + AHEAD].tcp + at);
+		lp_segment_fetch(&b->segment[i], false);
 		lp_checksum_segment(&b->segment[i]);
 	}
 }

@@ -37,8 +37,8 @@ struct lp_segment {
 	const uint8_t *tcp;     /* the TCP header and what follows it */
 	const uint8_t *options; /* TCP options, options_len bytes; those captured */
 	const uint8_t *payload;
-	const uint8_t *soon;    /* what may be looked at once this is done, as much as this; a hint: it
-				 * is fetched, never read; or NULL */
+	const uint8_t *soon;    /* what may be looked at a batch later, as much as this; a hint: it is
+				 * fetched, never read; or NULL */
 	uint32_t tcp_len;       /* captured bytes at tcp */
 	uint32_t payload_len;   /* captured bytes at payload */
 	uint32_t wire_len;      /* payload bytes on the wire; above payload_len: cut by the snap length */
@@ -53,5 +53,16 @@ struct lp_segment {
 	bool no_length;         /* its IP header stated none (segmentation offload) */
 	bool lent;
 };
+
+/* Asks for a half of what comes soon: first when a segment is decoded or checked, then when it is
+ * reassembled. All at once would be more than a core can wait for beside its work. */
+static inline void lp_segment_fetch(const struct lp_segment *s, bool second)
+{
+	enum { LINE = 64 };
+	uint32_t half = s->tcp_len / 2 / LINE * LINE;
+
+	for (uint32_t at = second ? half : 0; s->soon && at < (second ? s->tcp_len : half); at += LINE)
+		__builtin_prefetch((const void *)((uintptr_t)s->soon + at), 0, 2);
+}
 
 #endif

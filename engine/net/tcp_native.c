@@ -6,7 +6,6 @@
 
 enum {
 	BATCH = 64,
-	LINE = 64, /* of a cache */
 	AHEAD = 12, /* flows on their way into the cache: about what a core can ask for */
 	SOON = 3,   /* and those that are there: what waits in them may still be elsewhere */
 };
@@ -58,14 +57,6 @@ static enum lp_err one(struct lp_reasm *r, const struct next *next, const struct
 	return lp_native_segment(r, f, side, s);
 }
 
-/* The processor asks for all of it while the segment is worked on. */
-static inline void fetch(const struct lp_segment *s)
-{
-	if (s->soon)
-		for (uint32_t at = 0; at < s->tcp_len; at += LINE)
-			__builtin_prefetch((const void *)((uintptr_t)s->soon + at), 0, 2);
-}
-
 static enum lp_err native_segments(struct lp_reasm *r, const struct lp_segment *s, size_t n)
 {
 	struct next next[BATCH];
@@ -90,7 +81,7 @@ static enum lp_err native_segments(struct lp_reasm *r, const struct lp_segment *
 				lp_flow_prefetch(&r->table, &next[i + AHEAD].name);
 			if (i + SOON < some)
 				look(r, &next[i + SOON], &s[i + SOON]);
-			fetch(&s[i]);
+			lp_segment_fetch(&s[i], true);
 			err = one(r, &next[i], &s[i]);
 		}
 	}
