@@ -497,13 +497,19 @@ bool lp_handshake_fits(const struct lp_handshake *hs, enum lp_dir dir, lp_span f
 
 bool lp_handshake_ccs_fits(const struct lp_handshake *hs, enum lp_dir dir)
 {
-	return find_row(hs, dir, COL_CCS) != NULL;
+	/* Behind a ServerHello it would mean a resumption, if the rest of a full handshake is not
+	 * what was lost. */
+	return hs->state != ST_SERVER_HELLO && find_row(hs, dir, COL_CCS) != NULL;
 }
 
 bool lp_handshake_may_seal(const struct lp_handshake *hs, enum lp_dir dir)
 {
-	return !hs->sealed[dir] && hs->state != ST_DEAD && hs->state != ST_TLS13 &&
-	       (lp_handshake_ccs_fits(hs, dir) || (hs->torn[dir] && hs->state >= ST_CLIENT_CCS));
+	if (hs->sealed[dir] || hs->state == ST_IDLE || hs->state >= ST_TLS13)
+		return false;
+	for (size_t state = hs->state; state < ST_KEYED; state++)
+		if (table[state].row[dir][COL_CCS].next)
+			return true;
+	return hs->torn[dir] && hs->state >= ST_CLIENT_CCS;
 }
 
 void lp_handshake_finished_lost(struct lp_handshake *hs, enum lp_dir dir)

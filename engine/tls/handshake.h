@@ -278,7 +278,7 @@ bool lp_handshake_fits(const struct lp_handshake *hs, enum lp_dir dir, lp_span f
 /* … whether its ChangeCipherSpec may come now. */
 bool lp_handshake_ccs_fits(const struct lp_handshake *hs, enum lp_dir dir);
 
-/* Whether one may have been lost in a hole: the next, or, behind a gap, a later or a late one. */
+/* Whether a hole may have taken it, and what comes before it. */
 bool lp_handshake_may_seal(const struct lp_handshake *hs, enum lp_dir dir);
 
 /* Records of the direction that stand behind its Finished were opened. */

@@ -127,6 +127,13 @@ static bool has_iv(const struct lp_tls *tls, enum lp_dir dir, const struct lp_pr
 	return tls->hurt->seek[dir]->doubt && !at && !tls->iv_unsure[dir];
 }
 
+/* How far before a record's header its IV begins, where that is ciphertext: with
+ * encrypt-then-MAC the MAC of the record before stands between. */
+static size_t iv_back(const struct lp_protect *p)
+{
+	return cipher_of(p)->block + (p->etm ? (size_t)p->mac_len : 0);
+}
+
 /* Opens a record that stands at `at` with so many lost before it. False: p is as before. */
 static bool opens(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *rec, size_t at,
 		  uint64_t lost)
@@ -137,31 +144,33 @@ static bool opens(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *r
 	const size_t block = cipher_of(p)->block;
 	uint64_t hole = s->offset + at - tls->hurt->way[dir].end, stood = lp_protect_stands(p);
 	uint8_t *room = tls->home->env->cb->room(tls->home->owner, rec->fragment.n + 1);
-	bool own = has_iv(tls, dir, p, at, lost), chain = lp_tls_chained(p) && at >= block && !own;
-	uint8_t iv[LP_SEEK_BLOCK];
+	bool own = has_iv(tls, dir, p, at, lost), chain = lp_tls_chained(p) && at >= iv_back(p) && !own;
+	uint8_t iv[LP_SEEK_BEFORE] = { 0 };
 	const char *why;
 
 	if (!room) {
 		lp_tls_nomem(tls);
 		return false;
 	}
-	if (lp_tls_chained(p) && !chain && !own && !p->etm)
-		return false;
+	if (lp_tls_chained(p) && !chain && !own) {
+		s->blind = true;
+		if (!p->etm)
+			return false;
+	}
 	if (cipher_of(p)->kind == LP_KIND_STREAM && !move_stream(tls, dir, p, hole, lost))
 		return false;
 	spend(tls, s, rec->fragment.n);
 	if (chain) {
-		/* Up to TLS 1.0 the IV is what stands before the header; if that is not what
-		 * was sent, the MAC says so. */
+		/* Up to TLS 1.0 the IV is what stands before. */
 		memcpy(iv, lp_protect_iv(p), block);
-		lp_protect_chain(p, lp_span_of(s->look->bytes.p + at - block, block));
+		lp_protect_chain(p, lp_span_of(s->look->bytes.p + at - iv_back(p), iv_back(p)));
 	}
 	if (lp_protect_open(p, p->epoch, p->seq + lost, &sealed, room, rec->fragment.n,
 			    &s->content_n, &why)) {
 		lp_protect_stand(p, stood);
 		s->content = NULL;
 		if (chain)
-			lp_protect_chain(p, lp_span_of(iv, block));
+			lp_protect_chain(p, lp_span_of(iv, iv_back(p)));
 	} else {
 		s->content = room;
 	}
@@ -188,7 +197,7 @@ static bool try_at(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *
 	s->lost = lost;
 	s->spoilt = 0;
 	s->skip = 0;
-	if (!lp_tls_chained(p) || !p->etm || own)
+	if (!lp_tls_chained(p) || !p->etm || own || at >= iv_back(p))
 		return true;
 	tls->iv_unsure[dir] = false;
 	/* With encrypt-then-MAC nothing vouches for that IV: the record is authentic, but
@@ -296,6 +305,7 @@ static bool fits(struct lp_tls *tls, enum lp_dir dir, enum lp_seek_mode mode, ui
 static enum lp_look look(struct lp_tls *tls, enum lp_dir dir, lp_span b, size_t at,
 			 struct lp_record *rec)
 {
+	bool fit, whole;
 	struct lp_cursor c = lp_cursor_of(b.p + at, b.n - at);
 
 	rec->header = lp_cursor_bytes(&c, LP_RECORD_HEADER);
@@ -308,14 +318,15 @@ static enum lp_look look(struct lp_tls *tls, enum lp_dir dir, lp_span b, size_t 
 	rec->type = lp_cursor_u8(&c);
 	rec->version = lp_cursor_u16(&c);
 	rec->fragment = lp_cursor_vec16(&c);
-	if (!fits(tls, dir, (enum lp_seek_mode)tls->hurt->seek[dir]->mode, rec->type, rec->version,
-		  (size_t)(rec->header.p[3] << 8 | rec->header.p[4])))
-		return LP_LOOK_NO;
+	fit = fits(tls, dir, (enum lp_seek_mode)tls->hurt->seek[dir]->mode, rec->type, rec->version,
+		   (size_t)(rec->header.p[3] << 8 | rec->header.p[4]));
 	if (lp_cursor_ok(&c))
-		return LP_LOOK_MORE;
-	return lp_record_plausible(c.p, c.n < LP_RECORD_HEADER ? c.n : LP_RECORD_HEADER)
-		       ? LP_LOOK_YES
-		       : LP_LOOK_NO;
+		return fit ? LP_LOOK_MORE : LP_LOOK_NO;
+	whole = lp_record_plausible(c.p, c.n < LP_RECORD_HEADER ? c.n : LP_RECORD_HEADER);
+	/* A record of the session, but none of these keys: of another suite's, perhaps. */
+	if (whole && !fit && tls->shake->unsure[dir] && rec->version == lp_tls_version(tls))
+		tls->hurt->seek[dir]->look->tried = true;
+	return fit && whole ? LP_LOOK_YES : LP_LOOK_NO;
 }
 
 /* The shortest of the record at s->at and those behind it: its place among them, or
@@ -406,7 +417,8 @@ enum lp_look lp_tls_seek_look(struct lp_tls *tls, enum lp_dir dir, struct lp_vie
 		s->found = true;
 		return LP_LOOK_YES;
 	}
+	s->blind = false;
 	l = try_record(tls, dir, &rec, final);
-	v->tried |= l == LP_LOOK_NO && s->spent > spent;
+	v->tried |= l == LP_LOOK_NO && s->spent > spent && !s->blind;
 	return l;
 }

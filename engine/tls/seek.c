@@ -267,7 +267,7 @@ void lp_tls_seek_tell(struct lp_tls *tls, enum lp_dir dir, const struct lp_seek 
 static void forget(struct lp_tls *tls, enum lp_dir dir)
 {
 	struct lp_seek *s = tls->hurt->seek[dir];
-	size_t drop = s->at > LP_SEEK_BLOCK ? s->at - LP_SEEK_BLOCK : 0;
+	size_t drop = s->at > LP_SEEK_BEFORE ? s->at - LP_SEEK_BEFORE : 0;
 
 	/* What is in doubt is kept for the copy that may come, as long as there is room. */
 	if (s->doubt && lp_buf_len(&s->buf) < SEEK_BYTES / 2)

@@ -52,6 +52,7 @@ enum lp_seek_mode { LP_SEEK_CLEAR, LP_SEEK_SEALED };
 
 enum {
 	LP_SEEK_BLOCK = 16,
+	LP_SEEK_BEFORE = 64,     /* at most so far before a header its IV stands */
 	LP_SEEK_CHAIN = 4,       /* of so many records the shortest is tried */
 };
 
@@ -76,6 +77,7 @@ struct lp_seek {
 	struct lp_view *look;    /* the one that is being looked at */
 	uint8_t mode;            /* enum lp_seek_mode */
 	bool doubt;              /* nothing is missing before the first byte gathered */
+	bool blind;              /* what was tried last has an IV that was lost: no proof of anything */
 	uint64_t looked;         /* number of the packet at whose place that was last looked at */
 	bool waits;              /* there is something to look at, for which keys must come */
 	bool ccs_lost;           /* the ChangeCipherSpec stood in the hole … */

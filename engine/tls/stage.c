@@ -204,6 +204,35 @@ static enum lp_looks looks(const struct lp_stage *s, int side)
 	return lp_stage_looks(first, n);
 }
 
+/* What stands behind the hole that a side begins with. */
+static enum lp_looks behind_hole(const struct lp_stage *s, int side)
+{
+	const struct lp_hold *h = s->wait->holds.head[side];
+	uint8_t first[SNIFF_MOST];
+	size_t n = 0;
+
+	while (h && h->gap)
+		h = h->next;
+	for (; h && !h->gap && n < sizeof first; h = h->next) {
+		size_t left = (size_t)h->n - h->taken, room = sizeof first - n;
+
+		memcpy(first + n, h->bytes + h->taken, left < room ? left : room);
+		n += left < room ? left : room;
+	}
+	return lp_stage_looks(first, n);
+}
+
+/* The hole was in what a side said before TLS. */
+static void drop_hole(struct lp_stage *s, int side)
+{
+	for (struct lp_hold *h = s->wait->holds.head[side]; h && h->gap;
+	     h = s->wait->holds.head[side]) {
+		if (s->home.env->cleartext)
+			tell_clear(s, (enum lp_side)side, NULL, h->n, &h->when);
+		lp_holds_pop(&s->wait->holds, side);
+	}
+}
+
 static void begin_session(struct lp_stage *s, enum lp_side client)
 {
 	s->tls = lp_tls_new(&s->home, client);
@@ -214,6 +243,12 @@ static void begin_session(struct lp_stage *s, enum lp_side client)
 	}
 	s->state = LP_STAGE_TLS;
 	s->had_session = true;
+}
+
+static void begin_behind(struct lp_stage *s, enum lp_side client)
+{
+	drop_hole(s, (int)client);
+	begin_session(s, client);
 }
 
 /* TLS records without a ClientHello: say so, once it is clear that none comes. Who
@@ -268,16 +303,22 @@ static void sniff(struct lp_stage *s, const struct lp_when *when)
 	bool tls = a == LP_LOOKS_TLS || b == LP_LOOKS_TLS;
 	bool hole = a == LP_LOOKS_HOLE || b == LP_LOOKS_HOLE;
 	bool final = s->closing;
+	enum lp_looks more[2] = { hole ? behind_hole(s, 0) : a, hole ? behind_hole(s, 1) : b };
 
 	(void)told(s, when); /* what was held is told now */
 	if (a == LP_LOOKS_HELLO || b == LP_LOOKS_HELLO)
 		begin_session(s, a == LP_LOOKS_HELLO ? LP_A2B : LP_B2A);
-	else if (a == LP_LOOKS_CLEAR || b == LP_LOOKS_CLEAR)
+	else if (a == LP_LOOKS_CLEAR || b == LP_LOOKS_CLEAR ||
+		 (a == LP_LOOKS_HOLE && b == LP_LOOKS_HOLE &&
+		  (more[0] == LP_LOOKS_CLEAR || more[1] == LP_LOOKS_CLEAR)))
 		begin_prelude(s);
+	else if (hole && (more[0] == LP_LOOKS_HELLO || more[1] == LP_LOOKS_HELLO))
+		begin_behind(s, more[0] == LP_LOOKS_HELLO ? LP_A2B : LP_B2A);
 	else if (s->had_session && (tls || hole))
 		/* Records behind both close_notify belong to nobody (RFC 5246 7.2.1). */
 		lp_holds_clear(&s->wait->holds);
-	else if (tls && (a == b || hole || final))
+	else if (tls && (a == b || (hole && more[0] != LP_LOOKS_SHORT && more[1] != LP_LOOKS_SHORT) ||
+			 final))
 		begin_uncaptured(s);
 	else if (final)
 		s->state = LP_STAGE_CLEAR;

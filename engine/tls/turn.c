@@ -31,6 +31,16 @@ static bool awaits_client(const struct lp_tls *tls, enum lp_dir dir)
 	       lp_handshake_awaits_client(tls->shake->hs) && !lp_tls_seek_ahead(tls, LP_C2S);
 }
 
+/* What a direction says behind its Finished belongs to another handshake, and waits for the
+ * end of this one: behind a hole the other direction may come much later. */
+static bool awaits_other(const struct lp_tls *tls, enum lp_dir dir)
+{
+	const struct lp_finished *f = &tls->shake->hs->finished[dir];
+	enum lp_dir other = dir == LP_C2S ? LP_S2C : LP_C2S;
+
+	return (f->seen || f->lost) && !tls->shake->no_more && !tls->dead[other];
+}
+
 /* A direction whose ChangeCipherSpec may be lost waits for keys that may not come. */
 static bool awaits_keys(const struct lp_tls *tls)
 {
@@ -43,7 +53,7 @@ bool lp_tls_await_no_more(struct lp_tls *tls)
 		return false;
 	if (lp_tls_seek_presume(tls))
 		;
-	else if (awaits_client(tls, LP_S2C))
+	else if (awaits_client(tls, LP_S2C) || awaits_other(tls, LP_C2S) || awaits_other(tls, LP_S2C))
 		tls->shake->no_more = true;
 	else if (awaits_keys(tls))
 		tls->shake->no_keys = true;
@@ -78,6 +88,8 @@ bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side, int next)
 	if (lp_tls_seek_parked(tls, dir))
 		return true;
 	if (awaits_client(tls, dir))
+		return true;
+	if (next == LP_CONTENT_HANDSHAKE && awaits_other(tls, dir))
 		return true;
 	turn = lp_handshake_turn(hs);
 	if (turn == LP_TURN_EITHER || turn == (int)dir || tls->dead[dir])

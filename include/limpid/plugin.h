@@ -200,7 +200,8 @@ struct lp_session_result {
 };
 
 /* A hole: stream_bytes of the wire, from the end of the last opened record to the
- * start of the next. The clear bytes in it number clear_min to clear_max. records
+ * start of the next. The clear bytes in it number clear_min to clear_max (lost alerts
+ * count as if they had been data: what was lost cannot be told apart). records
  * is how many records were lost, 0 if unknown. In clear data all three figures of
  * bytes are the same. */
 struct lp_gap_info {

@@ -2,6 +2,7 @@
  *   -o ledger.so:DIR,record=on   writes what each session sent to DIR
  *   -o ledger.so:DIR             holds all that is told against the contract, and the clear
  *                                bytes against DIR: parts may be missing, none may be wrong
+ * Where the truth has holes of its own, DIR knows how much they cost at most.
  * What is wrong is said in a line, and the exit status is 1. */
 #define _GNU_SOURCE
 #include <limpid/plugin.h>
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRUTHS = 4 };
+enum { TRUTHS = 4, NO_DATA = 4 /* bytes of a HelloRequest; an alert has 2 */ };
 
 struct ledger {
 	const struct lp_host *host;
@@ -33,8 +34,10 @@ struct side {
 		uint8_t *p;
 		size_t n;
 		uint64_t min, max;
+		uint64_t lost; /* clear bytes that the truth lacks, at most */
 		int there, fits;
 	} truth[TRUTHS];
+	uint64_t lost; /* clear bytes in gaps, at most */
 	FILE *out;
 };
 
@@ -84,6 +87,8 @@ static int flow_begin(void *self, void **flow, const struct lp_flow_info *info,
 static int load(struct side *s, const char *path, int i)
 {
 	FILE *f = fopen(path, "rb");
+	unsigned long long most;
+	char lost[4096 + 8];
 	long n;
 
 	if (!f)
@@ -96,6 +101,13 @@ static int load(struct side *s, const char *path, int i)
 		return -1;
 	s->truth[i].n = (size_t)n;
 	s->truth[i].there = s->truth[i].fits = 1;
+	if (fclose(f))
+		return -1;
+	snprintf(lost, sizeof lost, "%s.lost", path);
+	f = fopen(lost, "r");
+	if (!f || fscanf(f, "%llu", &most) != 1)
+		return -1;
+	s->truth[i].lost = most;
 	return fclose(f);
 }
 
@@ -207,8 +219,11 @@ static int gap(void *self, void **flow, void **session, const struct lp_flow_inf
 	HOLDS(g->stream_bytes && g->clear_min <= g->clear_max && g->clear_max <= g->stream_bytes);
 	s->gap = 1;
 	settle(&s->side[dir]);
+	s->side[dir].lost += g->clear_max;
 	for (int i = 0; i < TRUTHS; i++) {
-		s->side[dir].truth[i].min += g->clear_min;
+		uint64_t less = NO_DATA * g->records + s->side[dir].truth[i].lost;
+
+		s->side[dir].truth[i].min += g->clear_min > less ? g->clear_min - less : 0;
 		s->side[dir].truth[i].max += g->clear_max;
 	}
 	return 0;
@@ -252,6 +267,20 @@ static int is_true(struct session *s)
 	return !known && !s->side[0].sum && !s->side[1].sum;
 }
 
+static int note_lost(const struct ledger *l, const struct flow *f, const struct lp_flow_info *info,
+		     const struct session *s, int dir)
+{
+	char path[4096];
+	FILE *out;
+
+	snprintf(path, sizeof path, "%s/%u.%u.%d.lost", l->dir, info->client_port, f->sessions, dir);
+	out = fopen(path, "w");
+	if (!out)
+		return -1;
+	fprintf(out, "%llu\n", (unsigned long long)s->side[dir].lost);
+	return fclose(out);
+}
+
 static int session_end(void *self, void **flow, void **session, const struct lp_flow_info *info,
 		       const struct lp_session_info *tls, const struct lp_session_result *result,
 		       const struct lp_stamp *at)
@@ -259,7 +288,6 @@ static int session_end(void *self, void **flow, void **session, const struct lp_
 	struct ledger *l = self;
 	struct session *s = *session;
 
-	(void)info;
 	(void)at;
 	l->ended++;
 	((struct flow *)*flow)->open = 0;
@@ -268,7 +296,7 @@ static int session_end(void *self, void **flow, void **session, const struct lp_
 	settle(&s->side[1]);
 	HOLDS(l->record || is_true(s));
 	for (int dir = 0; dir < 2; dir++) {
-		if (s->side[dir].out && fclose(s->side[dir].out))
+		if (s->side[dir].out && (fclose(s->side[dir].out) || note_lost(l, *flow, info, s, dir)))
 			return -1;
 		for (int i = 0; i < TRUTHS; i++)
 			free(s->side[dir].truth[i].p);

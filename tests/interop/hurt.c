@@ -17,10 +17,12 @@
  *                               (the right one second), after (first), ahead (second, and both come
  *                               before what stands before them in the stream)
  *   hurt IN OUT behind N M      packet N of each connection comes behind its packet M
- *   hurt IN OUT drops STEP      copies, 1000 s apart, in a VLAN each: every 16th is whole, as the
- *                               first; the others lack a packet N of each connection. Tells
- *                               "copy PLACE N" (N 0: whole) and "toll PORT N …": what packet N
- *                               may cost the connection of a client's port (toll.h)
+ *   hurt IN OUT drops STEP [LENGTH]
+ *                               copies, 1000 s apart, in a VLAN each: every 16th is whole, as the
+ *                               first; the others lack a packet N of each connection, or LENGTH
+ *                               of them from there on. Tells "copy PLACE N" (N 0: whole) and
+ *                               "toll PORT N …": what these may cost the connection of a
+ *                               client's port (toll.h)
  *   hurt IN OUT each STEP       copies behind each other, 4000 s apart, in a VLAN each, hurt in
  *                               every way: at packets 1 to 16, then every STEP; their names go to
  *                               standard output, a line each */
@@ -116,7 +118,7 @@ static void read_all(FILE *in)
 			exit(1);
 		p.p = need(malloc(p.caplen + 1));
 		if (p.caplen && fread(p.p, p.caplen, 1, in) != 1)
-			exit(1);
+			break; /* cut short */
 		find_flow(&p);
 		packets = need(realloc(packets, (packets_n + 1) * sizeof *packets));
 		packets[packets_n++] = p;
@@ -152,7 +154,8 @@ static void write_way(const struct way *w, unsigned vlan)
 		const struct packet *p = &packets[i];
 		size_t k = p->number;
 
-		if (p->caplen < ETHER || (!strcmp(w->name, "drop") && k == w->n) ||
+		if (p->caplen < ETHER ||
+		    (!strcmp(w->name, "drop") && k && w->n && k >= w->n && k - w->n <= w->m) ||
 		    (!strcmp(w->name, "upto") && k > w->n) ||
 		    (!strcmp(w->name, "from") && k < w->n) ||
 		    (!strcmp(w->name, "only") && k && p->client != w->client) ||
@@ -186,13 +189,13 @@ static void write_each(size_t step)
 
 #include "toll.h"
 
-static void write_drops(size_t step)
+static void write_drops(size_t step, size_t length)
 {
 	unsigned copy = 0;
 
 	apart = 1000;
 	for (size_t k = 0; k <= longest; copy++) {
-		struct way w = { "drop", copy % WHOLE_EACH ? k : 0, 0, 0 };
+		struct way w = { "drop", copy % WHOLE_EACH ? k : 0, length - 1, 0 };
 
 		if (copy >= 4090)
 			exit(1);
@@ -202,7 +205,7 @@ static void write_drops(size_t step)
 			k += k < 16 ? 1 : step;
 	}
 	for (size_t flow = 1; flow <= flows_n; flow++)
-		toll_flow(flow);
+		toll_flow(flow, length);
 }
 
 /* ---- overwriting bytes ---- */
@@ -422,7 +425,7 @@ int main(int argc, char **argv)
 	w.m = argc > 5 ? strtoul(argv[5], NULL, 10) : 0;
 	w.client = !strcmp(argv[4], "client");
 	if (!strcmp(what, "drops"))
-		write_drops(w.n ? w.n : 1);
+		write_drops(w.n ? w.n : 1, w.m ? w.m : 1);
 	else if (!strcmp(what, "each"))
 		write_each(w.n ? w.n : 1);
 	else if (!strcmp(what, "message"))
