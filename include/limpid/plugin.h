@@ -203,7 +203,8 @@ struct lp_session_result {
  * start of the next. The clear bytes in it number clear_min to clear_max (lost alerts
  * count as if they had been data: what was lost cannot be told apart). records
  * is how many records were lost, 0 if unknown. In clear data all three figures of
- * bytes are the same. */
+ * bytes are the same. A record that was captured and stays closed between others is told
+ * as a hole of its own; its bytes count as opaque, not as lost. */
 struct lp_gap_info {
 	size_t size;
 	uint64_t stream_bytes;
