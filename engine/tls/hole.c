@@ -174,6 +174,10 @@ enum lp_behind lp_tls_behind(const struct lp_tls *tls, enum lp_dir dir, const st
 	    lp_messages_partial(&tls->shake->messages[dir]) ||
 	    lp_handshake_fits(hs, dir, r->fragment))
 		return LP_BEHIND_CLEAR;
+	/* A client that resumes sends nothing in clear but ChangeCipherSpec: of any other length it
+	 * begins another handshake, under keys. */
+	if (dir == LP_C2S && hs->facts.resumed > 0 && hs->sealed[LP_S2C])
+		return LP_BEHIND_SEALED;
 	return may_be_finished(hs, r->fragment.n) ? LP_BEHIND_SEALED : LP_BEHIND_PART;
 }
 
