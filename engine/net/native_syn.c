@@ -109,8 +109,10 @@ static void take_syn(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
 	f->md5 = (f->md5 & ~bit & 3) | (lp_native_is_signed(s) ? bit & 3 : 0);
 	lp_native_drop_queue(r, h);
 	h->flags = LP_HALF_SEEN | LP_HALF_SYN;
-	if (lp_native_timestamp(s, &value))
-		h->flags |= LP_HALF_TS_OK;
+	if (lp_native_timestamp(s, &value)) {
+		h->flags |= LP_HALF_TS_OK | LP_HALF_TS; /* RFC 7323 section 4.3: TS.Recent begins with it */
+		h->ts = value;
+	}
 	lp_native_start_half(h, s->seq + 1);
 }
 

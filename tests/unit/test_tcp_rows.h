@@ -402,6 +402,11 @@
 	    "BKt201 AFKt120 BFKt202 AKt121",
   .native = "A0:a10b10 FIN",
   .counts = { { "old_timestamp", 1 } } },
+{ .name = "older than the SYN's timestamp",
+  .script = "ASt100 BSKt200 AK1:x10t50 BK1:y10t150 AK1:a10t101 BK1:b10t201 "
+	    "AFKt120 BFKt202 AKt121",
+  .native = "A0:a10 B0:b10 FIN", .nids = "",
+  .counts = { { "old_timestamp", 2 } } },
 { .name = "an old duplicate with a timestamp from the future makes nothing old",
   .script = "ASt100 BSKt200 AKt101 AK:a10t110 BKt201 AK1:a5t90000 AK11:b10t111 BKt202 "
 	    "AFKt120 BFKt203 AKt121",
