@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "crew_parts.h"
@@ -154,7 +155,12 @@ int lp_crew_state(struct lp_crew *c, const struct lp_capture **deaf)
 
 void lp_crew_settle(struct lp_crew *c)
 {
+	const struct timespec moment = { .tv_nsec = 1000000 };
+
 	lp_share_settle(c->share);
+	for (unsigned i = 0; i < c->n && !c->engine->live; i++)
+		while (atomic_load(&c->hand[i].asks))
+			(void)nanosleep(&moment, NULL);
 }
 
 int lp_crew_packets(struct lp_crew *c, const struct lp_wire *packets, size_t n)

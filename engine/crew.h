@@ -61,7 +61,8 @@ int lp_crew_advance(struct lp_crew *c, uint64_t now_ns);
 /* A fault that the caller has seen. */
 void lp_crew_fault(struct lp_crew *c, enum lp_err err);
 
-/* Waits until no worker has packets of before: secrets that come now are for what follows. */
+/* Waits until no worker has packets of before, nor in a replay questions: secrets that come now are
+ * for what follows, whenever the answers come. */
 void lp_crew_settle(struct lp_crew *c);
 
 /* No more packets come: waits until everything has left, and ends all threads. Once. */

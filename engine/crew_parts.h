@@ -24,6 +24,7 @@ struct lp_hand {
 	struct lp_when told;   /* … and what the merge knows of it */
 	bool ended;            /* the capture, for this one */
 	bool over;             /* it has nothing to tell any more */
+	atomic_bool asks;      /* it waits for answers to what came in batches that it gave back */
 	bool started;
 	bool looked;           /* … and others were asked how far they are */
 	bool put;              /* events that the merge was not told of */

@@ -373,9 +373,13 @@ int lp_engine_secrets(struct lp_engine *e, uint32_t type, const void *data, size
 {
 	enum lp_err err;
 
-	/* What one worker alone would not have known several do not. */
+	/* What one worker alone would not have known several do not, and none of them
+	 * because an answer was late. */
 	if (e->crew)
 		lp_crew_settle(e->crew);
+	while (e->worker && !e->live && (lp_asks_pending(e->worker->asks) || e->worker->lookups))
+		if (lp_worker_poll(e->worker, -1) < 0)
+			return -1;
 	err = lp_keylogs_block(e->keylogs, type, lp_span_of(data, n));
 	if (err == LP_E_UNSUPPORTED)
 		return 1;

@@ -184,6 +184,9 @@ static void tell(struct lp_hand *h, uint64_t reached, bool empty)
 	h->put = false;
 	if (empty && lp_when_compare(&floor, &read) < 0)
 		floor = read;
+	/* A batch that came since then and must wait, because too much is held, is behind that. */
+	if (lp_when_compare(&floor, &h->told) < 0)
+		floor = h->told;
 	if (next && lp_when_compare(next, &floor) < 0)
 		floor = *next;
 	if (lp_when_compare(&h->told, &floor) == 0 ||
@@ -206,6 +209,13 @@ static bool is_done(const struct lp_worker *w)
 	return !lp_asks_pending(w->asks) && !w->lookups && !lp_order_next(w->order);
 }
 
+static void tell_asks(struct lp_hand *h)
+{
+	const struct lp_worker *w = h->worker;
+
+	atomic_store(&h->asks, !h->over && (lp_asks_pending(w->asks) || w->lookups));
+}
+
 /* Packets, if there are any and there is room. False: none; *empty: nor are there any. */
 static bool take_some(struct lp_hand *h, bool ended, bool *empty)
 {
@@ -225,6 +235,7 @@ static bool take_some(struct lp_hand *h, bool ended, bool *empty)
 		return false;
 	if (!h->over)
 		handle(h, b);
+	tell_asks(h);
 	lp_share_pop(share, h->number);
 	return true;
 }
@@ -283,6 +294,7 @@ static bool step(struct lp_hand *h)
 		tell(h, reached, empty);
 	if (!h->over && h->ended && is_done(w))
 		lp_hand_stop(h);
+	tell_asks(h);
 	return worked;
 }
 
