@@ -11,10 +11,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { SLAB_SIZE = 65536, CLASSES = 10 };
+enum { SLAB_SIZE = 65536, CLASSES = 11 };
 
 /* The keys of a direction (tls/protect.c), a master secret, and larger things. */
-static const size_t class_size[CLASSES] = { 32, 48, 64, 80, 96, 128, 192, 512, 2048, 8192 };
+static const size_t class_size[CLASSES] = { 32, 48, 64, 72, 80, 96, 128, 192, 512, 2048, 8192 };
 
 struct slot {
 	struct slot *next;

@@ -35,8 +35,22 @@ static const struct lp_crypto *base_of(const struct lp_protect *p)
 	return p->cache->provider[p->base];
 }
 
-/* Where they stand in keys. The IV is for AEAD the implicit nonce, for CBC of TLS 1.0 that of
- * the next record. */
+/* RFC 4346 section 6.2.3.2: from TLS 1.1 on, the IV stands in front of the record. */
+static bool explicit_iv(uint16_t version)
+{
+	return version >= TLS11;
+}
+
+/* Of the IV that the key block has, so much is kept: for AEAD it is the implicit nonce, for CBC of
+ * TLS 1.0 the IV of the next record; from TLS 1.1 on a CBC record has its own. */
+static size_t iv_size(const struct lp_protect *p)
+{
+	const struct lp_cipher_info *info = info_of(p);
+
+	return info->kind == LP_KIND_CBC && explicit_iv(lp_protect_version(p)) ? 0 : info->iv;
+}
+
+/* Where they stand in keys. */
 static uint8_t *iv_of(const struct lp_protect *p)
 {
 	return p->keys;
@@ -44,18 +58,12 @@ static uint8_t *iv_of(const struct lp_protect *p)
 
 static uint8_t *key_of(const struct lp_protect *p)
 {
-	return p->keys + info_of(p)->iv;
+	return p->keys + iv_size(p);
 }
 
 static uint8_t *mac_of(const struct lp_protect *p)
 {
 	return key_of(p) + info_of(p)->key;
-}
-
-/* RFC 4346 section 6.2.3.2: from TLS 1.1 on, the IV stands in front of the record. */
-static bool explicit_iv(uint16_t version)
-{
-	return version >= TLS11;
 }
 
 /* ---- setting up ---- */
@@ -98,11 +106,22 @@ static bool supported(const struct lp_protect_params *params)
 	       (params->cipher && params->cipher->has_cipher(suite->cipher));
 }
 
-static size_t keys_size(const struct lp_suite *suite)
+/* What belongs to a stream cipher stands behind, where it may. */
+static size_t state_at(const struct lp_protect *p)
 {
-	const struct lp_cipher_info *info = lp_cipher_info(suite->cipher);
+	const size_t n = iv_size(p) + info_of(p)->key + mac_key_size(p->suite);
 
-	return (size_t)info->iv + info->key + mac_key_size(suite);
+	return p->stream ? (n + 7) / 8 * 8 : n;
+}
+
+static size_t keys_size(const struct lp_protect *p)
+{
+	return state_at(p) + (p->stream ? sizeof(struct lp_protect_stream) : 0);
+}
+
+struct lp_protect_stream *lp_protect_stream(const struct lp_protect *p)
+{
+	return (struct lp_protect_stream *)(void *)(p->keys + state_at(p));
 }
 
 /* A provider's number. False: there are more than there can be. */
@@ -149,12 +168,8 @@ static enum lp_err set_up(struct lp_protect *p, struct lp_ctx_cache *cache,
 	p->cache = cache;
 	p->cipher = cipher & 3U;
 	p->base = base & 3U;
-	p->keys = lp_secret_alloc(keys_size(params->suite));
-	if (info_of(p)->kind == LP_KIND_STREAM) {
-		p->stream = calloc(1, sizeof *p->stream);
-		if (!p->stream)
-			return LP_E_NOMEM;
-	}
+	p->stream = info_of(p)->kind == LP_KIND_STREAM;
+	p->keys = lp_secret_alloc(keys_size(p));
 	return p->keys ? LP_OK : LP_E_NOMEM;
 }
 
@@ -193,7 +208,7 @@ enum lp_err lp_protect_setup(struct lp_protect *client, struct lp_protect *serve
 	/* RFC 5246 section 6.3: MAC keys, keys, IVs; of each the client's first. */
 	take(&c, mac_of(client), mac_of(server), mac_key_size(params->suite));
 	take(&c, key_of(client), key_of(server), info->key);
-	take(&c, iv_of(client), iv_of(server), info->iv);
+	take(&c, iv_of(client), iv_of(server), iv_size(client));
 	return LP_OK;
 }
 
@@ -269,11 +284,10 @@ void lp_protect_clear(struct lp_protect *p)
 {
 	if (p->keys)
 		lp_ctx_cache_drop(p->cache, p->slot, p->keys);
-	if (p->stream)
-		lp_keystream_clear(&p->stream->keys, cipher_of(p));
-	free(p->stream);
+	if (p->keys && p->stream)
+		lp_keystream_clear(&lp_protect_stream(p)->keys, cipher_of(p));
 	if (p->keys)
-		lp_secret_free(p->keys, keys_size(p->suite));
+		lp_secret_free(p->keys, keys_size(p));
 	*p = (struct lp_protect){ .keys = NULL };
 }
 
@@ -323,7 +337,7 @@ static enum lp_err stream_context(struct lp_protect *p)
 		.key = lp_span_of(key_of(p), info_of(p)->key),
 	};
 
-	return lp_keystream_seek(&p->stream->keys, &kind, p->stream->at);
+	return lp_keystream_seek(&lp_protect_stream(p)->keys, &kind, lp_protect_stream(p)->at);
 }
 
 /* ---- opening ---- */
@@ -489,8 +503,8 @@ static enum lp_err open_stream(struct opening *o)
 	if (o->info->kind == LP_KIND_STREAM) {
 		err = stream_context(p);
 		if (!err)
-			err = cipher_of(p)->decrypt(p->stream->keys.ctx, NULL, in.p, in.n, o->out);
-		p->stream->keys.at += in.n;
+			err = cipher_of(p)->decrypt(lp_protect_stream(p)->keys.ctx, NULL, in.p, in.n, o->out);
+		lp_protect_stream(p)->keys.at += in.n;
 	} else {
 		memcpy(o->out, in.p, in.n);
 	}
@@ -500,7 +514,7 @@ static enum lp_err open_stream(struct opening *o)
 	if (err)
 		return err;
 	if (p->stream)
-		p->stream->at += in.n;
+		lp_protect_stream(p)->at += in.n;
 	o->n = in.n - p->mac_len;
 	return LP_OK;
 }
@@ -574,7 +588,7 @@ void lp_protect_chain(struct lp_protect *p, lp_span fragment)
 	size_t after = p->etm ? p->mac_len : 0;
 
 	if (info->kind == LP_KIND_STREAM)
-		p->stream->at += fragment.n;
+		lp_protect_stream(p)->at += fragment.n;
 	else if (info->kind == LP_KIND_CBC && !explicit_iv(lp_protect_version(p)) &&
 		 fragment.n >= after + info->block)
 		memcpy(iv_of(p), fragment.p + fragment.n - after - info->block, info->block);
@@ -626,18 +640,23 @@ size_t lp_protect_fragment_min(const struct lp_protect *p)
 	return p->etm ? iv + block + p->mac_len : iv + (p->mac_len / block + 1) * block;
 }
 
+void lp_protect_settle_stream(struct lp_protect *p)
+{
+	lp_keystream_settle(&lp_protect_stream(p)->keys, cipher_of(p));
+}
+
 uint64_t lp_protect_stands(const struct lp_protect *p)
 {
-	return p->stream ? p->stream->at : 0;
+	return p->stream ? lp_protect_stream(p)->at : 0;
 }
 
 void lp_protect_stand(struct lp_protect *p, uint64_t at)
 {
 	if (p->stream)
-		p->stream->at = at;
+		lp_protect_stream(p)->at = at;
 }
 
 uint64_t lp_protect_made_again(struct lp_protect *p)
 {
-	return p->stream ? lp_keystream_again(&p->stream->keys) : 0;
+	return p->stream ? lp_keystream_again(&lp_protect_stream(p)->keys) : 0;
 }

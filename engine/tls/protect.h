@@ -56,10 +56,10 @@ struct lp_protect_stream {
 
 struct lp_protect {
 	uint8_t *keys;                     /* secret memory: IV, key, MAC key, as long as the
-	                                    * suite has them; NULL: not set up */
+	                                    * suite and the version have them, and of a stream
+	                                    * cipher its state; NULL: not set up */
 	struct lp_ctx_cache *cache;
 	const struct lp_suite *suite;
-	struct lp_protect_stream *stream;  /* stream ciphers only */
 	uint64_t seq;                      /* of the next record */
 	uint32_t slot;                     /* of the cache entry that is ours, if keys says so */
 	uint16_t epoch;
@@ -67,6 +67,7 @@ struct lp_protect {
 	uint16_t etm : 1;
 	uint16_t cipher : 2, base : 2;     /* providers, by their number in the cache */
 	uint16_t mac_len : 6;
+	uint16_t stream : 1;               /* it is a stream cipher */
 };
 
 static inline uint16_t lp_protect_version(const struct lp_protect *p)
@@ -144,11 +145,15 @@ void lp_protect_chain(struct lp_protect *p, lp_span fragment);
 /* The IV that stands: of TLS 1.0 CBC that of the next record, one block. */
 const uint8_t *lp_protect_iv(const struct lp_protect *p);
 
+/* Of a stream cipher that is set up. */
+struct lp_protect_stream *lp_protect_stream(const struct lp_protect *p);
+
 /* What was opened last stands where it should: no more trials. */
+void lp_protect_settle_stream(struct lp_protect *p);
 static inline void lp_protect_settle(struct lp_protect *p)
 {
 	if (p->stream)
-		lp_keystream_settle(&p->stream->keys, p->cache->provider[p->cipher]);
+		lp_protect_settle_stream(p);
 }
 
 /* Of a stream cipher, else 0: where it stands, in bytes of keystream; stands elsewhere from now

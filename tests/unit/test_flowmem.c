@@ -173,6 +173,8 @@ static const struct kind kinds[] = {
 	{ "CBC, EtM", "openssl-tls12.pcap", "keys/server.pem", NULL, 0, TLS_MAX, true },
 	{ "CBC, client certificate", "openssl-tls12.pcap", "keys/server.pem", NULL, 1, TLS_MAX, true },
 	{ "CBC, TLS 1.0", "java.pcap", "keys/server.pem", NULL, 0, TLS_MAX, true },
+	{ "AES-256-CBC, TLS 1.0", "java.pcap", "keys/server.pem", NULL, 1, TLS_MAX, true },
+	{ "AES-256-CBC, 32 bytes of MAC key", "java.pcap", "keys/server.pem", NULL, 7, TLS_MAX, true },
 	{ "AES-128-GCM", "key-log.pcap", "keys/server.pem", NULL, 6, TLS_MAX, true },
 	{ "resumed by ticket", "resumed.pcap", "keys/server.pem", NULL, 1, TLS_MAX, true },
 	{ "resumed by ID", "resumed.pcap", "keys/server.pem", NULL, 4, TLS_MAX, true },

@@ -584,13 +584,13 @@ static void trials(const struct lp_crypto *crypto)
 	p = &x.reader[0];
 	help_fill(content, LEN, 1);
 	x.sender[0]->plain_n = BASE;
-	p->stream->at = BASE;
+	lp_protect_stream(p)->at = BASE;
 	len = seal(x.sender[0], LP_CONTENT_DATA, content, LEN, fragment);
 	opens(p, 0x303, fragment, len, content, LEN);
 	lp_protect_settle(p);
-	ck_assert_ptr_null(p->stream->keys.marks);
+	ck_assert_ptr_null(lp_protect_stream(p)->keys.marks);
 	for (int hole = 0; hole < 2; hole++) {
-		uint64_t stood = p->stream->at, right = x.sender[0]->plain_n + HOLE;
+		uint64_t stood = lp_protect_stream(p)->at, right = x.sender[0]->plain_n + HOLE;
 		const char *why;
 		size_t n;
 
@@ -598,22 +598,22 @@ static void trials(const struct lp_crypto *crypto)
 		x.sender[0]->seq += 10;
 		len = seal(x.sender[0], LP_CONTENT_DATA, content, LEN, fragment);
 		for (unsigned k = 1; k < 1500; k++) {
-			p->stream->at = right + (k & 1 ? 5 * k / 2 : -(5ULL * k / 2));
+			lp_protect_stream(p)->at = right + (k & 1 ? 5 * k / 2 : -(5ULL * k / 2));
 			ck_assert_int_eq(open_at(p, p->seq + 10, LP_CONTENT_DATA, 0x303, fragment,
 						 len, &n, &why), LP_E_AUTH);
-			p->stream->at = stood;
-			n = (size_t)lp_keystream_again(&p->stream->keys);
+			lp_protect_stream(p)->at = stood;
+			n = (size_t)lp_keystream_again(&lp_protect_stream(p)->keys);
 			ck_assert_uint_le(n, HOLE + 2 * LEN + 5 * k);
 			spent += n;
 		}
-		p->stream->at = right;
+		lp_protect_stream(p)->at = right;
 		p->seq += 10;
 		opens(p, 0x303, fragment, len, content, LEN);
-		ck_assert_ptr_nonnull(p->stream->keys.marks);
+		ck_assert_ptr_nonnull(lp_protect_stream(p)->keys.marks);
 		lp_protect_settle(p);
 		len = seal(x.sender[0], LP_CONTENT_DATA, content, 9, fragment);
 		opens(p, 0x303, fragment, len, content, 9);
-		ck_assert_ptr_null(p->stream->keys.marks);
+		ck_assert_ptr_null(lp_protect_stream(p)->keys.marks);
 	}
 	/* Some thousand bytes each; from the beginning it would be tens of thousands. */
 	ck_assert_uint_lt(spent, 2 * 1500 * 10000);

@@ -528,7 +528,7 @@ START_TEST(memory_of_a_session)
 	ck_assert_uint_eq(tls->hurt->back[0].max, 0);
 	ck_assert_ptr_null(tls->told->detail);
 	for (int dir = 0; dir < 2; dir++)
-		ck_assert(!tls->now[dir].stream || !tls->now[dir].stream->keys.marks);
+		ck_assert(!tls->now[dir].stream || !lp_protect_stream(&tls->now[dir])->keys.marks);
 	ck_assert_ptr_nonnull(tls->known);
 	ck_assert_uint_le(malloc_usable_size((void *)(uintptr_t)tls), 352);
 	ck_assert_uint_le(malloc_usable_size(tls->known), 176);
