@@ -161,7 +161,16 @@ static void give_up(struct lp_stage *s, enum lp_side side)
 			       "the other than may be held");
 }
 
-static void keep_caps(struct lp_stage *s, enum lp_side side)
+/* Whoever waits for the other side holds nobody back, so that others may have told by now what came
+ * later than the last of it: what it asks from here on, it asks now. */
+static bool await_no_more(struct lp_stage *s, const struct lp_when *when)
+{
+	if (!waiting(s))
+		(void)told(s, when);
+	return lp_tls_await_no_more(s->tls);
+}
+
+static void keep_caps(struct lp_stage *s, enum lp_side side, const struct lp_when *when)
 {
 	struct lp_tls_env *env = s->home.env;
 
@@ -181,7 +190,7 @@ static void keep_caps(struct lp_stage *s, enum lp_side side)
 	 * to the mirror port late. */
 	if (!waiting(s) && s->wait->holds.weight <= env->max_held_turn && !lp_holds_full(env))
 		return;
-	if (s->tls && lp_tls_await_no_more(s->tls))
+	if (s->tls && await_no_more(s, when))
 		return;
 	env->cap_held++;
 	if (!waiting(s))
@@ -457,7 +466,7 @@ static void prelude_over(struct lp_stage *s, enum lp_found found, const struct l
 	for (int side = 0; side < 2; side++) {
 		pump(s, when);
 		if (s->wait->holds.head[side])
-			keep_caps(s, (enum lp_side)side);
+			keep_caps(s, (enum lp_side)side, when);
 	}
 	pump(s, when);
 }
@@ -475,8 +484,7 @@ void lp_stage_adopt(struct lp_stage *s, struct lp_prelude *pre, const struct lp_
 
 static bool last_look(struct lp_stage *s)
 {
-	(void)told(s, &s->wait->close_when);
-	return lp_tls_last_look(s->tls);
+	return await_no_more(s, &s->wait->close_when) || lp_tls_last_look(s->tls);
 }
 
 static bool finish(struct lp_stage *s)
@@ -485,7 +493,7 @@ static bool finish(struct lp_stage *s)
 		return false;
 	do
 		pump(s, &s->wait->close_when);
-	while (s->tls && !waiting(s) && (lp_tls_await_no_more(s->tls) || last_look(s)));
+	while (s->tls && !waiting(s) && last_look(s));
 	while (s->state == LP_STAGE_PRELUDE) {
 		const struct lp_prelude_host host = prelude_host(s);
 
@@ -540,7 +548,7 @@ void lp_stage_data(struct lp_stage *s, enum lp_side side, const uint8_t *p, size
 	if (lp_holds_any(&s->wait->holds))
 		pump(s, when);
 	if (s->wait->holds.head[side])
-		keep_caps(s, side);
+		keep_caps(s, side, when);
 	if (lp_holds_any(&s->wait->holds))
 		pump(s, when);
 	if (!s->closing && !lp_holds_any(&s->wait->holds))
