@@ -174,9 +174,9 @@ enum lp_behind lp_tls_behind(const struct lp_tls *tls, enum lp_dir dir, const st
 	    lp_messages_partial(&tls->shake->messages[dir]) ||
 	    lp_handshake_fits(hs, dir, r->fragment))
 		return LP_BEHIND_CLEAR;
-	/* A client that resumes sends nothing in clear but ChangeCipherSpec: of any other length it
-	 * begins another handshake, under keys. */
-	if (dir == LP_C2S && hs->facts.resumed > 0 && hs->sealed[LP_S2C])
+	/* The side that changes second has nothing to say in clear then but what fits, a
+	 * NewSessionTicket: of any other length it belongs to another handshake, under keys. */
+	if (hs->sealed[dir == LP_C2S ? LP_S2C : LP_C2S] && (dir == LP_S2C || hs->facts.resumed > 0))
 		return LP_BEHIND_SEALED;
 	return may_be_finished(hs, r->fragment.n) ? LP_BEHIND_SEALED : LP_BEHIND_PART;
 }
