@@ -13,7 +13,6 @@ trap 'rm -rf "$tmp"' EXIT
 # that were made again.
 timing='s/"(tcp\.ooo_peak|held\.peak|resumption\.peak|cipher\.contexts|cipher\.evicted)":[0-9]+//g'
 
-least=100 # bytes of -w
 input=/dev/null # a pipe, for -r -
 run() { # DIRECTORY ARGUMENTS
 	local d=$1
@@ -35,7 +34,7 @@ same() { # NAME "N DELAY"... -- ARGUMENTS: against one worker
 	while [ "$1" != -- ]; do forms+=("$1"); shift; done
 	shift
 	run "$tmp/one" "$@" --workers 1
-	if [ ! -s "$tmp/one/json" ] || [ "$(wc -c <"$tmp/one/w.pcap")" -lt "$least" ]; then
+	if [ ! -s "$tmp/one/json" ] && [ "$(wc -c <"$tmp/one/w.pcap")" -le 24 ]; then
 		tail -n 3 "$tmp/one/err"
 		fail "workers: $name: nothing came out"
 		return
@@ -78,11 +77,9 @@ same "cut short" "2 0" "4 20" -- -r captures/tickets.pcap -r "$tmp/cut.pcap" -r 
 [ "$(cat "$tmp/more/status")" = 2 ] || fail "workers: cut short: status $(cat "$tmp/more/status"), not 2"
 
 # What is found at the end of all: a hole that another session might fill.
-least=24
 for i in 1 2 3; do
 	same "at the end, $i" "2 0" "4 0" "4 5" -- -r captures/flights.pcap -k keys/server.pem port 34346
 done
-least=100
 
 # Pipes; secrets come in the middle of one.
 input="$tmp/each.pcap"
