@@ -418,11 +418,10 @@ static enum lp_take on_stream_open(void *user, struct lp_stream *s, const struct
 	return LP_TAKE_ON;
 }
 
-static enum lp_take on_stream_data(void *user, struct lp_stream *s, enum lp_side side,
-				   const uint8_t *p, uint32_t n, uint64_t off,
-				   const struct lp_when *when)
+static enum lp_take take_data(struct lp_worker *w, struct lp_stream *s, enum lp_side side,
+			      const uint8_t *p, uint32_t n, uint64_t off,
+			      const struct lp_when *when)
 {
-	struct lp_worker *w = user;
 	const struct lp_prelude_host host = { .env = &w->env };
 	struct lp_stream_info info;
 	struct lp_tracked *f;
@@ -452,6 +451,23 @@ static enum lp_take on_stream_data(void *user, struct lp_stream *s, enum lp_side
 	lp_tracked_info(f, &info);
 	lp_stage_skip(&f->stage, info.off);
 	return LP_TAKE_SKIP_FLOW;
+}
+
+static enum lp_take on_stream_data(void *user, struct lp_stream *s, enum lp_side side,
+				   const uint8_t *p, uint32_t n, uint64_t off,
+				   const struct lp_when *when)
+{
+	struct lp_tracked *f = s->kind == TRACKED ? s->user : NULL;
+
+	if (!f || !lp_stage_more(&f->stage, side, p, n))
+		return take_data(user, s, side, p, n, off, when);
+	/* Its session is as it was; what the last call left to do is all there is. */
+	set_conflict(f, s, when);
+	if (s->idle != LP_IDLE_KEYS)
+		set_idle(f);
+	if (f->quest != &no_quest)
+		quest_over(f);
+	return LP_TAKE_ON;
 }
 
 static void on_stream_gap(void *user, struct lp_stream *s, enum lp_side side, uint64_t off,

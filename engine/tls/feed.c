@@ -256,6 +256,8 @@ static bool can_go(const struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
 
 void lp_tls_wake(struct lp_tls *tls)
 {
+	if (!lp_tls_is_hurt(tls))
+		return;
 	for (int side = 0; side < 2; side++) {
 		enum lp_dir dir = lp_tls_dir(tls, (enum lp_side)side);
 
@@ -270,15 +272,32 @@ void lp_tls_wake(struct lp_tls *tls)
 	}
 }
 
-/* Nothing is under way but application data, and a record of it has begun: its middle
- * changes nothing that anybody could wait for. Most packets of a large transfer are such. */
+/* Nothing that a hole or two copies left stands before what comes next of dir. */
+static bool is_clean(const struct lp_tls *tls, enum lp_dir dir)
+{
+	return !tls->hurt->skip[dir] && !tls->hurt->seek[dir] && !tls->hurt->other[dir] &&
+	       !lp_buf_len(&tls->hurt->back[dir]);
+}
+
+/* Nothing is under way but application data. */
 static bool in_data(const struct lp_tls *tls, enum lp_dir dir)
 {
-	return tls->state == LP_TLS_RUNNING && !tls->shake->hs && lp_protect_ready(&tls->now[dir]) &&
-	       !tls->dead[dir] && !tls->hurt->skip[dir] && !tls->hurt->seek[dir] &&
-	       !tls->hurt->other[dir] && !lp_buf_len(&tls->hurt->back[dir]) &&
-	       lp_records_held(&tls->records[dir]) &&
-	       lp_records_type(&tls->records[dir]) == LP_CONTENT_DATA;
+	return tls->state == LP_TLS_RUNNING && !tls->shake->hs && !tls->dead[dir] &&
+	       lp_protect_ready(&tls->now[dir]) && (!lp_tls_is_hurt(tls) || is_clean(tls, dir));
+}
+
+bool lp_tls_more(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t n)
+{
+	enum lp_dir dir = lp_tls_dir(tls, side);
+	struct lp_records *r = &tls->records[dir];
+
+	if (!lp_records_in_middle(r, n) || !in_data(tls, dir))
+		return false;
+	lp_records_more(r, p, n);
+	tls->fed[dir] += n;
+	if (lp_tls_is_hurt(tls))
+		tls->hurt->stream_end[dir] = lp_records_offset(r) + lp_records_held(r);
+	return true;
 }
 
 /* Bytes of dir, up to stream offset end, have come. */
@@ -297,10 +316,6 @@ size_t lp_tls_feed(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size
 	size_t left;
 
 	set_call(tls, dir, off + n);
-	if (in_data(tls, dir) && lp_records_more(&tls->records[dir], p, n)) {
-		tls->fed[dir] += n;
-		return n;
-	}
 	if (!tls->fed[dir])
 		begin_records(tls, dir, off);
 	if (on)

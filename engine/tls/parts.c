@@ -5,7 +5,7 @@
 
 /* What a session shares with all that have none of their own. Never written to. */
 static const struct lp_shake no_shake = { .alert = -1, .warning = -1 };
-static const struct lp_hurt no_hurt;
+const struct lp_hurt lp_tls_no_hurt;
 static const struct lp_told no_told;
 
 static struct lp_shake *shake_none(void)
@@ -15,7 +15,7 @@ static struct lp_shake *shake_none(void)
 
 static struct lp_hurt *hurt_none(void)
 {
-	return (struct lp_hurt *)(uintptr_t)&no_hurt;
+	return (struct lp_hurt *)(uintptr_t)&lp_tls_no_hurt;
 }
 
 void lp_tls_parts_init(struct lp_tls *tls)
@@ -87,7 +87,7 @@ struct lp_hurt *lp_tls_hurt(struct lp_tls *tls)
 {
 	struct lp_hurt *hurt = tls->hurt;
 
-	if (hurt != &no_hurt)
+	if (hurt != &lp_tls_no_hurt)
 		return hurt;
 	hurt = calloc(1, sizeof *hurt);
 	if (!hurt) {
@@ -101,16 +101,11 @@ struct lp_hurt *lp_tls_hurt(struct lp_tls *tls)
 	return hurt;
 }
 
-bool lp_tls_is_hurt(const struct lp_tls *tls)
-{
-	return tls->hurt != &no_hurt;
-}
-
 void lp_tls_hurt_free(struct lp_tls *tls, bool all)
 {
 	struct lp_hurt *hurt = tls->hurt;
 
-	if (hurt == &no_hurt)
+	if (hurt == &lp_tls_no_hurt)
 		return;
 	for (int dir = 0; dir < 2; dir++)
 		lp_buf_clear(&hurt->back[dir]);

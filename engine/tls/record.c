@@ -29,13 +29,6 @@ void lp_records_clear(struct lp_records *r)
 	lp_records_init(r, r->offset);
 }
 
-int lp_records_type(const struct lp_records *r)
-{
-	if (lp_records_held(r))
-		return r->part->bytes[0];
-	return r->in_n ? r->in[0] : -1;
-}
-
 void lp_records_push(struct lp_records *r, const uint8_t *p, size_t n)
 {
 	assert(!r->in_n && n <= UINT32_MAX);
@@ -211,6 +204,16 @@ static void hand_out(struct lp_records *r, lp_span record, struct lp_record *out
 	r->offset += record.n;
 }
 
+/* All that was pushed is held, of a record of `whole` bytes, 0 if that is not known. */
+static enum lp_err want_more(struct lp_records *r, size_t whole)
+{
+	const struct lp_record_part *part = r->part;
+
+	if (whole && part->bytes[0] == LP_CONTENT_DATA)
+		r->room = (uint16_t)((whole <= part->size ? whole : part->size + 1) - part->n);
+	return LP_MORE;
+}
+
 static lp_span span_of(const struct lp_record_part *part)
 {
 	return (lp_span){ part->bytes, part->n };
@@ -231,12 +234,12 @@ static enum lp_err next_held(struct lp_records *r, struct lp_spares *spares,
 	if (err)
 		return err;
 	if (!whole)
-		return LP_MORE;
+		return want_more(r, 0);
 	err = gather(r, spares, whole);
 	if (err)
 		return err;
 	if (r->part->n < whole)
-		return LP_MORE;
+		return want_more(r, whole);
 	hand_out(r, span_of(r->part), out);
 	r->handed = true;
 	return LP_OK;
@@ -249,6 +252,7 @@ enum lp_err lp_records_next(struct lp_records *r, struct lp_spares *spares, stru
 
 	if (r->fault)
 		return fault_of(r);
+	r->room = 0;
 	if (r->handed) {
 		drop(r);
 		r->handed = false;
@@ -262,7 +266,7 @@ enum lp_err lp_records_next(struct lp_records *r, struct lp_spares *spares, stru
 		return err;
 	if (!whole || r->in_n < whole) {
 		err = gather(r, spares, r->in_n);
-		return err ? err : LP_MORE;
+		return err ? err : want_more(r, whole);
 	}
 	hand_out(r, lp_span_of(r->in, whole), out);
 	r->in += whole;
@@ -280,15 +284,6 @@ size_t lp_records_wanted(const struct lp_records *r)
 	lp_cursor_skip(&c, 3);
 	length = lp_cursor_u16(&c);
 	return length - lp_cursor_left(&c);
-}
-
-bool lp_records_more(struct lp_records *r, const uint8_t *p, size_t n)
-{
-	if (r->fault || r->in_n || n >= lp_records_wanted(r) || !make_room(r, NULL, n))
-		return false;
-	memcpy(r->part->bytes + r->part->n, p, n);
-	r->part->n += (uint32_t)n;
-	return true;
 }
 
 bool lp_record_plausible(const uint8_t *p, size_t n)

@@ -14,6 +14,9 @@
 #ifndef LP_TLS_RECORD_H
 #define LP_TLS_RECORD_H
 
+#include <assert.h>
+#include <string.h>
+
 #include "base/buf.h"
 #include "base/spares.h"
 
@@ -57,9 +60,11 @@ struct lp_records {
 	struct lp_record_part *part; /* NULL: nothing is held */
 	const uint8_t *in;           /* pushed and not yet looked at … */
 	uint32_t in_n;               /* … bytes */
+	uint16_t room;               /* part is of application data and stays incomplete with fewer
+	                              * bytes than that; 0: neither */
 	uint8_t fault;               /* enum lp_record_fault */
-	bool handed;                 /* part has been handed out */
-	bool v2;                     /* the next record may be a hello of SSL 2.0 */
+	bool handed : 1;             /* part has been handed out */
+	bool v2 : 1;                 /* the next record may be a hello of SSL 2.0 */
 	uint64_t offset;             /* stream offset of the next header */
 };
 
@@ -123,13 +128,29 @@ static inline size_t lp_records_held(const struct lp_records *r)
  * within this one record. */
 size_t lp_records_wanted(const struct lp_records *r);
 
-/* Takes n bytes that are the middle of the record begun with the held ones, without its
- * end: what push and next would do, for less. False: they are not that, and nothing was
- * taken. */
-bool lp_records_more(struct lp_records *r, const uint8_t *p, size_t n);
+/* n bytes that follow are the middle of the record begun with the held ones, which is of
+ * application data, without its end (and need no more memory). */
+static inline bool lp_records_in_middle(const struct lp_records *r, size_t n)
+{
+	return n < r->room;
+}
+
+/* Takes them: what push and next would do, for less. */
+static inline void lp_records_more(struct lp_records *r, const uint8_t *p, size_t n)
+{
+	assert(lp_records_in_middle(r, n));
+	memcpy(r->part->bytes + r->part->n, p, n);
+	r->part->n += (uint32_t)n;
+	r->room = (uint16_t)(r->room - n);
+}
 
 /* The content type of the record that comes next, -1 if no byte of it is there. */
-int lp_records_type(const struct lp_records *r);
+static inline int lp_records_type(const struct lp_records *r)
+{
+	if (lp_records_held(r))
+		return r->part->bytes[0];
+	return r->in_n ? r->in[0] : -1;
+}
 
 /* After a hole: forgets the incomplete record, the pushed bytes and the fault; the
  * next pushed byte stands at offset and is taken for the start of a header.

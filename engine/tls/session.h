@@ -176,6 +176,11 @@ bool lp_tls_shakes(const struct lp_tls *tls);
 /* True once keys are held (a longer idle timeout is due then). */
 bool lp_tls_has_keys(const struct lp_tls *tls);
 
+/* Most packets of a large transfer are the middle of a record of application data: it is
+ * gathered, and changes nothing that anybody could ask or wait for. Such bytes it takes, whatever
+ * the place in home, or, false, nothing. */
+bool lp_tls_more(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t n);
+
 /* Feeds bytes; returns how many were taken. Fewer than n: the side became blocked
  * or the session ended, and the rest is to be offered later (or to the next
  * session). off is the stream offset of the first byte. */

@@ -202,7 +202,11 @@ struct lp_hurt *lp_tls_hurt(struct lp_tls *tls);
 struct lp_told *lp_tls_told(struct lp_tls *tls);
 
 /* It has an lp_hurt of its own. */
-bool lp_tls_is_hurt(const struct lp_tls *tls);
+extern const struct lp_hurt lp_tls_no_hurt;
+static inline bool lp_tls_is_hurt(const struct lp_tls *tls)
+{
+	return tls->hurt != &lp_tls_no_hurt;
+}
 
 /* Nothing of a handshake is under way any more: what it needed is given back. */
 void lp_tls_settle(struct lp_tls *tls);

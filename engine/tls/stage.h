@@ -61,7 +61,13 @@ void lp_stage_clear_all(struct lp_stage *s);
  * lp_stage_init() comes first. */
 void lp_stage_adopt(struct lp_stage *s, struct lp_prelude *pre, const struct lp_when *when);
 
-/* Stream calls. */
+/* Stream calls. lp_stage_more() takes the next bytes if they are what lp_tls_more() takes, and
+ * then does what lp_stage_data() would; else, false, nothing. */
+static inline bool lp_stage_more(struct lp_stage *s, enum lp_side side, const uint8_t *p, size_t n)
+{
+	return s->tls && !lp_holds_any(&s->wait->holds) && lp_tls_more(s->tls, side, p, n);
+}
+
 void lp_stage_data(struct lp_stage *s, enum lp_side side, const uint8_t *p, size_t n,
 		   uint64_t off, const struct lp_when *when);
 /* One of two copies of bytes at off that differ, as packet `number` showed; perhaps the one that

@@ -527,7 +527,10 @@ void help_data(struct help_told *t, enum lp_side side, const uint8_t *p, size_t 
 
 	HELP_REQUIRE(copy && n);
 	memcpy(copy, p, n);
-	lp_stage_data(&t->stage, side, copy, n, off, when);
+	if (!t->play->longhand && lp_stage_more(&t->stage, side, copy, n))
+		t->short_ways++;
+	else
+		lp_stage_data(&t->stage, side, copy, n, off, when);
 	memset(copy, 0xee, n);
 	free(copy);
 	after_call(t);

@@ -64,6 +64,7 @@ struct help_play {
 	struct help_key *key[HELP_KEYS]; /* candidates, NULL ends */
 	const uint8_t *master;  /* if set: answers with this, no key is needed */
 	size_t piece;           /* at most so many bytes in a call; 0 as they came */
+	bool longhand;          /* the stage is never asked for its short way */
 	bool cut;               /* one more cut, of cut_side at cut_off */
 	enum lp_side cut_side;
 	uint64_t cut_off;
@@ -108,6 +109,7 @@ struct help_told {
 	struct lp_buf places;     /* the same, with their places */
 	struct lp_buf dir[2];     /* data and gaps of one direction of all sessions */
 	unsigned flights;         /* times that one was looked for */
+	unsigned short_ways;      /* calls that went it */
 	unsigned asked, attempts; /* questions; highest attempt + 1 */
 	uint64_t over_most;       /* env.over at its highest */
 	/* inside */

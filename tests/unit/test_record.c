@@ -10,7 +10,8 @@ enum { STREAM_MAX = 100000 };
 
 /* What a run gave, as one line of text for each record: any two runs over the same
  * bytes must give the same text. */
-static char *run_with(struct lp_spares *spares, const uint8_t *p, size_t n, size_t piece, size_t cut)
+static char *run_with(struct lp_spares *spares, bool more, const uint8_t *p, size_t n, size_t piece,
+		      size_t cut)
 {
 	struct lp_records r;
 	struct lp_record rec;
@@ -28,8 +29,13 @@ static char *run_with(struct lp_spares *spares, const uint8_t *p, size_t n, size
 		uint8_t *copy = malloc(len);
 
 		memcpy(copy, p + from, len);
-		lp_records_push(&r, copy, len);
 		from += len;
+		if (more && lp_records_in_middle(&r, len)) {
+			lp_records_more(&r, copy, len);
+			free(copy);
+			continue;
+		}
+		lp_records_push(&r, copy, len);
 		while ((err = lp_records_next(&r, spares, &rec)) == LP_OK) {
 			uint32_t sum = 0;
 
@@ -50,17 +56,17 @@ static char *run_with(struct lp_spares *spares, const uint8_t *p, size_t n, size
 }
 
 /* The same whatever memory incomplete records are held in: their own, one that is lent, or
- * their own since none is left to lend. */
+ * their own since none is left to lend; and whatever way the middle of one takes. */
 static char *run(const uint8_t *p, size_t n, size_t piece, size_t cut)
 {
-	char *log = run_with(NULL, p, n, piece, cut);
+	char *log = run_with(NULL, false, p, n, piece, cut);
 
-	for (unsigned max = 0; max < 2; max++) {
+	for (unsigned max = 0; max < 4; max++) {
 		struct lp_spares spares;
 		char *again;
 
-		lp_spares_init(&spares, LP_RECORD_SPARE, max);
-		again = run_with(&spares, p, n, piece, cut);
+		lp_spares_init(&spares, LP_RECORD_SPARE, max & 1);
+		again = run_with(&spares, max & 2, p, n, piece, cut);
 		ck_assert_str_eq(log, again);
 		free(again);
 		lp_spares_clear(&spares); /* all are back */
@@ -239,6 +245,57 @@ START_TEST(records_taken_back)
 }
 END_TEST
 
+/* Which bytes are the middle of a record of application data, and only that. */
+START_TEST(records_in_the_middle)
+{
+	static const uint8_t bytes[5 + 600] = { 23, 3, 3, 600 >> 8, 600 & 255 };
+	static const uint8_t other[] = { 22, 3, 3, 0, 9, 1 };
+	struct lp_records r;
+	struct lp_record rec;
+
+	lp_records_init(&r, 0);
+	ck_assert(!lp_records_in_middle(&r, 0));
+	lp_records_push(&r, bytes, 4);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_MORE);
+	ck_assert(!lp_records_in_middle(&r, 1)); /* its length is not known */
+	lp_records_push(&r, bytes + 4, 46);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_MORE);
+	/* As far as there is memory. */
+	ck_assert_uint_eq(r.part->size, 256);
+	ck_assert(lp_records_in_middle(&r, 206));
+	ck_assert(!lp_records_in_middle(&r, 207));
+	lp_records_more(&r, bytes + 50, 206);
+	ck_assert(!lp_records_in_middle(&r, 1));
+	lp_records_push(&r, bytes + 256, 44);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_MORE);
+	ck_assert(lp_records_in_middle(&r, 212));
+	lp_records_more(&r, bytes + 300, 210);
+	ck_assert(!lp_records_in_middle(&r, 3));
+	lp_records_push(&r, bytes + 510, 45);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_MORE);
+	ck_assert(lp_records_in_middle(&r, 49));
+	ck_assert(!lp_records_in_middle(&r, 50)); /* its end */
+	lp_records_push(&r, bytes + 555, 50);
+	(void)lp_records_rest(&r); /* they wait */
+	ck_assert(lp_records_in_middle(&r, 49));
+	lp_records_push(&r, bytes + 555, 50);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_OK);
+	ck_assert_uint_eq(rec.fragment.n, 600);
+	ck_assert(!lp_records_in_middle(&r, 1));
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_MORE);
+	lp_records_push(&r, other, sizeof other);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_MORE);
+	ck_assert(!lp_records_in_middle(&r, 1));
+	(void)lp_records_resync(&r, 700);
+	lp_records_push(&r, bytes, 100);
+	ck_assert_int_eq(lp_records_next(&r, NULL, &rec), LP_MORE);
+	ck_assert(lp_records_in_middle(&r, 1));
+	(void)lp_records_resync(&r, 900);
+	ck_assert(!lp_records_in_middle(&r, 1));
+	lp_records_clear(&r);
+}
+END_TEST
+
 START_TEST(records_after_a_hole)
 {
 	static const uint8_t bytes[] = { 23, 3, 3, 0, 9, 1, 2, 23, 3, 3, 0, 1, 5 };
@@ -307,6 +364,7 @@ Suite *suite_record(void)
 	tcase_add_test(t, record_of_the_greatest_length);
 	tcase_add_test(t, records_handed_out_in_place);
 	tcase_add_test(t, records_taken_back);
+	tcase_add_test(t, records_in_the_middle);
 	tcase_add_test(t, records_after_a_hole);
 	tcase_add_test(t, record_plausible);
 	suite_add_tcase(s, t);

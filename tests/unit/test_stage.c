@@ -98,7 +98,7 @@ static void same_session(const struct help_session *a, const struct help_session
 	ck_assert_int_eq(x->resumed, y->resumed);
 	ck_assert_int_eq(x->client_cert, y->client_cert);
 	ck_assert_uint_eq(x->epoch, y->epoch);
-	ck_assert_str_eq(x->ja4, y->ja4);
+	ck_assert_pstr_eq(x->ja4, y->ja4);
 }
 
 /* The same calls in the same order: the same events, at the same places if asked. */
@@ -228,6 +228,71 @@ START_TEST(sides_swapped)
 END_TEST
 
 /* ---- by hand ---- */
+
+/* Captures with records of some length, with holes, with several handshakes. */
+static const char *const streams[] = {
+	"http.pcap",    "records.pcap",   "renegotiation.pcap", "deflate.pcap", "resumption.pcap",
+	"gap-gcm.pcap", "gap-cbc.pcap",   "gap-tls10.pcap",     "gap-rc4.pcap", "gap-tls10-etm.pcap",
+	"rc4-des.pcap", "gap-ssl3.pcap",
+};
+enum { STREAMS = sizeof streams / sizeof streams[0] };
+
+static unsigned both_ways(const struct help_flow *f, const struct help_play *play)
+{
+	struct help_play longhand = *play;
+	struct help_told a, b;
+	unsigned short_ways;
+
+	longhand.longhand = true;
+	help_play(&a, f, play);
+	help_play(&b, f, &longhand);
+	ck_assert_uint_eq(a.n, b.n);
+	ck_assert_uint_eq(b.short_ways, 0);
+	ck_assert_uint_eq(a.asked, b.asked);
+	same(&a.order, &b.order);
+	same(&a.places, &b.places);
+	for (int i = 0; i < 2; i++) {
+		same(&a.dir[i], &b.dir[i]);
+		same(&a.clear[i], &b.clear[i]);
+		ck_assert_uint_eq(a.plain[i], b.plain[i]);
+	}
+	for (size_t i = 0; i < a.n && i < HELP_SESSIONS; i++)
+		same_session(&a.session[i], &b.session[i]);
+	short_ways = a.short_ways;
+	help_told_clear(&a);
+	help_told_clear(&b);
+	return short_ways;
+}
+
+/* Bytes in the middle of a record may go a shorter way to the same place. */
+START_TEST(the_short_way)
+{
+	static const size_t pieces[] = { 3, 40, 200 };
+	unsigned short_ways = 0;
+
+	help_trace_read(&trace, streams[_i]);
+	for (size_t i = 0; i < trace.n && i < 3; i++) {
+		const struct help_flow *f = trace.flow[i];
+		struct help_play play = { .crypto = &crypto, .key = { server } };
+
+		for (size_t j = 0; j < sizeof pieces / sizeof *pieces; j++) {
+			play.piece = pieces[j];
+			play.answers = (enum help_answers)j;
+			play.after = 20;
+			play.holes = 0;
+			short_ways += both_ways(f, &play);
+			for (unsigned k = 1; k < 8; k++) {
+				const enum lp_side side = (enum lp_side)(k % 2);
+
+				play.hole[0] = (struct help_hole){ side, f->len[side] * k / 8, k * k };
+				play.holes = 1;
+				short_ways += both_ways(f, &play);
+			}
+		}
+	}
+	ck_assert_uint_gt(short_ways, 100);
+}
+END_TEST
 
 static struct lp_when now;
 
@@ -604,17 +669,21 @@ Suite *suite_stage(void)
 	Suite *s = suite_create("stage");
 	TCase *order = tcase_create("order");
 	TCase *hand = tcase_create("hand");
+	TCase *ways = tcase_create("ways");
 
 	tcase_set_timeout(order, 120);
 	tcase_set_timeout(hand, 30);
+	tcase_set_timeout(ways, 30);
 	tcase_add_checked_fixture(order, set_up, tear_down);
 	tcase_add_checked_fixture(hand, set_up, tear_down);
+	tcase_add_checked_fixture(ways, set_up, tear_down);
 	tcase_add_test(order, what_looks_like_a_hello);
 	tcase_add_loop_test(order, cut_at_every_byte, 0, FLOWS);
 	tcase_add_loop_test(order, pieces_of_every_size, 0, FLOWS);
 	tcase_add_loop_test(order, one_side_first, 0, FLOWS);
 	tcase_add_loop_test(order, neighbours_swapped, 0, FLOWS);
 	tcase_add_loop_test(order, sides_swapped, 0, FLOWS);
+	tcase_add_loop_test(ways, the_short_way, 0, STREAMS);
 	tcase_add_test(hand, looks);
 	tcase_add_test(hand, what_is_not_tls_goes_through);
 	tcase_add_test(hand, too_short_to_tell);
@@ -628,5 +697,6 @@ Suite *suite_stage(void)
 	tcase_add_loop_test(hand, a_hole_that_never_had_its_turn, 0, 3);
 	suite_add_tcase(s, order);
 	suite_add_tcase(s, hand);
+	suite_add_tcase(s, ways);
 	return s;
 }
