@@ -47,6 +47,18 @@ static bool awaits_keys(const struct lp_tls *tls)
 	return !tls->shake->no_keys && (lp_tls_seek_ahead(tls, LP_C2S) || lp_tls_seek_ahead(tls, LP_S2C));
 }
 
+/* One side has changed to its new keys, and of the other nothing was seen since a hole: what
+ * it changed in, and all behind, may lie there (False Start lets data be sent before). */
+static bool one_sided(const struct lp_tls *tls)
+{
+	const struct lp_handshake *hs = tls->shake->hs;
+
+	return !tls->shake->no_keys && !lp_tls_next_ready(tls, LP_C2S) &&
+	       (hs->exchange_done || hs->facts.resumed > LP_RESUMED_NO) &&
+	       ((hs->sealed[LP_C2S] && hs->torn[LP_S2C]) ||
+		(hs->sealed[LP_S2C] && hs->torn[LP_C2S]));
+}
+
 bool lp_tls_await_no_more(struct lp_tls *tls)
 {
 	if (tls->state != LP_TLS_RUNNING || !tls->shake->hs)
@@ -57,7 +69,10 @@ bool lp_tls_await_no_more(struct lp_tls *tls)
 		tls->shake->no_more = true;
 	else if (awaits_keys(tls))
 		tls->shake->no_keys = true;
-	else
+	else if (one_sided(tls)) {
+		tls->shake->no_keys = true;
+		lp_tls_ask(tls);
+	} else
 		return false;
 	return true;
 }

@@ -465,6 +465,39 @@ START_TEST(a_lost_end_of_the_handshake)
 }
 END_TEST
 
+/* A side is lost from its ChangeCipherSpec to its end: the other comes out whole. */
+START_TEST(a_side_lost_from_its_change_on)
+{
+	learn((size_t)_i);
+	if (whole.session[0].ended->version <= 0x0301)
+		return;
+	for (int side = 0; side < 2; side++)
+		for (int answers = HELP_AT_ONCE; answers <= HELP_AT_CLOSE; answers++) {
+			const uint64_t off = truth[side][ccs_of(side)].off;
+			const struct help_play play = {
+				.crypto = &crypto, .key = { server }, .holes = 1, .after = 2,
+				.hole = { { (enum lp_side)side, off, flow->len[side] - off } },
+				.answers = (enum help_answers)answers,
+			};
+			const int other = 1 - side;
+			struct help_told t;
+			lp_span a, b;
+
+			help_play(&t, flow, &play);
+			ck_assert_uint_eq(t.n, 1);
+			ck_assert_msg(t.session[0].ready, "side %d: %s: %s", side,
+				      t.session[0].result->pub.reason,
+				      t.session[0].result->pub.detail);
+			a = lp_buf_span(&whole.session[0].clear[other]);
+			b = lp_buf_span(&t.session[0].clear[other]);
+			ck_assert_uint_eq(a.n, b.n);
+			ck_assert_mem_eq(a.p, b.p, a.n);
+			check_subset(&t);
+			help_told_clear(&t);
+		}
+}
+END_TEST
+
 /* The capture ends at each byte: one verdict, and a beginning of what was sent. */
 START_TEST(a_flow_that_ends_at_any_byte)
 {
@@ -550,6 +583,7 @@ Suite *suite_recover(void)
 	tcase_add_loop_test(c, holes_in_the_handshake, 0, FLOWS);
 	tcase_add_test(c, legacy_keys_survive_a_lost_certificate);
 	tcase_add_loop_test(c, a_lost_end_of_the_handshake, 0, FLOWS);
+	tcase_add_loop_test(c, a_side_lost_from_its_change_on, 0, FLOWS);
 	tcase_add_loop_test(c, a_flow_that_ends_at_any_byte, 0, FLOWS);
 	tcase_add_loop_test(c, memory_of_a_session, 0, FLOWS);
 	suite_add_tcase(s, c);
