@@ -61,12 +61,18 @@ static inline void lp_cursor_skip(struct lp_cursor *c, size_t n)
 	(void)lp_cursor_bytes(c, n);
 }
 
-/* Big-endian integers of 1 to 8 bytes (network byte order). */
+/* Big-endian integers of 1 to 8 bytes (network byte order). A compiler makes one load and a swap
+ * of what is spelled out, and a load for each byte of a loop. */
 static inline uint64_t lp_cursor_be(struct lp_cursor *c, size_t width)
 {
 	lp_span s = lp_cursor_bytes(c, width);
 	uint64_t v = 0;
 
+	if (s.n == 4)
+		return (uint32_t)s.p[0] << 24 | (uint32_t)s.p[1] << 16 | (uint32_t)s.p[2] << 8 |
+		       (uint32_t)s.p[3];
+	if (s.n == 2)
+		return (uint32_t)s.p[0] << 8 | (uint32_t)s.p[1];
 	for (size_t i = 0; i < s.n; i++)
 		v = v << 8 | s.p[i];
 	return v;
