@@ -259,20 +259,23 @@ enum lp_err lp_capture_open_file(struct lp_capture **out, const char *path,
 /* Numbers the packets and keeps, in place, those that the filter wants. */
 static size_t keep(struct lp_capture *c, struct lp_packet *p, size_t n)
 {
+	uint64_t number = c->shared ? atomic_fetch_add(c->shared, n) : c->number;
+	uint64_t bytes = 0;
 	size_t kept = 0;
 
-	if (c->shared)
-		c->number = atomic_fetch_add(c->shared, n);
 	for (size_t i = 0; i < n; i++) {
-		p[i].number = ++c->number;
-		if (c->filter && !lp_filter_match(c->filter, &p[i])) {
-			c->stats.filtered++;
-			continue;
+		p[i].number = number + 1 + i;
+		if (c->filter) {
+			if (!lp_filter_match(c->filter, &p[i]))
+				continue;
+			p[kept] = p[i];
 		}
-		c->stats.packets++;
-		c->stats.bytes += p[i].caplen;
-		p[kept++] = p[i];
+		bytes += p[kept++].caplen;
 	}
+	c->number = number + n;
+	c->stats.packets += kept;
+	c->stats.filtered += n - kept;
+	c->stats.bytes += bytes;
 	return kept;
 }
 
