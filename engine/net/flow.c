@@ -157,6 +157,19 @@ static inline bool same_key(const struct lp_flow_key *a, const struct lp_flow_ke
 	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
 }
 
+/* Whether a segment is of the connection of that name, its source that end of the key. */
+static inline bool are_ends(const struct lp_flow_name *name, const struct lp_segment *s, bool source)
+{
+	const struct lp_flow_key *k = &name->key;
+
+	if (k->port[source] != s->sport || k->port[!source] != s->dport ||
+	    name->family != s->family || k->domain != s->domain)
+		return false;
+	if (s->family == 4)
+		return !memcmp(k->addr[source], s->src, 4) && !memcmp(k->addr[!source], s->dst, 4);
+	return !memcmp(k->addr[source], s->src, 16) && !memcmp(k->addr[!source], s->dst, 16);
+}
+
 void lp_flow_name(const struct lp_flow_table *t, const struct lp_segment *s,
 		  struct lp_flow_name *out)
 {
@@ -167,13 +180,19 @@ void lp_flow_name(const struct lp_flow_table *t, const struct lp_segment *s,
 void lp_flow_name_after(const struct lp_flow_table *t, const struct lp_segment *s,
 			const struct lp_flow_name *before, struct lp_flow_name *out)
 {
-	make_key(s, out);
+	bool swap = before->swap;
+
+	if (!are_ends(before, s, swap)) {
+		swap = !swap;
+		if (!are_ends(before, s, swap)) {
+			lp_flow_name(t, s, out);
+			return;
+		}
+	}
+	*out = *before;
+	out->swap = swap;
 	if (s->tag)
 		out->tag = s->tag;
-	else if (out->family == before->family && same_key(&out->key, &before->key))
-		out->tag = before->tag;
-	else
-		out->tag = hash_key(&t->seed, &out->key, out->family);
 }
 
 void lp_flow_prefetch(const struct lp_flow_table *t, const struct lp_flow_name *name)
