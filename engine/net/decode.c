@@ -25,6 +25,7 @@ enum {
 	TYPE_QINQ = 0x9100,     /* before 802.1ad */
 	MAX_LENGTH = 1500,      /* up to here the field is an 802.3 length */
 	MIN_TYPE = 0x0600,
+	ETHERNET = 14,          /* bytes of its header */
 	SLL_8023 = 0x0001,      /* LINKTYPE_LINUX_SLL: Novell 802.3 without LLC */
 	SLL_8022 = 0x0004,      /* LINKTYPE_LINUX_SLL: LLC follows */
 	ARPHRD_NETLINK_ = 824,
@@ -138,11 +139,11 @@ enum lp_drop lp_decode_ethertype(struct lp_decode *d, struct lp_layer *l, uint16
 
 enum lp_drop lp_decode_ethernet(struct lp_decode *d, struct lp_layer *l, struct lp_segment *s)
 {
-	struct lp_cursor h = lp_layer_fixed(l, 14);
+	struct lp_cursor h = lp_layer_fixed(l, ETHERNET);
 
 	if (!h.n)
 		return lp_layer_ended(l);
-	lp_cursor_skip(&h, 12);
+	lp_cursor_skip(&h, ETHERNET - 2);
 	return lp_decode_ethertype(d, l, lp_cursor_u16(&h), s);
 }
 
@@ -251,17 +252,9 @@ static enum lp_drop decode_link(struct lp_decode *d, struct lp_layer *l, uint32_
 
 /* ---- */
 
-static void count_segment(struct lp_decode *d, const struct lp_layer *l,
-			  const struct lp_segment *s)
-{
-	if (s->csum < LP_CSUM_LATER)
-		d->stats.csum[s->csum]++;
-	d->stats.no_length += l->no_length;
-	d->stats.cut += s->payload_len < s->wire_len;
-}
-
-enum lp_drop lp_decode_packet(struct lp_decode *d, const struct lp_packet *p,
-			      struct lp_segment *s)
+/* Layer by layer. */
+static enum lp_drop decode_layers(struct lp_decode *d, const struct lp_packet *p,
+				  struct lp_segment *s)
 {
 	const struct lp_whole *before = d->defrag.whole;
 	struct lp_layer l;
@@ -274,20 +267,51 @@ enum lp_drop lp_decode_packet(struct lp_decode *d, const struct lp_packet *p,
 	l.depth = 0;
 	l.ids.n = 0;
 	drop = decode_link(d, &l, p->link, s);
+	if (!drop && l.ids.n && lp_domain_intern(&d->domains, &l.ids, &s->domain))
+		drop = LP_DROP_DOMAIN_LIMIT;
+	if (drop)
+		lp_defrag_release(&d->defrag, before); /* nothing refers to what it made whole */
+	return drop;
+}
+
+/* Nearly all there is, in one step. False: it is for the layers to say what it is. */
+static inline bool decode_plain(struct lp_decode *d, const struct lp_packet *p,
+				struct lp_segment *s)
+{
+	struct lp_cursor c = lp_cursor_of(p->data, p->caplen);
+	struct lp_cursor h = lp_cursor_span(lp_cursor_bytes(&c, ETHERNET));
+
+	lp_cursor_skip(&h, ETHERNET - 2);
+	return p->link == LP_LINK_ETHERNET && lp_cursor_u16(&h) == TYPE_IPV4 &&
+	       lp_decode_plain(d, lp_cursor_rest(&c), s);
+}
+
+static void count_segment(struct lp_decode *d, const struct lp_segment *s)
+{
+	if (s->csum < LP_CSUM_LATER)
+		d->stats.csum[s->csum]++;
+	if (s->no_length)
+		d->stats.no_length++;
+	if (s->payload_len < s->wire_len)
+		d->stats.cut++;
+}
+
+enum lp_drop lp_decode_packet(struct lp_decode *d, const struct lp_packet *p,
+			      struct lp_segment *s)
+{
+	enum lp_drop drop = LP_DROP_NONE;
+
+	s->domain = 0;
+	if (!decode_plain(d, p, s))
+		drop = decode_layers(d, p, s);
 	if (!drop) {
 		s->number = p->number;
 		s->ts_ns = p->ts_ns;
 		s->clock_ns = 0;
 		s->tag = 0;
 		s->lent = false;
-		s->domain = 0;
-		if (l.ids.n && lp_domain_intern(&d->domains, &l.ids, &s->domain))
-			drop = LP_DROP_DOMAIN_LIMIT;
-		else
-			count_segment(d, &l, s);
+		count_segment(d, s);
 	}
-	if (drop)
-		lp_defrag_release(&d->defrag, before); /* nothing refers to what it made whole */
 	d->stats.read++;
 	d->stats.drop[drop]++;
 	return drop;

@@ -1,4 +1,6 @@
 /* IPv4, IPv6 and TCP. See net/layer.h. */
+#include <string.h>
+
 #include "net/checksum.h"
 #include "net/layer.h"
 #include "net/tunnel.h"
@@ -34,19 +36,19 @@ enum {
 
 /* ---- TCP ---- */
 
-static enum lp_drop decode_tcp(struct lp_decode *d, struct lp_layer *l, struct lp_segment *s)
+/* What is captured of a segment, of which cut more bytes were on the wire. *s has its addresses,
+ * and whether IP stated a length. */
+static inline enum lp_drop take_tcp(const struct lp_decode *d, lp_span all, uint64_t cut,
+				    struct lp_segment *s)
 {
-	lp_span all = lp_cursor_rest(&l->c), options;
-	uint64_t wire = lp_layer_wire(l);
-	struct lp_cursor h;
+	struct lp_cursor c = lp_cursor_span(all), h = lp_cursor_span(lp_cursor_bytes(&c, 20));
+	uint64_t wire = all.n + cut;
+	lp_span options;
 	uint16_t bits;
 	uint8_t len;
 
-	if (wire < 20)
-		return LP_DROP_TCP_HEADER;
-	h = lp_layer_fixed(l, 20);
 	if (!h.n)
-		return lp_layer_ended(l);
+		return wire < 20 ? LP_DROP_TCP_HEADER : LP_DROP_TRUNCATED;
 	s->sport = lp_cursor_u16(&h);
 	s->dport = lp_cursor_u16(&h);
 	s->seq = lp_cursor_u32(&h);
@@ -60,7 +62,7 @@ static enum lp_drop decode_tcp(struct lp_decode *d, struct lp_layer *l, struct l
 		return LP_DROP_TCP_HEADER;
 	/* Options that the snap length cut do not cost the segment its place in the
 	 * sequence: what there is of them is handed on. */
-	options = lp_cursor_rest(&l->c);
+	options = lp_cursor_rest(&c);
 	if (options.n > len - 20u)
 		options.n = len - 20u;
 	s->flags = (uint8_t)(bits & 0xff);
@@ -71,18 +73,23 @@ static enum lp_drop decode_tcp(struct lp_decode *d, struct lp_layer *l, struct l
 	s->payload = options.p + options.n;
 	s->payload_len = (uint32_t)(all.n - 20 - options.n);
 	s->wire_len = (uint32_t)(wire - len);
+	if (d->checksums == LP_CHECKSUMS_OFF || cut)
+		s->csum = LP_CSUM_UNKNOWN;
+	else if (d->checksums_later)
+		s->csum = LP_CSUM_LATER;
+	else
+		s->csum = (uint8_t)lp_checksum_tcp(s->family, s->src, s->dst, all, s->no_length);
+	return LP_DROP_NONE;
+}
+
+static enum lp_drop decode_tcp(const struct lp_decode *d, const struct lp_layer *l,
+			       struct lp_segment *s)
+{
 	s->src = l->src;
 	s->dst = l->dst;
 	s->family = l->family;
 	s->no_length = l->no_length;
-	s->csum = LP_CSUM_UNKNOWN;
-	if (d->checksums == LP_CHECKSUMS_OFF || l->cut)
-		return LP_DROP_NONE;
-	if (d->checksums_later)
-		s->csum = LP_CSUM_LATER;
-	else
-		s->csum = (uint8_t)lp_checksum_tcp(l->family, l->src, l->dst, all, l->no_length);
-	return LP_DROP_NONE;
+	return take_tcp(d, lp_cursor_rest(&l->c), l->cut, s);
 }
 
 static enum lp_drop decode_transport(struct lp_decode *d, struct lp_layer *l,
@@ -90,9 +97,9 @@ static enum lp_drop decode_transport(struct lp_decode *d, struct lp_layer *l,
 {
 	enum lp_drop drop;
 
-	switch (l->proto) {
-	case PROTO_TCP:
+	if (l->proto == PROTO_TCP) /* nearly all there is: before everything else */
 		return decode_tcp(d, l, s);
+	switch (l->proto) {
 	case PROTO_UDP:
 		return lp_tunnel_udp(d, l, s);
 	case PROTO_GRE:
@@ -180,12 +187,30 @@ static enum lp_drop take_ah(struct lp_decode *d, struct lp_layer *l)
 	return lp_cursor_ok(&l->c) ? lp_layer_ended(l) : LP_DROP_NONE;
 }
 
-static bool ipv4_csum_passes(struct lp_decode *d, const uint8_t *header, size_t len,
-			     uint16_t field)
+static inline uint64_t word(const uint8_t *p)
+{
+	uint32_t w;
+
+	memcpy(&w, p, sizeof w);
+	return w;
+}
+
+/* Whether a header of len bytes, at least 20, holds its own right checksum. Most have no more. */
+static inline bool ipv4_csum_right(const uint8_t *h, size_t len)
+{
+	uint64_t sum = word(h) + word(h + 4) + word(h + 8) + word(h + 12) + word(h + 16);
+
+	if (len > 20)
+		sum = lp_checksum_add(sum, h + 20, len - 20);
+	return lp_checksum_fold(sum) == 0xffff;
+}
+
+static inline bool ipv4_csum_passes(struct lp_decode *d, const uint8_t *header, size_t len,
+				    uint16_t field)
 {
 	if (d->checksums == LP_CHECKSUMS_OFF)
 		return true;
-	if (lp_checksum_fold(lp_checksum_add(0, header, len)) == 0xffff)
+	if (ipv4_csum_right(header, len))
 		return true;
 	if (d->checksums == LP_CHECKSUMS_ON || field)
 		return false;
@@ -255,6 +280,25 @@ enum lp_drop lp_decode_ipv4(struct lp_decode *d, struct lp_layer *l, struct lp_s
 			return drop;
 	}
 	return decode_transport(d, l, s);
+}
+
+bool lp_decode_plain(const struct lp_decode *d, lp_span ip, struct lp_segment *s)
+{
+	struct lp_cursor c = lp_cursor_span(ip);
+	const uint8_t *h = lp_cursor_bytes(&c, 20).p;
+	size_t total;
+
+	if (!h || h[0] != 0x45 || (h[6] & 0x3f) || h[7] || h[9] != PROTO_TCP)
+		return false;
+	total = (size_t)(h[2] << 8 | h[3]);
+	if (total < 20 || total > ip.n ||
+	    (d->checksums != LP_CHECKSUMS_OFF && !ipv4_csum_right(h, 20)))
+		return false;
+	s->src = h + 12;
+	s->dst = h + 16;
+	s->family = 4;
+	s->no_length = false;
+	return take_tcp(d, lp_cursor_bytes(&c, total - 20), 0, s) == LP_DROP_NONE;
 }
 
 /* The jumbo payload option (RFC 2675 section 2) among hop-by-hop options: its

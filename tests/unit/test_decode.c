@@ -504,6 +504,89 @@ START_TEST(ipv4_checksum_by_mode)
 }
 END_TEST
 
+/* A tag of no VLAN says nothing, but nothing plain has one: the same packet with it goes through
+ * the layers. */
+static void assert_as_layers(struct lp_decode *const d[2], const struct lp_packet *p)
+{
+	struct lp_decode_stats stats[2];
+	struct lp_packet q[2] = { *p, *p };
+	struct lp_segment s[2];
+	enum lp_drop drop[2];
+
+	for (int i = 0; i < 2; i++) {
+		size_t more = i && p->caplen >= 12 ? 4 : 0;
+		uint8_t *exact = malloc(p->caplen + more ? p->caplen + more : 1);
+
+		ck_assert_ptr_nonnull(exact);
+		memcpy(exact, p->data, p->caplen);
+		if (more) {
+			memcpy(exact + 12, (const uint8_t[]){ 0x81, 0, 0, 0 }, 4);
+			memcpy(exact + 16, p->data + 12, p->caplen - 12);
+		}
+		q[i].data = exact;
+		q[i].caplen += (uint32_t)more;
+		q[i].len += (uint32_t)more;
+		memset(&s[i], 0xa5, sizeof s[i]);
+		drop[i] = lp_decode_packet(d[i], &q[i], &s[i]);
+		lp_decode_stats(d[i], &stats[i]);
+		if (!drop[i]) {
+			const uint8_t **at[] = { &s[i].src, &s[i].dst, &s[i].tcp, &s[i].options,
+						 &s[i].payload };
+
+			assert_sound(&q[i], &s[i]);
+			for (size_t k = 0; k < sizeof at / sizeof at[0]; k++)
+				*at[k] = p->data + (*at[k] - exact) - more;
+		}
+		free(exact);
+	}
+	ck_assert_int_eq(drop[0], drop[1]);
+	ck_assert_mem_eq(&stats[0], &stats[1], sizeof stats[0]);
+	if (!drop[0])
+		ck_assert_mem_eq(&s[0], &s[1], sizeof s[0]);
+}
+
+START_TEST(plain_as_layer_by_layer)
+{
+	static const uint8_t options[12] = { 1, 1, 8, 10 };
+	static const uint8_t values[] = { 0, 1, 4, 5, 6, 17, 0x20, 0x40, 0x44, 0x46, 0x50, 0x7f, 0xff };
+	struct help_packet h = { .payload = text, .len = TEXT, .flags = LP_TCP_ACK, .seq = 7,
+				 .options = options, .options_len = sizeof options, .pad = 3,
+				 .ts_ns = 77, .number = 5 };
+	uint8_t bytes[HELP_PACKET_MAX];
+	struct lp_packet p = help_packet(&h, bytes, sizeof bytes);
+	struct lp_decode_config config;
+	struct lp_packet cut = p;
+	struct lp_decode *d[2];
+	uint8_t was;
+
+	lp_decode_config_default(&config);
+	config.checksums = (enum lp_checksums)(_i % 3);
+	config.checksums_later = _i / 3;
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(lp_decode_new(&d[i], &config), LP_OK);
+	assert_as_layers(d, &p);
+	/* Each byte of it, but for the payload, as something else. */
+	for (size_t at = 12; at < p.caplen - TEXT; at++) {
+		was = bytes[at];
+		for (size_t i = 0; i < sizeof values; i++) {
+			bytes[at] = values[i];
+			assert_as_layers(d, &p);
+			bytes[at] = (uint8_t)(was + values[i]);
+			assert_as_layers(d, &p);
+		}
+		bytes[at] = was;
+	}
+	for (cut.caplen = 0; cut.caplen < p.caplen; cut.caplen++) {
+		cut.len = cut.caplen;
+		assert_as_layers(d, &cut);
+		cut.len = p.len;
+		assert_as_layers(d, &cut);
+	}
+	lp_decode_free(d[0]);
+	lp_decode_free(d[1]);
+}
+END_TEST
+
 START_TEST(authentication_header)
 {
 	/* Next header TCP, 4 words less 2 plus 12 bytes of check value. */
@@ -982,6 +1065,7 @@ Suite *suite_decode(void)
 	tcase_add_test(t, ipv4_header_that_lies);
 	tcase_add_test(t, ipv4_options_and_padding);
 	tcase_add_test(t, ipv4_checksum_by_mode);
+	tcase_add_loop_test(t, plain_as_layer_by_layer, 0, 6);
 	tcase_add_test(t, authentication_header);
 	tcase_add_test(t, no_length_is_offload);
 	tcase_add_test(t, no_length_but_padding);
