@@ -13,7 +13,8 @@ struct lp_reader {
 	const struct lp_reader_sink *sink;
 	void *user;
 	struct lp_decode *decode;
-	uint64_t last_number, first_ns, now_ns, second;
+	uint64_t last_number, first_ns, now_ns;
+	uint64_t second_ns; /* the last nanosecond of the second that it is */
 	bool lends;
 	size_t n;
 	struct lp_segment segment[BATCH];
@@ -30,6 +31,7 @@ enum lp_err lp_reader_new(struct lp_reader **out, const struct lp_decode_config 
 		return LP_E_NOMEM;
 	r->sink = sink;
 	r->user = user;
+	r->second_ns = LP_NS_PER_S - 1;
 	err = lp_decode_new(&r->decode, config);
 	if (err)
 		free(r);
@@ -53,18 +55,23 @@ static void flush(struct lp_reader *r)
 	lp_decode_release(r->decode);
 }
 
-/* Timers fire at whole seconds of packet time, whatever the batches. */
-static void set_clock(struct lp_reader *r, uint64_t ns)
+static void turn_second(struct lp_reader *r, uint64_t ns)
 {
-	if (ns <= r->now_ns)
-		return;
-	if (r->n && ns / LP_NS_PER_S > r->second)
+	if (r->n)
 		flush(r);
 	r->now_ns = ns;
-	if (ns / LP_NS_PER_S <= r->second)
-		return;
-	r->second = ns / LP_NS_PER_S;
-	r->sink->second(r->user, r->last_number, ns);
+	ns = ns / LP_NS_PER_S * LP_NS_PER_S;
+	r->second_ns = ns > UINT64_MAX - LP_NS_PER_S ? UINT64_MAX : ns + LP_NS_PER_S - 1;
+	r->sink->second(r->user, r->last_number, r->now_ns);
+}
+
+/* Timers fire at whole seconds of packet time, whatever the batches. */
+static inline void set_clock(struct lp_reader *r, uint64_t ns)
+{
+	if (ns > r->second_ns)
+		turn_second(r, ns);
+	else if (ns > r->now_ns)
+		r->now_ns = ns;
 }
 
 /* How far behind a packet the bytes lie that take its place in the next batch, if packets are

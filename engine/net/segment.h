@@ -58,11 +58,16 @@ struct lp_segment {
  * reassembled. All at once would be more than a core can wait for beside its work. */
 static inline void lp_segment_fetch(const struct lp_segment *s, bool second)
 {
-	enum { LINE = 64 };
-	uint32_t half = s->tcp_len / 2 / LINE * LINE;
+	enum { LINE = 64, STEP = 2 * LINE };
+	uintptr_t at = (uintptr_t)s->soon, half = at + s->tcp_len / 2 / STEP * STEP;
+	uintptr_t end = second ? at + s->tcp_len : half;
 
-	for (uint32_t at = second ? half : 0; s->soon && at < (second ? s->tcp_len : half); at += LINE)
-		__builtin_prefetch((const void *)((uintptr_t)s->soon + at), 0, 2);
+	if (!s->soon)
+		return;
+	for (at = second ? half : at; at < end; at += STEP) {
+		__builtin_prefetch((const void *)at, 0, 2);
+		__builtin_prefetch((const void *)(at + LINE), 0, 2);
+	}
 }
 
 #endif
