@@ -18,7 +18,7 @@ enum lp_err lp_bench_read(struct lp_capture *c, uint64_t most, const volatile si
 			  FILE *out)
 {
 	const uint64_t begun = lp_clock_mono(), cpu = cpu_ns();
-	struct lp_packet packets[LP_BATCH];
+	struct lp_wire packets[LP_BATCH];
 	struct lp_capture_stats stats;
 	enum lp_err err = LP_OK;
 	uint64_t left = most ? most : UINT64_MAX, ns, busy;

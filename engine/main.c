@@ -186,19 +186,14 @@ static void show_progress(struct run *run)
 
 /* Gives a batch to the worker; a replay whose holding area is full waits for the
  * warden. */
-static int give(struct run *run, const struct lp_packet *packets, size_t n)
+static int give(struct run *run, const struct lp_wire *packets, size_t n)
 {
 	const int patience = run->progress.on ? LP_PROGRESS_MS : -1;
-	struct lp_wire wire[LP_BATCH];
 	int r;
 
-	for (size_t i = 0; i < n; i++)
-		wire[i] = (struct lp_wire){ packets[i].data, packets[i].caplen, packets[i].len,
-					    packets[i].ts_ns, packets[i].number, packets[i].link,
-					    packets[i].iface };
 	if (run->crew)
-		return lp_crew_packets(run->crew, wire, n);
-	r = lp_worker_packets(run->worker, wire, n);
+		return lp_crew_packets(run->crew, packets, n);
+	r = lp_worker_packets(run->worker, packets, n);
 	if (r >= 0)
 		r = lp_worker_poll(run->worker, r ? patience : 0);
 	while (r == 1) {
@@ -268,7 +263,7 @@ static void watch(struct run *run)
 
 static void loop(struct run *run)
 {
-	struct lp_packet packets[LP_BATCH];
+	struct lp_wire packets[LP_BATCH];
 	enum lp_err err = LP_OK;
 	size_t n;
 	int r = 0;

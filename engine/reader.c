@@ -102,8 +102,6 @@ void lp_reader_packets(struct lp_reader *r, const struct lp_wire *packets, size_
 
 	for (size_t i = 0; i < n; i++) {
 		const struct lp_wire *p = &packets[i];
-		const struct lp_packet packet = { p->data, p->caplen, p->len, p->ts_ns,
-						  p->number, p->link, p->iface };
 		struct lp_segment *s;
 
 		if (!r->first_ns)
@@ -111,7 +109,7 @@ void lp_reader_packets(struct lp_reader *r, const struct lp_wire *packets, size_
 		r->last_number = p->number;
 		set_clock(r, p->ts_ns);
 		s = &r->segment[r->n];
-		if (lp_decode_packet(r->decode, &packet, s) == LP_DROP_NONE) {
+		if (lp_decode_packet(r->decode, p, s) == LP_DROP_NONE) {
 			s->clock_ns = r->now_ns;
 			s->soon = ahead ? (const uint8_t *)((uintptr_t)s->tcp + ahead) : NULL;
 			s->lent = r->lends && is_within(p, s->tcp) && is_within(p, s->src);

@@ -40,18 +40,13 @@ void lp_tap_free(struct lp_tap *t)
 
 bool lp_tap_read(struct lp_tap *t)
 {
-	struct lp_packet packets[LP_BATCH];
-	struct lp_wire wire[LP_BATCH];
+	struct lp_wire packets[LP_BATCH];
 	size_t n = 0;
 
 	if (!t->fault)
 		t->fault = lp_capture_read(t->capture, packets, LP_BATCH, &n);
-	for (size_t i = 0; i < n; i++)
-		wire[i] = (struct lp_wire){ packets[i].data, packets[i].caplen, packets[i].len,
-					    packets[i].ts_ns, packets[i].number, packets[i].link,
-					    packets[i].iface };
 	if (n)
-		lp_reader_packets(t->reader, wire, n);
+		lp_reader_packets(t->reader, packets, n);
 	else
 		lp_reader_advance(t->reader, lp_clock_wall());
 	return n > 0;

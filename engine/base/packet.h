@@ -1,8 +1,12 @@
-/* lp_packet: one captured packet, as capture hands it on and net takes it; it stands here
- * because those two do not include each other.
- * Borrowed until the next read on the same source. */
+/* struct lp_wire of limpid.h, a captured packet, as capture hands it on, net takes it and an
+ * embedder gives it; its link types stand here because capture and net do not include each other.
+ * Of a capture's packets: borrowed until the next read on the same source; len is never below
+ * caplen; ts_ns is as recorded and may go back; number counts over all files of the capture,
+ * filtered ones too; iface is the pcapng interface, 0 elsewhere. */
 #ifndef LP_BASE_PACKET_H
 #define LP_BASE_PACKET_H
+
+#include <limpid/limpid.h>
 
 #include "base/cursor.h"
 
@@ -18,16 +22,6 @@ enum lp_link {
 	LP_LINK_IPV4 = 228,
 	LP_LINK_IPV6 = 229,
 	LP_LINK_LINUX_SLL2 = 276,
-};
-
-struct lp_packet {
-	const uint8_t *data;
-	uint32_t caplen; /* bytes at data */
-	uint32_t len;    /* bytes on the wire; never below caplen */
-	uint64_t ts_ns;  /* nanoseconds since 1970; as recorded, may go back */
-	uint64_t number; /* from 1, over all files of the capture, filtered ones counted */
-	uint32_t link;   /* enum lp_link or another LINKTYPE_ number */
-	uint32_t iface;  /* pcapng interface, 0 elsewhere */
 };
 
 #endif

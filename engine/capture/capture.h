@@ -80,7 +80,7 @@ bool lp_capture_scans(const char *path);
  * LP_E_TRUNCATED: the input stopped in the middle of a packet;
  * LP_E_FORMAT: it is corrupt from here on; LP_E_IO: the machine failed. Everything
  * before a fault has been handed out. lp_capture_why() tells more. */
-LP_MUST enum lp_err lp_capture_read(struct lp_capture *c, struct lp_packet *p, size_t max,
+LP_MUST enum lp_err lp_capture_read(struct lp_capture *c, struct lp_wire *p, size_t max,
 				    size_t *n);
 
 /* Asks that packets stay where they are until lp_capture_close(), whatever is read after them;

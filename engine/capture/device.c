@@ -27,7 +27,7 @@ struct device {
 	uint32_t link;
 	uint32_t unit; /* nanoseconds */
 	size_t used;   /* of arena */
-	struct lp_packet *p;
+	struct lp_wire *p;
 	size_t n, max;
 	uint64_t since_ns; /* earlier packets do not count */
 	uint32_t dropped, if_dropped; /* what libpcap said last; its counts wrap */
@@ -38,7 +38,7 @@ struct device {
 static void take(unsigned char *user, const struct pcap_pkthdr *h, const unsigned char *data)
 {
 	struct device *d = (struct device *)(void *)user;
-	struct lp_packet *p = &d->p[d->n];
+	struct lp_wire *p = &d->p[d->n];
 	uint64_t ts_ns = (uint64_t)h->ts.tv_sec * LP_NS_PER_S + (uint64_t)h->ts.tv_usec * d->unit;
 	uint32_t caplen = h->caplen < LP_MAX_CAPLEN ? h->caplen : LP_MAX_CAPLEN;
 
@@ -49,7 +49,7 @@ static void take(unsigned char *user, const struct pcap_pkthdr *h, const unsigne
 		return;
 	}
 	memcpy(d->arena + d->used, data, caplen);
-	*p = (struct lp_packet){
+	*p = (struct lp_wire){
 		.data = d->arena + d->used,
 		.caplen = caplen,
 		.len = h->len < caplen ? caplen : h->len,
@@ -62,7 +62,7 @@ static void take(unsigned char *user, const struct pcap_pkthdr *h, const unsigne
 		pcap_breakloop(d->pcap);
 }
 
-static enum lp_err device_read(struct lp_capture *c, struct lp_packet *p, size_t max, size_t *n)
+static enum lp_err device_read(struct lp_capture *c, struct lp_wire *p, size_t max, size_t *n)
 {
 	struct device *d = (struct device *)c;
 	int rc;

@@ -73,7 +73,7 @@ static enum lp_err pcap_start(struct file *f, lp_span in)
 }
 
 static inline enum lp_err pcap_next(struct file *f, lp_span in, size_t *used, size_t *want,
-				    struct lp_packet *p)
+				    struct lp_wire *p)
 {
 	struct lp_cursor c = lp_cursor_span(in), h = lp_cursor_span(lp_cursor_bytes(&c, PCAP_RECORD));
 	uint64_t seconds, part;
@@ -104,7 +104,7 @@ static inline enum lp_err pcap_next(struct file *f, lp_span in, size_t *used, si
 }
 
 /* The next block of a pcapng file. */
-static enum lp_err ng_next(struct file *f, size_t *used, size_t *want, struct lp_packet *p)
+static enum lp_err ng_next(struct file *f, size_t *used, size_t *want, struct lp_wire *p)
 {
 	lp_span in = { f->in.p, f->in.n }, secret;
 	enum lp_err err = lp_pcapng_next(&f->pcapng, in, used, want, p, &secret);
@@ -151,7 +151,7 @@ static inline void fetch_ahead(lp_span in, size_t used)
 
 /* Packets that are whole in the window: LP_OK with max of them; else why not, and LP_MORE means
  * that the window has to have *want bytes. */
-static enum lp_err pcap_some(struct file *f, struct lp_packet *p, size_t max, size_t *n,
+static enum lp_err pcap_some(struct file *f, struct lp_wire *p, size_t max, size_t *n,
 			     size_t *want)
 {
 	lp_span in = { f->in.p, f->in.n };
@@ -170,7 +170,7 @@ static enum lp_err pcap_some(struct file *f, struct lp_packet *p, size_t max, si
 	return err;
 }
 
-static enum lp_err ng_some(struct file *f, struct lp_packet *p, size_t max, size_t *n,
+static enum lp_err ng_some(struct file *f, struct lp_wire *p, size_t max, size_t *n,
 			   size_t *want)
 {
 	enum lp_err err;
@@ -190,7 +190,7 @@ static enum lp_err ng_some(struct file *f, struct lp_packet *p, size_t max, size
 	return LP_OK;
 }
 
-static enum lp_err file_read(struct lp_capture *c, struct lp_packet *p, size_t max, size_t *n)
+static enum lp_err file_read(struct lp_capture *c, struct lp_wire *p, size_t max, size_t *n)
 {
 	struct file *f = (struct file *)c;
 	size_t got, want;
@@ -257,7 +257,7 @@ static enum lp_err need(struct file *f, size_t want)
 static enum lp_err start(struct file *f)
 {
 	size_t used = 0, want = 4;
-	struct lp_packet none;
+	struct lp_wire none;
 	enum lp_err err = need(f, want);
 
 	if (err)
@@ -331,7 +331,7 @@ static void hop(struct file *f)
 {
 	enum { SECTION = 0x0a0d0d0a, SECRETS = 10, LEAST = 12, BATCH_BYTES = 1 << 20 };
 	uint64_t given = 0;
-	struct lp_packet none;
+	struct lp_wire none;
 	size_t used, want;
 
 	for (;;) {

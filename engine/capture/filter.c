@@ -107,7 +107,7 @@ enum lp_err lp_filter_check(const struct lp_filter *f, uint32_t link, char *why)
 	return LP_E_ARG;
 }
 
-bool lp_filter_match(const struct lp_filter *f, const struct lp_packet *p)
+bool lp_filter_match(const struct lp_filter *f, const struct lp_wire *p)
 {
 	size_t i = index_of(p->link);
 	bool family = p->link == LP_LINK_NULL || p->link == LP_LINK_LOOP;

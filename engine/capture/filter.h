@@ -19,7 +19,7 @@ LP_MUST enum lp_err lp_filter_check(const struct lp_filter *f, uint32_t link, ch
 
 /* A packet of a link type that limpid does not decode passes, so that it is
  * counted as that and not as one that the operator did not want. */
-bool lp_filter_match(const struct lp_filter *f, const struct lp_packet *p);
+bool lp_filter_match(const struct lp_filter *f, const struct lp_wire *p);
 
 /* "EXPRESSION": TEXT, with the expression escaped. */
 void lp_filter_why(char *why, const char *expression, const char *text);

@@ -168,7 +168,7 @@ static enum lp_err interface(struct lp_pcapng *g, struct lp_cursor body)
 }
 
 static enum lp_err hand_out(struct lp_pcapng *g, struct lp_cursor *body, uint32_t iface,
-			    struct lp_packet *p)
+			    struct lp_wire *p)
 {
 	lp_span data = lp_cursor_bytes(body, p->caplen);
 
@@ -187,7 +187,7 @@ static enum lp_err hand_out(struct lp_pcapng *g, struct lp_cursor *body, uint32_
 /* Enhanced Packet Block, and the obsolete Packet Block, whose interface number
  * has 16 bits and is followed by a drop count. */
 static enum lp_err packet(struct lp_pcapng *g, bool obsolete, struct lp_cursor body,
-			  struct lp_packet *p)
+			  struct lp_wire *p)
 {
 	uint32_t iface = obsolete ? u16(&body, g->little) : u32(&body, g->little);
 	uint64_t ticks;
@@ -208,7 +208,7 @@ static enum lp_err packet(struct lp_pcapng *g, bool obsolete, struct lp_cursor b
 
 /* Simple Packet Block: interface 0, no time (it gets that of the packet before
  * it), and as long as the original and the snap length allow. */
-static enum lp_err simple(struct lp_pcapng *g, struct lp_cursor body, struct lp_packet *p)
+static enum lp_err simple(struct lp_pcapng *g, struct lp_cursor body, struct lp_wire *p)
 {
 	p->len = u32(&body, g->little);
 	if (body.bad)
@@ -271,7 +271,7 @@ static enum lp_err section_order(struct lp_pcapng *g, lp_span in)
 }
 
 static enum lp_err block(struct lp_pcapng *g, uint32_t type, struct lp_cursor body,
-			 struct lp_packet *p, lp_span *secret)
+			 struct lp_wire *p, lp_span *secret)
 {
 	switch (type) {
 	case SECTION:
@@ -296,7 +296,7 @@ static bool is_read(uint32_t type)
 }
 
 enum lp_err lp_pcapng_next(struct lp_pcapng *g, lp_span in, size_t *used, size_t *want,
-			   struct lp_packet *p, lp_span *secret)
+			   struct lp_wire *p, lp_span *secret)
 {
 	struct lp_cursor c = lp_cursor_span(in), body, tail;
 	uint32_t type, total;

@@ -39,7 +39,7 @@ void lp_pcapng_clear(struct lp_pcapng *g);
  * packet, call again behind it; LP_MORE with *used == 0: *want bytes are needed
  * in front; LP_E_FORMAT; LP_E_NOMEM. *secret covers secrets among the used bytes. */
 LP_MUST enum lp_err lp_pcapng_next(struct lp_pcapng *g, lp_span in, size_t *used, size_t *want,
-				   struct lp_packet *p, lp_span *secret);
+				   struct lp_wire *p, lp_span *secret);
 
 /* True between blocks, where the file may end. */
 static inline bool lp_pcapng_whole(const struct lp_pcapng *g)

@@ -13,7 +13,7 @@ struct child {
 	bool done, retired;
 	uint64_t position, size; /* once closed: what was read of it, and its length */
 	size_t at, n; /* merge: the batch that is being handed out */
-	struct lp_packet batch[LP_BATCH];
+	struct lp_wire batch[LP_BATCH];
 };
 
 struct list {
@@ -71,7 +71,7 @@ static enum lp_err list_end(const struct list *l)
 	return l->cut ? l->cut : LP_EOF;
 }
 
-static enum lp_err list_read(struct lp_capture *c, struct lp_packet *p, size_t max, size_t *n)
+static enum lp_err list_read(struct lp_capture *c, struct lp_wire *p, size_t max, size_t *n)
 {
 	struct list *l = (struct list *)c;
 	struct child *child;
@@ -137,7 +137,7 @@ static struct child *merge_oldest(struct list *l)
 
 /* A batch ends where a file's own batch does: to read on there would take the
  * packets back that are handed out. */
-static enum lp_err merge_read(struct lp_capture *c, struct lp_packet *p, size_t max, size_t *n)
+static enum lp_err merge_read(struct lp_capture *c, struct lp_wire *p, size_t max, size_t *n)
 {
 	struct list *l = (struct list *)c;
 	struct child *child;
@@ -257,7 +257,7 @@ enum lp_err lp_capture_open_file(struct lp_capture **out, const char *path,
 }
 
 /* Numbers the packets and keeps, in place, those that the filter wants. */
-static size_t keep(struct lp_capture *c, struct lp_packet *p, size_t n)
+static size_t keep(struct lp_capture *c, struct lp_wire *p, size_t n)
 {
 	uint64_t number = c->shared ? atomic_fetch_add(c->shared, n) : c->number;
 	uint64_t bytes = 0;
@@ -279,7 +279,7 @@ static size_t keep(struct lp_capture *c, struct lp_packet *p, size_t n)
 	return kept;
 }
 
-enum lp_err lp_capture_read(struct lp_capture *c, struct lp_packet *p, size_t max, size_t *n)
+enum lp_err lp_capture_read(struct lp_capture *c, struct lp_wire *p, size_t max, size_t *n)
 {
 	size_t got, seen = 0;
 

@@ -11,7 +11,7 @@ struct lp_capture_ops {
 	bool live;
 	/* The next packets. A fault (or LP_EOF) may come together with *n > 0: those
 	 * packets were before it. Never called again after a fault. */
-	enum lp_err (*read)(struct lp_capture *c, struct lp_packet *p, size_t max, size_t *n);
+	enum lp_err (*read)(struct lp_capture *c, struct lp_wire *p, size_t max, size_t *n);
 	int (*fd)(const struct lp_capture *c);                             /* or NULL */
 	void (*stats)(struct lp_capture *c, struct lp_capture_stats *out); /* or NULL */
 	/* Bytes read of what there is, and how many that are (0: not known); or NULL. */

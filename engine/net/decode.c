@@ -253,7 +253,7 @@ static enum lp_drop decode_link(struct lp_decode *d, struct lp_layer *l, uint32_
 /* ---- */
 
 /* Layer by layer. */
-static enum lp_drop decode_layers(struct lp_decode *d, const struct lp_packet *p,
+static enum lp_drop decode_layers(struct lp_decode *d, const struct lp_wire *p,
 				  struct lp_segment *s)
 {
 	const struct lp_whole *before = d->defrag.whole;
@@ -275,7 +275,7 @@ static enum lp_drop decode_layers(struct lp_decode *d, const struct lp_packet *p
 }
 
 /* Nearly all there is, in one step. False: it is for the layers to say what it is. */
-static inline bool decode_plain(struct lp_decode *d, const struct lp_packet *p,
+static inline bool decode_plain(struct lp_decode *d, const struct lp_wire *p,
 				struct lp_segment *s)
 {
 	struct lp_cursor c = lp_cursor_of(p->data, p->caplen);
@@ -296,7 +296,7 @@ static void count_segment(struct lp_decode *d, const struct lp_segment *s)
 		d->stats.cut++;
 }
 
-enum lp_drop lp_decode_packet(struct lp_decode *d, const struct lp_packet *p,
+enum lp_drop lp_decode_packet(struct lp_decode *d, const struct lp_wire *p,
 			      struct lp_segment *s)
 {
 	enum lp_drop drop = LP_DROP_NONE;

@@ -60,7 +60,7 @@ LP_MUST enum lp_err lp_decode_new(struct lp_decode **out, const struct lp_decode
 void lp_decode_free(struct lp_decode *d);
 
 /* LP_DROP_NONE: *s is a segment. Anything else: *s is not to be looked at. */
-enum lp_drop lp_decode_packet(struct lp_decode *d, const struct lp_packet *p,
+enum lp_drop lp_decode_packet(struct lp_decode *d, const struct lp_wire *p,
 			      struct lp_segment *s);
 
 /* The segments decoded so far are done with: what fragments were joined to is freed. */

@@ -28,7 +28,7 @@ struct bench {
 	struct lp_decode *decode;
 	struct lp_reasm *r;
 	uint8_t (*frames)[SLOT];
-	struct lp_packet packets[BATCH];
+	struct lp_wire packets[BATCH];
 	struct lp_segment segments[BATCH];
 	uint64_t payload_sum;
 	uint64_t number, bytes;
@@ -119,7 +119,7 @@ static void make_packet(struct bench *b, size_t slot, uint32_t flow, uint32_t ro
 	all = lp_checksum_fold(all) + (n ? b->payload_sum : 0); /* partial sums may wrap */
 	sum = (uint16_t)~lp_checksum_fold(all);
 	memcpy(tcp + 16, &sum, 2);
-	b->packets[slot] = (struct lp_packet){ .data = f, .caplen = HEAD + n, .len = HEAD + n,
+	b->packets[slot] = (struct lp_wire){ .data = f, .caplen = HEAD + n, .len = HEAD + n,
 					       .ts_ns = 1700000000 * LP_NS_PER_S + b->number * 1000,
 					       .number = ++b->number, .link = LP_LINK_ETHERNET };
 }

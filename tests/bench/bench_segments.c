@@ -131,7 +131,7 @@ struct wire {
 	struct lp_decode *decode;
 	struct lp_reasm *r;
 	uint8_t frame[BATCH][LARGEST + 64];
-	struct lp_packet packet[BATCH];
+	struct lp_wire packet[BATCH];
 	uint64_t number, spent;
 	size_t n;
 };
@@ -157,7 +157,7 @@ static void give(struct wire *w, bool back, uint8_t flags, uint32_t seq, const u
 	uint32_t len = (uint32_t)make_frame(f, back, flags, seq, p, n);
 
 	w->number++;
-	w->packet[w->n++] = (struct lp_packet){ .data = f, .caplen = len, .len = len,
+	w->packet[w->n++] = (struct lp_wire){ .data = f, .caplen = len, .len = len,
 						.ts_ns = w->number * 1000, .number = w->number,
 						.link = LP_LINK_ETHERNET };
 	if (w->n == BATCH)

@@ -21,7 +21,7 @@ static uint64_t read_out(int fd)
 {
 	uint64_t sum = 0, secrets = 0; /* apart: secrets come as soon as they are read */
 	struct lp_capture_config config = { .secrets = add, .user = &secrets };
-	struct lp_packet p[3];
+	struct lp_wire p[3];
 	struct lp_capture *c;
 	char path[32], why[LP_WHY_SIZE];
 	enum lp_err err;

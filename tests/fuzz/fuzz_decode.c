@@ -7,7 +7,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void inside(const struct lp_packet *p, const uint8_t *at, size_t n)
+static void inside(const struct lp_wire *p, const uint8_t *at, size_t n)
 {
 	if (at < p->data || n > p->caplen || (size_t)(at - p->data) > p->caplen - n)
 		abort();
@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* The first eight as they always were: the corpus knows them by number. */
 	static const uint32_t links[] = { 1, 113, 276, 101, 228, 229, 0, 108, 105, 127 };
 	struct lp_decode_config config;
-	struct lp_packet p = { .number = 1 };
+	struct lp_wire p = { .number = 1 };
 	struct lp_decode *d;
 	struct lp_segment s;
 

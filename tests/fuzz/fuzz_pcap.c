@@ -54,7 +54,7 @@ static void run(struct lp_capture *c)
 	static const struct lp_reasm_cb cb = { on_open, on_data, on_gap, on_close, NULL, NULL };
 	struct lp_reasm_config rc;
 	struct lp_decode_config dc;
-	struct lp_packet p[LP_BATCH];
+	struct lp_wire p[LP_BATCH];
 	struct lp_segment s;
 	struct lp_decode *d;
 	struct lp_reasm *r;

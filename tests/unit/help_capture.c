@@ -50,7 +50,7 @@ uint64_t help_sum(const uint8_t *p, size_t n)
 void help_read_path(struct help_seen *s, const char *path, size_t max)
 {
 	struct lp_capture_config config = { .secrets = note_secrets, .user = s };
-	struct lp_packet p[LP_BATCH];
+	struct lp_wire p[LP_BATCH];
 	struct lp_capture *c;
 	size_t n;
 

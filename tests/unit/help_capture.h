@@ -12,7 +12,7 @@ enum { HELP_MOST = 300 };
 struct help_seen {
 	enum lp_err open, end;
 	size_t n;
-	struct lp_packet p[HELP_MOST]; /* without data */
+	struct lp_wire p[HELP_MOST]; /* without data */
 	uint64_t sum[HELP_MOST];       /* of the bytes */
 	uint8_t first[HELP_MOST];
 	char secrets[64]; /* [packets before:type:text] for each block */

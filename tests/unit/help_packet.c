@@ -162,7 +162,7 @@ static void put_tcp(struct out *o, const struct help_packet *h, size_t addr, con
 	set16(o->p + start + 16, make_csum(o->p + start, n, pseudo, no_length, h->csum));
 }
 
-struct lp_packet help_packet(const struct help_packet *h, uint8_t *out, size_t size)
+struct lp_wire help_packet(const struct help_packet *h, uint8_t *out, size_t size)
 {
 	struct out o = { out, 0, size };
 	const char *src_text = h->src ? h->src : "10.0.0.1";
@@ -186,7 +186,7 @@ struct lp_packet help_packet(const struct help_packet *h, uint8_t *out, size_t s
 		put_tcp(&o, h, six ? 16 : 4, src, pseudo_dst);
 	for (size_t i = 0; i < h->pad; i++)
 		put_be(&o, 0xee, 1);
-	return (struct lp_packet){
+	return (struct lp_wire){
 		.data = out,
 		.caplen = h->snaplen && h->snaplen < o.n ? h->snaplen : (uint32_t)o.n,
 		.len = (uint32_t)o.n,

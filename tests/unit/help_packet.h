@@ -5,7 +5,7 @@
  *				 .dport = 443, .seq = 1, .flags = LP_TCP_ACK,
  *				 .payload = "hello", .len = 5 };
  *	uint8_t bytes[HELP_PACKET_MAX];
- *	struct lp_packet p = help_packet(&h, bytes, sizeof bytes);
+ *	struct lp_wire p = help_packet(&h, bytes, sizeof bytes);
  */
 #ifndef HELP_PACKET_H
 #define HELP_PACKET_H
@@ -64,7 +64,7 @@ struct help_packet {
 };
 
 /* The packet, in out. A description that does not fit fails the test. */
-struct lp_packet help_packet(const struct help_packet *h, uint8_t *out, size_t size);
+struct lp_wire help_packet(const struct help_packet *h, uint8_t *out, size_t size);
 
 /* The checksum that RFC 1071 describes, bytewise and slow, as it stands in a header:
  * what the engine's is compared with. */

@@ -98,7 +98,7 @@ void help_trace_read(struct help_trace *t, const char *name)
 	const struct lp_capture_config config = { 0 };
 	struct lp_reasm_config rc;
 	struct lp_decode_config dc;
-	struct lp_packet p[LP_BATCH];
+	struct lp_wire p[LP_BATCH];
 	struct lp_capture *c;
 	struct lp_reasm *r;
 	struct lp_decode *d;

@@ -80,11 +80,11 @@ static void send_udp(uint16_t port, size_t n, size_t times)
 
 /* Reads until want packets came or two seconds passed; the first byte of each
  * datagram must count up. */
-static size_t receive(struct lp_capture *c, size_t want, size_t payload, struct lp_packet *last)
+static size_t receive(struct lp_capture *c, size_t want, size_t payload, struct lp_wire *last)
 {
 	struct pollfd fd = { .fd = lp_capture_fd(c), .events = POLLIN };
 	uint64_t until = lp_clock_mono() + 2 * LP_NS_PER_S;
-	struct lp_packet p[LP_BATCH];
+	struct lp_wire p[LP_BATCH];
 	size_t n, got = 0;
 
 	while (got < want && lp_clock_mono() < until) {
@@ -107,7 +107,7 @@ static void loopback(void)
 	struct lp_capture_config config = { .filter = "udp and dst port 4711",
 					    .buffer_bytes = 16 << 20, .promiscuous = true };
 	struct lp_capture_stats stats;
-	struct lp_packet last;
+	struct lp_wire last;
 	char why[LP_WHY_SIZE];
 	struct lp_capture *c;
 	uint64_t now;
@@ -138,7 +138,7 @@ static void large(void)
 {
 	struct lp_capture_config config = { .filter = "udp", .buffer_bytes = 64 << 20 };
 	struct lp_capture_stats stats;
-	struct lp_packet last;
+	struct lp_wire last;
 	char why[LP_WHY_SIZE];
 	struct lp_capture *c;
 
@@ -160,7 +160,7 @@ END_TEST
 static void snaplen(void)
 {
 	struct lp_capture_config config = { .snaplen = 60 };
-	struct lp_packet last;
+	struct lp_wire last;
 	char why[LP_WHY_SIZE];
 	struct lp_capture *c;
 
@@ -182,7 +182,7 @@ static void drops(void)
 {
 	struct lp_capture_config config = { .filter = "udp", .buffer_bytes = 1 << 20 };
 	struct lp_capture_stats stats;
-	struct lp_packet p[LP_BATCH];
+	struct lp_wire p[LP_BATCH];
 	char why[LP_WHY_SIZE];
 	struct lp_capture *c;
 	uint64_t until = lp_clock_mono() + 15 * LP_NS_PER_S;
@@ -214,7 +214,7 @@ END_TEST
 static void any(void)
 {
 	struct lp_capture_config config = { .filter = "udp port 4711", .promiscuous = true };
-	struct lp_packet last;
+	struct lp_wire last;
 	char why[LP_WHY_SIZE];
 	struct lp_capture *c;
 
@@ -244,7 +244,7 @@ static void fanout(void)
 	uint64_t until = lp_clock_mono() + 5 * LP_NS_PER_S;
 	size_t got = 0, of[HANDLES] = { 0 }, n, used = 0;
 	struct lp_capture *c[HANDLES];
-	struct lp_packet p[LP_BATCH];
+	struct lp_wire p[LP_BATCH];
 	int owner[FLOWS] = { 0 };
 	char why[LP_WHY_SIZE];
 

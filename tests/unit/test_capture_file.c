@@ -199,7 +199,7 @@ END_TEST
 START_TEST(slow_pipe)
 {
 	struct help_pcap w = { 0 };
-	struct lp_packet p[LP_BATCH];
+	struct lp_wire p[LP_BATCH];
 	char why[LP_WHY_SIZE], path[32];
 	struct lp_capture *c;
 	int fd[2];
@@ -260,7 +260,7 @@ END_TEST
 START_TEST(file_that_shrinks)
 {
 	struct help_pcap w = { 0 };
-	struct lp_packet p[LP_BATCH];
+	struct lp_wire p[LP_BATCH];
 	char why[LP_WHY_SIZE], path[HELP_PATH];
 	uint8_t big[5000] = { 0 };
 	struct lp_capture *c;

@@ -42,7 +42,7 @@ static void read_files(struct seen *s, const struct files *f, bool merge, const 
 		       size_t max)
 {
 	struct lp_capture_config config = { .filter = filter };
-	struct lp_packet p[LP_BATCH];
+	struct lp_wire p[LP_BATCH];
 	struct lp_capture *c;
 	size_t n;
 
@@ -346,7 +346,7 @@ START_TEST(lent_packets_stay)
 {
 	const struct lp_capture_config config = { .filter = NULL };
 	struct files f = { .n = 0 };
-	struct lp_packet p[MOST];
+	struct lp_wire p[MOST];
 	struct help_pcap w = { 0 };
 	char why[LP_WHY_SIZE];
 	struct lp_capture *c;

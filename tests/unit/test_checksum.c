@@ -89,7 +89,7 @@ END_TEST
 static enum lp_csum classify(struct help_packet *h, bool zero_len)
 {
 	static uint8_t bytes[HELP_PACKET_MAX];
-	struct lp_packet p;
+	struct lp_wire p;
 	bool six = h->src && strchr(h->src, ':');
 	size_t ip = six ? 40 : 20, addr = six ? 16 : 4;
 	const uint8_t *a;
@@ -154,7 +154,7 @@ START_TEST(one_flipped_bit_is_bad)
 {
 	uint8_t bytes[HELP_PACKET_MAX];
 	struct help_packet h = { .link = LP_LINK_RAW, .payload = "flip me", .len = 7 };
-	struct lp_packet p = help_packet(&h, bytes, sizeof bytes);
+	struct lp_wire p = help_packet(&h, bytes, sizeof bytes);
 
 	for (size_t i = 20; i < p.caplen; i++) {
 		for (int bit = 0; bit < 8; bit++) {

@@ -23,7 +23,7 @@ static void load(const char *name)
 {
 	const struct lp_capture_config config = { .filter = NULL };
 	char path[128], why[LP_WHY_SIZE];
-	struct lp_packet p[LP_BATCH];
+	struct lp_wire p[LP_BATCH];
 	struct lp_capture *c;
 	uint64_t number = wires ? wire[wires - 1].number : 0;
 	size_t n;

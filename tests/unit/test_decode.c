@@ -43,7 +43,7 @@ static void done(struct lp_decode *d, uint64_t read)
 	lp_decode_free(d);
 }
 
-static void assert_inside(const struct lp_packet *p, const void *at, size_t n)
+static void assert_inside(const struct lp_wire *p, const void *at, size_t n)
 {
 	const uint8_t *b = at;
 
@@ -51,7 +51,7 @@ static void assert_inside(const struct lp_packet *p, const void *at, size_t n)
 }
 
 /* All of it lies in the packet, and adds up. */
-static void assert_sound(const struct lp_packet *p, const struct lp_segment *s)
+static void assert_sound(const struct lp_wire *p, const struct lp_segment *s)
 {
 	size_t addr = s->family == 4 ? 4 : 16;
 
@@ -73,7 +73,7 @@ static enum lp_drop decode(struct lp_decode *d, const struct help_packet *h,
 			   struct lp_segment *s, uint8_t payload[TEXT])
 {
 	static uint8_t bytes[HELP_PACKET_MAX];
-	struct lp_packet p = help_packet(h, bytes, sizeof bytes);
+	struct lp_wire p = help_packet(h, bytes, sizeof bytes);
 	uint8_t *exact = malloc(p.caplen ? p.caplen : 1);
 	enum lp_drop drop;
 
@@ -183,7 +183,7 @@ START_TEST(every_field_of_a_segment)
 		.payload = text, .len = TEXT, .ts_ns = 1700000000123456789ULL, .number = 42,
 	};
 	uint8_t bytes[HELP_PACKET_MAX];
-	struct lp_packet p = help_packet(&h, bytes, sizeof bytes);
+	struct lp_wire p = help_packet(&h, bytes, sizeof bytes);
 	struct lp_decode *d = made(LP_CHECKSUMS_ON, false, 0);
 	struct lp_segment s;
 
@@ -334,7 +334,7 @@ START_TEST(snap_and_other_llc)
 	struct lp_decode *d = made(LP_CHECKSUMS_AUTO, false, 0);
 	struct help_packet h = { .snap = true, .payload = text, .len = TEXT };
 	struct lp_segment s;
-	struct lp_packet p;
+	struct lp_wire p;
 
 	assert_text(d, &h, &s);
 	p = help_packet(&h, bytes, sizeof bytes);
@@ -399,7 +399,7 @@ START_TEST(links_that_are_not_ours)
 	struct lp_decode *d = made(LP_CHECKSUMS_AUTO, false, 0);
 	uint8_t bytes[HELP_PACKET_MAX];
 	struct help_packet h = { .link = LP_LINK_LINUX_SLL };
-	struct lp_packet p = help_packet(&h, bytes, sizeof bytes);
+	struct lp_wire p = help_packet(&h, bytes, sizeof bytes);
 	struct lp_segment s;
 
 	bytes[2] = 824 >> 8; /* netlink: the protocol field is a family there */
@@ -432,7 +432,7 @@ START_TEST(ipv4_header_that_lies)
 	struct lp_decode *d = made(LP_CHECKSUMS_OFF, false, 0);
 	uint8_t bytes[HELP_PACKET_MAX];
 	struct help_packet h = { .payload = text, .len = TEXT };
-	struct lp_packet p = help_packet(&h, bytes, sizeof bytes);
+	struct lp_wire p = help_packet(&h, bytes, sizeof bytes);
 	struct lp_segment s;
 
 	for (size_t i = 0; i < sizeof lies / sizeof lies[0]; i++) {
@@ -506,10 +506,10 @@ END_TEST
 
 /* A tag of no VLAN says nothing, but nothing plain has one: the same packet with it goes through
  * the layers. */
-static void assert_as_layers(struct lp_decode *const d[2], const struct lp_packet *p)
+static void assert_as_layers(struct lp_decode *const d[2], const struct lp_wire *p)
 {
 	struct lp_decode_stats stats[2];
-	struct lp_packet q[2] = { *p, *p };
+	struct lp_wire q[2] = { *p, *p };
 	struct lp_segment s[2];
 	enum lp_drop drop[2];
 
@@ -553,9 +553,9 @@ START_TEST(plain_as_layer_by_layer)
 				 .options = options, .options_len = sizeof options, .pad = 3,
 				 .ts_ns = 77, .number = 5 };
 	uint8_t bytes[HELP_PACKET_MAX];
-	struct lp_packet p = help_packet(&h, bytes, sizeof bytes);
+	struct lp_wire p = help_packet(&h, bytes, sizeof bytes);
 	struct lp_decode_config config;
-	struct lp_packet cut = p;
+	struct lp_wire cut = p;
 	struct lp_decode *d[2];
 	uint8_t was;
 
@@ -593,7 +593,7 @@ START_TEST(authentication_header)
 	static const uint8_t ah[24] = { 6, 4, 0, 0, 0, 0, 1, 0 };
 	uint8_t bytes[HELP_PACKET_MAX], inner[100];
 	struct help_packet h = { .link = LP_LINK_RAW, .payload = text, .len = TEXT };
-	struct lp_packet p = help_packet(&h, bytes, sizeof bytes);
+	struct lp_wire p = help_packet(&h, bytes, sizeof bytes);
 	struct lp_segment s;
 
 	memcpy(inner, ah, sizeof ah);
@@ -657,7 +657,7 @@ END_TEST
 START_TEST(no_length_but_padding)
 {
 	struct help_packet h = { .no_length = true, .pad = 6 };
-	struct lp_packet p = { .link = LP_LINK_RAW };
+	struct lp_wire p = { .link = LP_LINK_RAW };
 	struct lp_decode *d = made(LP_CHECKSUMS_OFF, false, 0);
 	uint8_t bytes[HELP_PACKET_MAX];
 	struct lp_segment s;
@@ -764,7 +764,7 @@ START_TEST(ipv6_routing_goes_to_the_last_stop)
 	uint8_t ext[40] = { 6, 4, 0, 2 };
 	struct help_packet h = six(ext, sizeof ext, 43);
 	struct lp_decode *d = made(LP_CHECKSUMS_ON, false, 0);
-	struct lp_packet p;
+	struct lp_wire p;
 	struct lp_segment s;
 	uint8_t bytes[HELP_PACKET_MAX];
 
@@ -805,7 +805,7 @@ START_TEST(ipv6_jumbo)
 	struct help_packet h = six(ext, sizeof ext, 0);
 	uint32_t n = 8 + 20 + sizeof payload;
 	struct lp_decode *d = made(LP_CHECKSUMS_ON, false, 0);
-	struct lp_packet p;
+	struct lp_wire p;
 	struct lp_segment s;
 
 	h.payload = payload;
@@ -895,7 +895,7 @@ START_TEST(tcp_checksum_can_wait)
 					 .csum = kinds[i % 4],
 					 .no_length = kinds[i % 4] == HELP_PSEUDO_NO_LENGTH,
 					 .snaplen = i >= 12 ? 500 : 0 };
-		const struct lp_packet p = help_packet(&h, bytes, sizeof bytes);
+		const struct lp_wire p = help_packet(&h, bytes, sizeof bytes);
 		struct lp_decode *d;
 
 		lp_decode_config_default(&config);
@@ -940,12 +940,12 @@ static void cut_everywhere(struct help_packet *h, uint32_t headers)
 	uint32_t options = (uint32_t)h->options_len;
 	struct lp_decode *d = made(LP_CHECKSUMS_AUTO, false, 0);
 	static uint8_t bytes[HELP_PACKET_MAX];
-	struct lp_packet whole = help_packet(h, bytes, sizeof bytes);
+	struct lp_wire whole = help_packet(h, bytes, sizeof bytes);
 	struct lp_segment s;
 
 	for (uint32_t n = 0; n <= whole.len; n++) {
 		for (int sliced = 0; sliced < 2; sliced++) {
-			struct lp_packet p = whole;
+			struct lp_wire p = whole;
 			uint8_t *exact = malloc(n ? n : 1);
 			enum lp_drop drop;
 
@@ -1005,7 +1005,7 @@ START_TEST(nothing_at_all)
 	struct lp_segment s;
 
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-		struct lp_packet p = { .link = all[i] };
+		struct lp_wire p = { .link = all[i] };
 
 		ck_assert_int_eq(lp_decode_packet(d, &p, &s), LP_DROP_SHORT);
 		p.len = 100;
@@ -1026,7 +1026,7 @@ START_TEST(sums_of_a_storm)
 	for (uint32_t i = 0; i < 40000; i++) {
 		struct help_packet h = i % 3 ? tagged(i % 5, 0x8100, (uint16_t)(1 + i % 50))
 					     : six(NULL, 0, 0);
-		struct lp_packet p;
+		struct lp_wire p;
 
 		h.link = links[i % LINKS];
 		p = help_packet(&h, bytes, sizeof bytes);

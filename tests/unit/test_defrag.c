@@ -31,7 +31,7 @@ static void open_with(struct bench *b, const struct lp_decode_config *config)
 	for (int i = 0; i < TEXT; i++)
 		b->text[i] = (uint8_t)(i * 7 + i / 256);
 	for (int six = 0; six < 2; six++) {
-		struct lp_packet p;
+		struct lp_wire p;
 
 		h.src = six ? "2001:db8::1" : "10.0.0.1";
 		h.dst = six ? "2001:db8::2" : "10.0.0.2";
@@ -77,7 +77,7 @@ static void close_bench(struct bench *b)
 static enum lp_drop push(struct bench *b, const uint8_t *p, size_t n)
 {
 	uint8_t *exact = malloc(n);
-	struct lp_packet packet = { exact, (uint32_t)n, (uint32_t)n, b->ns, ++b->read, 1, 0 };
+	struct lp_wire packet = { exact, (uint32_t)n, (uint32_t)n, b->ns, ++b->read, 1, 0 };
 	enum lp_drop drop;
 
 	ck_assert_ptr_nonnull(exact);

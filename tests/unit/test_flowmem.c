@@ -68,7 +68,7 @@ static void model_read(struct model *m, const char *name, unsigned nth, struct l
 {
 	const struct lp_capture_config config = { .filter = NULL };
 	char path[128], why[LP_WHY_SIZE];
-	struct lp_packet p[LP_BATCH];
+	struct lp_wire p[LP_BATCH];
 	struct lp_capture *c;
 	bool over = false;
 	size_t n;
@@ -78,8 +78,7 @@ static void model_read(struct model *m, const char *name, unsigned nth, struct l
 	ck_assert_int_eq(lp_capture_open_file(&c, path, &config, why), LP_OK);
 	while (lp_capture_read(c, p, LP_BATCH, &n) == LP_OK)
 		for (size_t i = 0; i < n; i++) {
-			struct lp_wire w = { p[i].data, p[i].caplen, p[i].len, p[i].ts_ns, p[i].number,
-					     p[i].link, p[i].iface };
+			struct lp_wire w = p[i];
 
 			ck_assert_uint_eq(ip_of(&w)[0] >> 4, 4);
 			if (!m->n && is_syn(&w) && !nth--)

@@ -26,7 +26,7 @@ static void load(const char *path)
 {
 	const struct lp_capture_config config = { .filter = NULL };
 	char why[LP_WHY_SIZE];
-	struct lp_packet p[LP_BATCH];
+	struct lp_wire p[LP_BATCH];
 	struct lp_capture *c;
 	size_t n;
 

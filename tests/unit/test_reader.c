@@ -77,9 +77,9 @@ static void make_wire(void)
 			.flags = LP_TCP_ACK, .payload = &payload, .len = 1,
 			.proto = i % 7 == 3 ? 1 : 0, .ts_ns = now, .number = i + 1,
 		};
-		const struct lp_packet p = help_packet(&h, bytes[i], sizeof bytes[i]);
+		const struct lp_wire p = help_packet(&h, bytes[i], sizeof bytes[i]);
 
-		wire[i] = (struct lp_wire){ p.data, p.caplen, p.len, p.ts_ns, p.number, p.link, 0 };
+		wire[i] = p;
 		now += (uint64_t)(rand() % 100) * LP_NS_PER_MS;
 		if (i % 11 == 5)
 			now -= 300 * LP_NS_PER_MS;
@@ -171,7 +171,7 @@ START_TEST(fragments_are_not_lent)
 	struct lp_reader *r = make(&said);
 	struct help_packet h = { .flags = LP_TCP_ACK, .payload = payload, .len = sizeof payload,
 				 .ts_ns = LP_NS_PER_S };
-	struct lp_packet p = help_packet(&h, bytes[0], sizeof bytes[0]);
+	struct lp_wire p = help_packet(&h, bytes[0], sizeof bytes[0]);
 	struct help_packet part = { .raw = true, .proto = 6, .ts_ns = LP_NS_PER_S };
 	uint8_t tcp[52];
 
@@ -184,7 +184,7 @@ START_TEST(fragments_are_not_lent)
 		part.fragment = i ? 4 : 0x2000;
 		part.number = (uint64_t)i + 1;
 		p = help_packet(&part, bytes[i + 1], sizeof bytes[i + 1]);
-		wire[i] = (struct lp_wire){ p.data, p.caplen, p.len, p.ts_ns, p.number, p.link, 0 };
+		wire[i] = p;
 	}
 	lp_reader_packets(r, wire, 2);
 	ck_assert_uint_eq(said.n, 2);

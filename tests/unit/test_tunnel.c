@@ -41,7 +41,7 @@ static size_t inner(bool six, uint8_t *out)
 {
 	struct help_packet h = { .payload = text, .len = TEXT, .flags = 0x10 };
 	static uint8_t bytes[HELP_PACKET_MAX];
-	struct lp_packet p;
+	struct lp_wire p;
 
 	if (six) {
 		h.src = "2001:db8::1";
@@ -57,7 +57,7 @@ static enum lp_drop decode(struct lp_decode *d, uint32_t link, const uint8_t *p,
 			   size_t wire, struct lp_segment *s)
 {
 	uint8_t *exact = malloc(n ? n : 1);
-	struct lp_packet packet = { .data = exact, .caplen = (uint32_t)n,
+	struct lp_wire packet = { .data = exact, .caplen = (uint32_t)n,
 				    .len = (uint32_t)wire, .link = link };
 	enum lp_drop drop;
 
@@ -425,7 +425,7 @@ START_TEST(innermost_reason)
 	static uint8_t bytes[HELP_PACKET_MAX];
 	struct help_packet h = { .proto = 1 };
 	uint8_t out[MAX];
-	struct lp_packet p = help_packet(&h, bytes, sizeof bytes);
+	struct lp_wire p = help_packet(&h, bytes, sizeof bytes);
 	struct lp_segment s;
 	size_t n;
 
@@ -457,7 +457,7 @@ START_TEST(offload_in_a_tunnel)
 {
 	static uint8_t in[HELP_PACKET_MAX], out[HELP_PACKET_MAX + 100], payload[65400];
 	struct help_packet h = { .payload = payload, .len = sizeof payload };
-	struct lp_packet p = help_packet(&h, in, sizeof in);
+	struct lp_wire p = help_packet(&h, in, sizeof in);
 	struct lp_decode *d = made(false);
 	struct lp_segment s;
 	uint64_t read = 0;
@@ -466,7 +466,7 @@ START_TEST(offload_in_a_tunnel)
 		size_t n = help_tunnel((enum help_tunnel)k, k & 1, 3, in, p.caplen, out,
 				       sizeof out);
 
-		p = (struct lp_packet){ out, (uint32_t)n, (uint32_t)n, 0, 1, 1, 0 };
+		p = (struct lp_wire){ out, (uint32_t)n, (uint32_t)n, 0, 1, 1, 0 };
 		ck_assert_msg(lp_decode_packet(d, &p, &s) == LP_DROP_NONE, "%s",
 			      help_tunnel_name[k]);
 		ck_assert_uint_eq(s.payload_len, sizeof payload);
@@ -489,7 +489,7 @@ START_TEST(storm)
 		enum help_tunnel b = (enum help_tunnel)(i / HELP_WLAN % HELP_TUNNELS);
 		size_t n = inner(i & 1, in);
 		uint8_t *exact;
-		struct lp_packet p;
+		struct lp_wire p;
 
 		n = help_tunnel(a, i & 2, i & 15, in, n, one, sizeof one);
 		n = help_tunnel(b, i & 4, i & 15, one, n, out, sizeof out);
@@ -497,7 +497,7 @@ START_TEST(storm)
 			state = state * 1664525 + 1013904223;
 			out[(state >> 8) % n] = (uint8_t)(state >> 24);
 		}
-		p = (struct lp_packet){ NULL, (uint32_t)n, (uint32_t)n, i, i,
+		p = (struct lp_wire){ NULL, (uint32_t)n, (uint32_t)n, i, i,
 					help_tunnel_link(b), 0 };
 		if (i % 5 == 0)
 			p.caplen = (state >> 12) % (p.caplen + 1);
