@@ -48,10 +48,8 @@ static size_t batches(const struct lp_engine *e, bool lent)
 static enum lp_err make(struct lp_crew *c, bool lent)
 {
 	struct lp_engine *e = c->engine;
-	struct lp_decode_config decode = e->decode_config;
 	enum lp_err err;
 
-	decode.checksums_later = true;
 	err = lp_share_new(&c->share, e->workers, batches(e, lent), &e->seed);
 	if (!err)
 		err = lp_merge_new(&c->merge, e->workers, EVENTS, lp_outputs_event, e->outputs);
@@ -64,7 +62,7 @@ static enum lp_err make(struct lp_crew *c, bool lent)
 		lp_merge_live(c->merge);
 	}
 	if (!err)
-		err = lp_reader_new(&c->reader, &decode, &lp_share_sink, c->share);
+		err = lp_reader_new(&c->reader, &e->decode_config, &lp_share_sink, c->share);
 	if (err)
 		return err;
 	if (lent) {

@@ -71,6 +71,7 @@ static void read_limits(struct lp_engine *e, const struct lp_config *c)
 	r->overlap = is(c->overlap, "bsd") ? LP_OVERLAP_BSD : LP_OVERLAP_LINUX;
 	lp_decode_config_default(&e->decode_config);
 	e->decode_config.checksums = r->checksums;
+	e->decode_config.checksums_later = true;
 	e->decode_config.seed = e->seed;
 	e->decode_config.ignore_domain = c->ignore_domain;
 	e->decode_config.defrag.overlap = r->overlap;

@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "base/ring.h"
 #include "crew_parts.h"
-#include "net/checksum.h"
 
 enum {
 	AHEAD = 4,     /* segments, and cache lines of each, that are on their way */
@@ -84,14 +83,13 @@ static void tick(struct lp_hand *h, uint64_t number, uint64_t ns)
 }
 
 /* Segments lie where the reader has found them, and only now somebody looks at all of them. */
-static void check(struct lp_batch *b)
+static void fetch(struct lp_batch *b)
 {
 	for (size_t i = 0; i < b->n; i++) {
 		if (i + AHEAD < b->n)
 			for (size_t at = 0; at < AHEAD * LP_CACHE_LINE; at += LP_CACHE_LINE)
 				__builtin_prefetch(b->segment[i + AHEAD].tcp + at);
 		lp_segment_fetch(&b->segment[i], false);
-		lp_checksum_segment(&b->segment[i]);
 	}
 }
 
@@ -138,7 +136,7 @@ static void handle(struct lp_hand *h, struct lp_batch *b)
 	if (b->second)
 		on_second(h, b->number, b->now_ns);
 	look_ahead(b, lp_share_second(h->crew->share, h->number));
-	check(b);
+	fetch(b);
 	on_segments(h, b->segment, b->n, b->now_ns);
 	lp_order_drain(h->worker->order);
 }

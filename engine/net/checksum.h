@@ -6,17 +6,26 @@
 #ifndef LP_NET_CHECKSUM_H
 #define LP_NET_CHECKSUM_H
 
+#include <string.h>
+
 #include "net/segment.h"
 #include "net/tcp.h"
 
 /* Adds n bytes to a partial sum. Only the last piece may have an odd length. */
 uint64_t lp_checksum_add(uint64_t sum, const void *p, size_t n);
 
-enum { LP_CHECKSUM_BLOCK = 64 };
+/* The sum of a header: n is a multiple of 4, and small. It has room for others of its kind. */
+static inline uint64_t lp_checksum_header(const uint8_t *p, size_t n)
+{
+	uint64_t sum = 0;
+	uint32_t word;
 
-/* What lp_checksum_add() is made of: n bytes, a multiple of LP_CHECKSUM_BLOCK below 2^34.
- * wide: with the wide registers that this processor may have. */
-uint64_t lp_checksum_blocks(const uint8_t *p, size_t n, bool wide);
+	for (size_t at = 0; at < n; at += sizeof word) {
+		memcpy(&word, p + at, sizeof word);
+		sum += word;
+	}
+	return sum;
+}
 
 /* A partial sum as the 16 bits that stand in a header, not complemented: a block
  * that holds its own right checksum folds to 0xffff. */
@@ -41,12 +50,15 @@ uint64_t lp_checksum_pseudo(uint8_t family, const uint8_t *src, const uint8_t *d
 enum lp_csum lp_checksum_tcp(uint8_t family, const uint8_t *src, const uint8_t *dst,
 			     lp_span tcp, bool zero_len);
 
-/* Looks at the checksum now if that was left for later. */
-static inline void lp_checksum_segment(struct lp_segment *s)
+/* The same of a segment whose bytes from the TCP header on have this partial sum. */
+enum lp_csum lp_checksum_of(const struct lp_segment *s, uint64_t sum);
+
+/* The same, looked at now if that was left for later. */
+static inline enum lp_csum lp_checksum_segment(const struct lp_segment *s)
 {
-	if (s->csum == LP_CSUM_LATER)
-		s->csum = (uint8_t)lp_checksum_tcp(s->family, s->src, s->dst,
-						   lp_span_of(s->tcp, s->tcp_len), s->no_length);
+	if (s->csum != LP_CSUM_LATER)
+		return (enum lp_csum)s->csum;
+	return lp_checksum_of(s, lp_checksum_add(0, s->tcp, s->tcp_len));
 }
 
 /* The policy, for whoever knows the flow. One of these a side of a flow, zeroed
@@ -76,12 +88,13 @@ enum lp_csum_take {
  * that it retransmits itself (half of a 200 MB download over a full queue). */
 enum lp_csum_shown { LP_CSUM_SHOWN_NOTHING, LP_CSUM_SHOWN_RIGHT, LP_CSUM_SHOWN_OFFLOAD };
 
-/* Only a SYN or a segment with payload shows how a side's own stack sends: a
+/* csum: what lp_checksum_segment() says of s.
+ * Only a SYN or a segment with payload shows how a side's own stack sends: a
  * kernel's answers from outside the connection (RST, the ACK of a half-open or
  * TIME-WAIT socket) carry a right checksum in Linux although everything else of
  * that side is left to the card. */
 static inline enum lp_csum_take lp_csum_judge(enum lp_checksums mode, const struct lp_segment *s,
-					      struct lp_csum_side *side)
+					      enum lp_csum csum, struct lp_csum_side *side)
 {
 	bool first;
 
@@ -89,7 +102,7 @@ static inline enum lp_csum_take lp_csum_judge(enum lp_checksums mode, const stru
 		return LP_CSUM_ACCEPT;
 	first = side->seen < LP_CSUM_FIRST;
 	side->seen = (uint8_t)(side->seen + first);
-	switch ((enum lp_csum)s->csum) {
+	switch (csum) {
 	case LP_CSUM_GOOD:
 		if (!side->shown && (s->wire_len || (s->flags & LP_TCP_SYN)))
 			side->shown = LP_CSUM_SHOWN_RIGHT;

@@ -28,7 +28,7 @@ enum { LP_VXLAN_PORTS = 8 };
 struct lp_decode_config {
 	enum lp_checksums checksums; /* off: nothing is verified, segments are LP_CSUM_UNKNOWN.
 				      * auto: an IPv4 header checksum of 0 is offload and passes. */
-	bool checksums_later;        /* TCP's: segments are LP_CSUM_LATER, for somebody else to do */
+	bool checksums_later;        /* TCP's: segments are LP_CSUM_LATER, for who reassembles them */
 	bool ignore_domain;          /* domain stays 0 (a SPAN that shows a packet on two VLANs) */
 	uint32_t max_domains;
 	uint16_t vxlan_port[LP_VXLAN_PORTS]; /* UDP ports of VXLAN; 0: none */

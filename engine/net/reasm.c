@@ -20,9 +20,10 @@ void lp_reasm_config_default(struct lp_reasm_config *config)
 }
 
 bool lp_reasm_judge(const struct lp_reasm_config *config, struct lp_reasm_stats *stats,
-		    bool *advised, const struct lp_segment *s, struct lp_csum_side *side)
+		    bool *advised, const struct lp_segment *s, enum lp_csum csum,
+		    struct lp_csum_side *side)
 {
-	switch (lp_csum_judge(config->checksums, s, side)) {
+	switch (lp_csum_judge(config->checksums, s, csum, side)) {
 	case LP_CSUM_ACCEPT:
 		return true;
 	case LP_CSUM_ACCEPT_OFFLOAD:

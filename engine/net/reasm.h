@@ -5,10 +5,11 @@
 #include "net/checksum.h"
 #include "net/tcp.h"
 
-/* The checksum policy for one segment, counted; *advised: the advice was given.
- * False if the segment is to be dropped. */
+/* The checksum policy for one segment, counted; csum: what lp_checksum_segment() says of it;
+ * *advised: the advice was given. False if the segment is to be dropped. */
 bool lp_reasm_judge(const struct lp_reasm_config *config, struct lp_reasm_stats *stats,
-		    bool *advised, const struct lp_segment *s, struct lp_csum_side *side);
+		    bool *advised, const struct lp_segment *s, enum lp_csum csum,
+		    struct lp_csum_side *side);
 
 /* A segment for a flow that has ended: a bare ACK is the end of its goodbye and
  * counts as processed, anything else as closed_flow. */

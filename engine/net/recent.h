@@ -7,6 +7,7 @@
 
 #include "base/cursor.h"
 #include "base/hash.h"
+#include "net/sweep.h"
 
 struct lp_recent_entry {
 	uint32_t stream; /* the lower half of its name */
@@ -15,11 +16,14 @@ struct lp_recent_entry {
 	uint32_t hash;
 };
 
-enum { LP_RECENT_KEY = 128 }; /* words of 64 bits, made of the seed */
-
 struct lp_recent {
 	struct lp_recent_entry *entries;
-	uint64_t key[LP_RECENT_KEY];
+	/* What was hashed with lp_recent_look() is not hashed once more, as long as it lies there. */
+	struct {
+		const uint8_t *p; /* NULL: nothing */
+		uint32_t n, hash;
+	} seen;
+	uint64_t key[LP_SWEEP_KEY]; /* made of the seed */
 };
 
 LP_MUST enum lp_err lp_recent_init(struct lp_recent *r, const struct lp_hash_seed *seed);
@@ -30,15 +34,21 @@ void lp_recent_clear(struct lp_recent *r);
 /* Something at seq of a stream with that upper half will be handed on or compared soon. */
 void lp_recent_prefetch(const struct lp_recent *r, uint32_t upper, uint32_t seq);
 
+/* The Internet checksum of n bytes (to be folded), which are likely to be handed on as a whole and
+ * in their place: their hash is made with it, in one pass. To be forgotten before anything else
+ * may lie there. */
+uint64_t lp_recent_look(struct lp_recent *r, const uint8_t *p, uint32_t n);
+
+static inline void lp_recent_forget(struct lp_recent *r)
+{
+	r->seen.p = NULL;
+}
+
 /* n bytes at seq of this stream are handed on. */
 void lp_recent_put(struct lp_recent *r, uint64_t stream, uint32_t seq, const uint8_t *p, uint32_t n);
 
 /* Whether n bytes at seq, all of which were handed on before, are known to be others now. */
 bool lp_recent_differs(const struct lp_recent *r, uint64_t stream, uint32_t seq, const uint8_t *p,
 		       uint32_t n);
-
-/* What the hash is made of, for its test: with the wide registers that a processor may have, and
- * without. n is a multiple of 64, at most LP_RECENT_KEY * 8. */
-uint64_t lp_recent_sum(const uint64_t *key, const uint8_t *p, size_t n, bool wide);
 
 #endif

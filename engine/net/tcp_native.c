@@ -35,6 +35,19 @@ static inline void look(struct lp_reasm *r, struct next *next, const struct lp_s
 		lp_recent_prefetch(&r->recent, next->name.tag, s->seq);
 }
 
+/* What the checksum says. Bytes that are likely to be handed on are hashed on the way. */
+static enum lp_csum look_at(struct lp_reasm *r, const struct lp_flow *f, enum lp_side side,
+			    const struct lp_segment *s)
+{
+	uint64_t sum;
+
+	if (s->csum != LP_CSUM_LATER || !f || f->state != LP_FLOW_LIVE || !s->payload_len ||
+	    f->half[side].flags & LP_HALF_SKIP)
+		return lp_checksum_segment(s);
+	sum = lp_checksum_header(s->tcp, (size_t)(s->payload - s->tcp));
+	return lp_checksum_of(s, sum + lp_recent_look(&r->recent, s->payload, s->payload_len));
+}
+
 static enum lp_err one(struct lp_reasm *r, const struct next *next, const struct lp_segment *s)
 {
 	const struct lp_flow_name *name = &next->name;
@@ -47,7 +60,7 @@ static enum lp_err one(struct lp_reasm *r, const struct next *next, const struct
 	r->pool.near = next->near;
 	side = side_of(f, name);
 	r->stray.shown = LP_CSUM_SHOWN_NOTHING; /* of one stray, it says nothing about the next */
-	if (!lp_reasm_judge(&r->config, &r->stats, &r->advised, s,
+	if (!lp_reasm_judge(&r->config, &r->stats, &r->advised, s, look_at(r, f, side, s),
 			    f ? &f->half[side].csum : &r->stray))
 		return LP_OK;
 	if (!f)
@@ -83,6 +96,7 @@ static enum lp_err native_segments(struct lp_reasm *r, const struct lp_segment *
 				look(r, &next[i + SOON], &s[i + SOON]);
 			lp_segment_fetch(&s[i], true);
 			err = one(r, &next[i], &s[i]);
+			lp_recent_forget(&r->recent);
 		}
 	}
 	return r->nomem ? LP_E_NOMEM : err;

@@ -527,7 +527,7 @@ static enum lp_err one(struct lp_reasm *r, const struct lp_segment *s)
 	f = lp_flow_find(&r->table, &name);
 	side = f && name.swap != f->swap ? LP_B2A : LP_A2B;
 	r->stray.shown = LP_CSUM_SHOWN_NOTHING;
-	if (!lp_reasm_judge(&r->config, &r->stats, &r->advised, s,
+	if (!lp_reasm_judge(&r->config, &r->stats, &r->advised, s, lp_checksum_segment(s),
 			    f ? &f->half[side].csum : &r->stray))
 		return LP_OK;
 	err = flow_of(r, s, &name, &f);

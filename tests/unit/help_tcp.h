@@ -66,6 +66,7 @@ struct help_tcp {
 	size_t opened, size;
 	struct lp_when last;
 	bool any, keep, inside, quiet, others;
+	bool sums;           /* are in the segments, and for the reassembler to look at */
 	bool unscaled;       /* SYNs without the window scale option (it is 7 otherwise) */
 	enum lp_take open_answer;
 	char *text;

@@ -101,6 +101,7 @@ START_TEST(random_streams)
 	t->isn[1] = _i % 3 == 1 ? any(0xffffffff) : 0xffffffff - any(30000);
 	t->keep = true;
 	t->quiet = true;
+	t->sums = _i & 1;
 	t->batch = 1 + any(HELP_TCP_BATCH);
 	help_tcp_start(t, &lp_tcp_native, NULL);
 	help_tcp_run(t, "hs");
@@ -328,6 +329,36 @@ START_TEST(a_hole_is_given_packets)
 }
 END_TEST
 
+/* A batch may lie where the one before it lay. */
+START_TEST(what_was_looked_at_is_forgotten)
+{
+	struct help_tcp *t = help_tcp_native(NULL);
+	uint8_t place[30];
+
+	help_tcp_run(t, "hs");
+	t->batch = 2;
+	for (int i = 0; i < 3; i++) {
+		struct help_tcp_shot x = {
+			.flags = LP_TCP_ACK, .seq = i ? 1011 : 1001, .ack = 5001, .len = 10, .captured = 10,
+			.payload = (const uint8_t *)(i ? "bbbbbbbbbb" : "aaaaaaaaaa"),
+		};
+
+		t->sums = !i; /* only of the first they are made while it is reassembled */
+		help_tcp_shot(t, &x);
+		if (i < 2) {
+			memcpy(place, t->seg[0].tcp, sizeof place);
+			t->seg[0].tcp = place;
+			t->seg[0].payload = place + 20;
+		}
+		help_tcp_flush(t);
+	}
+	ck_assert_uint_eq(help_tcp_stats(t).duplicate, 1);
+	ck_assert_uint_eq(help_tcp_stats(t).conflicts, 0);
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a10b10 EOF");
+	help_tcp_discard(t);
+}
+END_TEST
+
 START_TEST(conflicts_are_marked)
 {
 	struct help_tcp *t = help_tcp_native(NULL);
@@ -501,6 +532,7 @@ Suite *suite_tcp_native(void)
 	tcase_add_test(t, an_early_word_is_no_hurry);
 	tcase_add_test(t, single_bytes_before_their_syn);
 	tcase_add_test(t, a_hole_is_given_packets);
+	tcase_add_test(t, what_was_looked_at_is_forgotten);
 	tcase_add_test(t, conflicts_are_marked);
 	tcase_add_loop_test(t, streams_are_described, 0, 2);
 	suite_add_tcase(s, t);
