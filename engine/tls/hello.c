@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { RANDOM_SIZE = 32, SESSION_ID_MAX = 32 };
+enum { RANDOM_SIZE = 32, SESSION_ID_MAX = 32, METS_FEW = 16 };
 
 /* SHA-256("HelloRetryRequest"), RFC 8446 section 4.1.3. */
 static const uint8_t retry_random[RANDOM_SIZE] = {
@@ -184,78 +184,124 @@ static bool server_key_share(struct lp_server_hello *h, lp_span body)
 	return !lp_cursor_ok(&c);
 }
 
-static const struct known {
-	uint16_t type;
-	uint32_t bit;
+struct known {
+	uint32_t bit; /* 0: not known */
 	bool (*client)(struct lp_client_hello *h, lp_span body);
 	bool (*server)(struct lp_server_hello *h, lp_span body);
 	const char *bad;
-} known[] = {
-	{ LP_EXT_SERVER_NAME, LP_HAS_SNI, client_sni, NULL, "malformed server_name" },
-	{ LP_EXT_MAX_FRAGMENT, LP_HAS_MAX_FRAGMENT, client_max_fragment, server_max_fragment,
-	  "malformed max_fragment_length" },
-	{ LP_EXT_TRUNCATED_HMAC, LP_HAS_TRUNCATED_HMAC, NULL, server_empty,
-	  "malformed truncated_hmac" },
-	{ LP_EXT_STATUS_REQUEST, LP_HAS_STATUS, NULL, NULL, NULL },
-	{ LP_EXT_GROUPS, LP_HAS_GROUPS, client_groups, NULL, "malformed supported_groups" },
-	{ LP_EXT_POINT_FORMATS, LP_HAS_POINT_FORMATS, client_point_formats, NULL,
-	  "malformed ec_point_formats" },
-	{ LP_EXT_SIGNATURES, LP_HAS_SIGNATURES, client_signatures, NULL,
-	  "malformed signature_algorithms" },
-	{ LP_EXT_HEARTBEAT, LP_HAS_HEARTBEAT, NULL, NULL, NULL },
-	{ LP_EXT_ALPN, LP_HAS_ALPN, client_alpn, server_alpn,
-	  "malformed application_layer_protocol_negotiation" },
-	{ LP_EXT_ENCRYPT_THEN_MAC, LP_HAS_ETM, client_empty, server_empty,
-	  "malformed encrypt_then_mac" },
-	{ LP_EXT_MASTER_SECRET, LP_HAS_EMS, client_empty, server_empty,
-	  "malformed extended_master_secret" },
-	{ LP_EXT_RECORD_SIZE_LIMIT, LP_HAS_RECORD_SIZE, NULL, NULL, NULL },
-	{ LP_EXT_TICKET, LP_HAS_TICKET, client_ticket, NULL, NULL },
-	{ LP_EXT_PRE_SHARED_KEY, LP_HAS_PSK, NULL, NULL, NULL },
-	{ LP_EXT_EARLY_DATA, LP_HAS_EARLY_DATA, NULL, NULL, NULL },
-	{ LP_EXT_VERSIONS, LP_HAS_VERSIONS, client_versions, server_versions,
-	  "malformed supported_versions" },
-	{ LP_EXT_PSK_MODES, LP_HAS_PSK_MODES, NULL, NULL, NULL },
-	{ LP_EXT_KEY_SHARE, LP_HAS_KEY_SHARE, NULL, server_key_share, "malformed key_share" },
-	{ LP_EXT_NPN, LP_HAS_NPN, NULL, NULL, NULL },
-	{ LP_EXT_CHANNEL_ID, LP_HAS_CHANNEL_ID, NULL, NULL, NULL },
-	{ LP_EXT_ECH, LP_HAS_ECH, NULL, NULL, NULL },
-	{ LP_EXT_RENEGOTIATION, LP_HAS_RENEGOTIATION, client_renegotiation, NULL,
-	  "malformed renegotiation_info" },
 };
 
+/* By type. */
+static const struct known known[] = {
+	[LP_EXT_SERVER_NAME] = { LP_HAS_SNI, client_sni, NULL, "malformed server_name" },
+	[LP_EXT_MAX_FRAGMENT] = { LP_HAS_MAX_FRAGMENT, client_max_fragment, server_max_fragment,
+				  "malformed max_fragment_length" },
+	[LP_EXT_TRUNCATED_HMAC] = { LP_HAS_TRUNCATED_HMAC, NULL, server_empty,
+				    "malformed truncated_hmac" },
+	[LP_EXT_STATUS_REQUEST] = { LP_HAS_STATUS, NULL, NULL, NULL },
+	[LP_EXT_GROUPS] = { LP_HAS_GROUPS, client_groups, NULL, "malformed supported_groups" },
+	[LP_EXT_POINT_FORMATS] = { LP_HAS_POINT_FORMATS, client_point_formats, NULL,
+				   "malformed ec_point_formats" },
+	[LP_EXT_SIGNATURES] = { LP_HAS_SIGNATURES, client_signatures, NULL,
+				"malformed signature_algorithms" },
+	[LP_EXT_HEARTBEAT] = { LP_HAS_HEARTBEAT, NULL, NULL, NULL },
+	[LP_EXT_ALPN] = { LP_HAS_ALPN, client_alpn, server_alpn,
+			  "malformed application_layer_protocol_negotiation" },
+	[LP_EXT_ENCRYPT_THEN_MAC] = { LP_HAS_ETM, client_empty, server_empty,
+				      "malformed encrypt_then_mac" },
+	[LP_EXT_MASTER_SECRET] = { LP_HAS_EMS, client_empty, server_empty,
+				   "malformed extended_master_secret" },
+	[LP_EXT_RECORD_SIZE_LIMIT] = { LP_HAS_RECORD_SIZE, NULL, NULL, NULL },
+	[LP_EXT_TICKET] = { LP_HAS_TICKET, client_ticket, NULL, NULL },
+	[LP_EXT_PRE_SHARED_KEY] = { LP_HAS_PSK, NULL, NULL, NULL },
+	[LP_EXT_EARLY_DATA] = { LP_HAS_EARLY_DATA, NULL, NULL, NULL },
+	[LP_EXT_VERSIONS] = { LP_HAS_VERSIONS, client_versions, server_versions,
+			      "malformed supported_versions" },
+	[LP_EXT_PSK_MODES] = { LP_HAS_PSK_MODES, NULL, NULL, NULL },
+	[LP_EXT_KEY_SHARE] = { LP_HAS_KEY_SHARE, NULL, server_key_share, "malformed key_share" },
+};
+
+/* Those with numbers far from the others. */
+static const struct known known_npn = { LP_HAS_NPN, NULL, NULL, NULL };
+static const struct known known_channel_id = { LP_HAS_CHANNEL_ID, NULL, NULL, NULL };
+static const struct known known_ech = { LP_HAS_ECH, NULL, NULL, NULL };
+static const struct known known_renegotiation = { LP_HAS_RENEGOTIATION, client_renegotiation, NULL,
+						  "malformed renegotiation_info" };
+
+/* Its bit is 0 if the type is not known. */
 static const struct known *find_known(uint16_t type)
 {
-	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-		if (known[i].type == type)
-			return &known[i];
-	return NULL;
+	static const struct known none;
+
+	if (type < sizeof known / sizeof known[0])
+		return &known[type];
+	switch (type) {
+	case LP_EXT_NPN:
+		return &known_npn;
+	case LP_EXT_CHANNEL_ID:
+		return &known_channel_id;
+	case LP_EXT_ECH:
+		return &known_ech;
+	case LP_EXT_RENEGOTIATION:
+		return &known_renegotiation;
+	default:
+		return &none;
+	}
+}
+
+/* Types that were met and are not known. There are few in a hello that means well; for more a
+ * map of all types keeps that linear, however many there are. */
+struct met {
+	size_t n;
+	uint16_t few[METS_FEW];
+	uint8_t map[1 << 13];
+};
+
+static void mark(struct met *met, uint16_t type)
+{
+	met->map[type >> 3] |= (uint8_t)(1u << (type & 7));
+}
+
+/* Adds one. False: it is there already. */
+static bool add_met(struct met *met, uint16_t type)
+{
+	if (met->n < METS_FEW) {
+		for (size_t i = 0; i < met->n; i++)
+			if (met->few[i] == type)
+				return false;
+		met->few[met->n++] = type;
+		return true;
+	}
+	if (met->n == METS_FEW) {
+		met->n++;
+		memset(met->map, 0, sizeof met->map);
+		for (size_t i = 0; i < METS_FEW; i++)
+			mark(met, met->few[i]);
+	}
+	if (met->map[type >> 3] & (1u << (type & 7)))
+		return false;
+	mark(met, type);
+	return true;
 }
 
 /* Reads the list for the client's or the server's hello; the other one is NULL.
- * RFC 5246 7.4.1.4: there must not be more than one extension of a type. The map
- * of types makes that linear, however many there are. */
+ * RFC 5246 7.4.1.4: there must not be more than one extension of a type. */
 static enum lp_err read_extensions(struct lp_client_hello *client, struct lp_server_hello *server,
 				   lp_span list, uint32_t *seen, const char **why)
 {
-	uint8_t met[1 << 13];
 	struct lp_cursor c = lp_cursor_span(list);
 	const struct known *k;
+	struct met met;
 	uint16_t type;
 	lp_span body;
 
-	memset(met, 0, sizeof met);
+	met.n = 0; /* all that is read of it */
 	while (lp_hello_extension(&c, &type, &body)) {
-		uint8_t bit = (uint8_t)(1u << (type & 7));
-
-		if (met[type >> 3] & bit) {
+		k = find_known(type);
+		if (k->bit ? (*seen & k->bit) != 0 : !add_met(&met, type)) {
 			*why = "duplicate extension";
 			return LP_E_FORMAT;
 		}
-		met[type >> 3] |= bit;
-		k = find_known(type);
-		if (!k)
-			continue;
 		*seen |= k->bit;
 		if ((client && k->client && !k->client(client, body)) ||
 		    (server && k->server && !k->server(server, body))) {

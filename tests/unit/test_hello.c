@@ -429,6 +429,37 @@ START_TEST(duplicate_extension)
 }
 END_TEST
 
+/* Whatever stands between the two, and however much: types that are known, with numbers near each
+ * other and far away, and those that are not. */
+START_TEST(duplicate_anywhere)
+{
+	static const unsigned types[] = { 22, 23, 0x3374, 0x7550, 0xfe0d, 17, 49, 2, 0x0a0a, 0xffff };
+	static struct build b;
+	static const uint16_t suites[] = { 4 };
+	struct lp_client_hello h;
+	const char *why;
+	size_t at;
+
+	for (size_t k = 0; k < sizeof types / sizeof types[0]; k++) {
+		for (unsigned i = 0; i < 40; i++) {
+			client_start(&b, 0x303, suites, 1);
+			at = list_open(&b);
+			for (unsigned n = 0; n < i; n++)
+				put_ext(&b, 0x4000 + n, "");
+			put_ext(&b, types[k], "");
+			for (unsigned n = i; n < 40; n++)
+				put_ext(&b, 0x4000 + n, "");
+			list_close(&b, at);
+			ck_assert_int_eq(read_client(&b, &h, &why), LP_OK);
+			put_ext(&b, types[k], "");
+			list_close(&b, at);
+			ck_assert_int_eq(read_client(&b, &h, &why), LP_E_FORMAT);
+			ck_assert_str_eq(why, "duplicate extension");
+		}
+	}
+}
+END_TEST
+
 START_TEST(grease_values)
 {
 	unsigned count = 0;
@@ -676,6 +707,7 @@ Suite *suite_hello(void)
 	tcase_add_test(t, server_extensions);
 	tcase_add_test(t, hello_retry_request);
 	tcase_add_test(t, duplicate_extension);
+	tcase_add_test(t, duplicate_anywhere);
 	tcase_add_test(t, grease_values);
 	tcase_add_test(t, ja3_of_published_examples);
 	tcase_add_test(t, ja3_as_tshark);
