@@ -10,7 +10,6 @@ enum { SSL30 = 0x0300, SEED_PARTS = 4, SPLIT_MAX = 1024 };
 struct work {
 	uint8_t a[LP_DIGEST_MAX];
 	uint8_t block[LP_DIGEST_MAX];
-	uint8_t other[SPLIT_MAX]; /* P_SHA-1, to be mixed in */
 };
 
 /* label ‖ seed, as it follows A(i) in the MAC's input. */
@@ -70,15 +69,20 @@ static enum lp_err split_prf(const struct lp_crypto *crypto, lp_span secret,
 	const size_t half = (secret.n + 1) / 2;
 	const lp_span s1 = { secret.p, half };
 	const lp_span s2 = { secret.p ? secret.p + secret.n - half : NULL, half };
+	uint8_t *other; /* P_SHA-1, to be mixed in */
 	enum lp_err err;
 
-	if (n > sizeof w->other)
+	if (n > SPLIT_MAX)
 		return LP_E_ARG;
+	other = lp_secret_alloc(n);
+	if (!other)
+		return LP_E_NOMEM;
 	err = p_hash(crypto, LP_MD5, s1, NULL, seed, w, out, n);
 	if (!err)
-		err = p_hash(crypto, LP_SHA1, s2, NULL, seed, w, w->other, n);
+		err = p_hash(crypto, LP_SHA1, s2, NULL, seed, w, other, n);
 	for (size_t i = 0; !err && i < n; i++)
-		out[i] ^= w->other[i];
+		out[i] ^= other[i];
+	lp_secret_free(other, n);
 	return err;
 }
 
