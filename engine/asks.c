@@ -292,6 +292,13 @@ enum lp_err lp_asks_poll(struct lp_asks *a, int timeout_ms, lp_asks_answer *cb)
 	return err;
 }
 
+enum lp_err lp_asks_flush(struct lp_asks *a)
+{
+	enum lp_err err = lp_line_flush(a->line);
+
+	return err == LP_MORE ? LP_OK : err; /* the next poll goes on */
+}
+
 int lp_asks_fd(const struct lp_asks *a)
 {
 	return lp_line_fd(a->line);

@@ -55,6 +55,10 @@ void lp_asks_forget(struct lp_asks *a, const void *asker);
  * LP_E_IO: the warden is gone. */
 LP_MUST enum lp_err lp_asks_poll(struct lp_asks *a, int timeout_ms, lp_asks_answer *cb);
 
+/* Sends what was put, before the worker does something else than asking.
+ * LP_E_IO: the warden is gone. */
+LP_MUST enum lp_err lp_asks_flush(struct lp_asks *a);
+
 /* Readable when there are answers to take in. */
 int lp_asks_fd(const struct lp_asks *a);
 

@@ -213,8 +213,18 @@ bool lp_worker_full(const struct lp_worker *w)
 		(lp_holds_full(&w->env) || lp_order_held(w->order) > w->max_order));
 }
 
+/* What was asked leaves together. */
+static void flush(struct lp_worker *w)
+{
+	const enum lp_err err = lp_asks_flush(w->asks);
+
+	if (err)
+		w->env.fault = err;
+}
+
 static int state(struct lp_worker *w)
 {
+	flush(w);
 	lp_order_drain(w->order);
 	if (w->env.fault) {
 		snprintf(w->engine->why, sizeof w->engine->why, "%s",
@@ -302,6 +312,7 @@ bool lp_worker_turn(struct lp_worker *w)
 	if (err)
 		w->env.fault = err;
 	lp_wanted_lookups(w);
+	flush(w);
 	lp_order_drain(w->order);
 	return pending != lp_asks_pending(w->asks) || lookups != w->lookups || late != w->late ||
 	       stored != w->stored_asked;

@@ -10,13 +10,13 @@
 #include "base/buf.h"
 #include "base/clock.h"
 
-enum { LENGTH = 3 };
+enum { LENGTH = 3, AT_ONCE = 16 };
 
 struct lp_line {
 	struct lp_line_config config;
 	bool dead;
 	size_t pending;
-	struct lp_buf out;     /* questions that the socket had no room for: length ‖ datagram */
+	struct lp_buf out;     /* questions that were not sent yet: length ‖ datagram */
 	uint8_t *bytes;        /* the question that is being written */
 	uint8_t *in;           /* what comes in; secret memory */
 	struct lp_message *message; /* the same, read; secret memory */
@@ -81,45 +81,39 @@ int lp_line_fd(const struct lp_line *l)
 	return l->config.fd;
 }
 
-/* LP_MORE: the socket is full. */
-static enum lp_err try_send(struct lp_line *l, const uint8_t *p, size_t n)
+/* The first datagrams that are queued, as many as go in one call. */
+static unsigned first_queued(const struct lp_line *l, struct mmsghdr m[AT_ONCE],
+			     struct iovec v[AT_ONCE])
 {
-	ssize_t sent;
+	struct lp_cursor c = lp_cursor_span(lp_buf_span(&l->out));
+	unsigned n = 0;
 
-	do
-		sent = send(l->config.fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
-	while (sent < 0 && errno == EINTR);
-	if (sent == (ssize_t)n)
-		return LP_OK;
-	if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM))
-		return LP_MORE;
-	return die(l);
-}
+	for (; n < AT_ONCE && lp_cursor_left(&c); n++) {
+		const lp_span datagram = lp_cursor_vec24(&c);
 
-/* LP_MORE: some is left. */
-static enum lp_err flush(struct lp_line *l)
-{
-	enum lp_err err = LP_OK;
-
-	while (!err && lp_buf_len(&l->out)) {
-		struct lp_cursor c = lp_cursor_span(lp_buf_span(&l->out));
-		lp_span datagram = lp_cursor_vec24(&c);
-
-		err = try_send(l, datagram.p, datagram.n);
-		if (!err)
-			lp_buf_consume(&l->out, datagram.n + LENGTH);
+		v[n] = (struct iovec){ (void *)(uintptr_t)datagram.p, datagram.n };
+		m[n] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &v[n], .msg_iovlen = 1 } };
 	}
-	return err;
+	return n;
 }
 
-/* The datagram of n bytes that was written behind the room for its length. */
-static enum lp_err queue(struct lp_line *l, size_t n)
+enum lp_err lp_line_flush(struct lp_line *l)
 {
-	enum lp_err err = lp_buf_len(&l->out) ? LP_MORE : try_send(l, l->bytes + LENGTH, n);
+	struct mmsghdr m[AT_ONCE];
+	struct iovec v[AT_ONCE];
+	unsigned n;
+	int sent;
 
-	for (size_t i = 0; i < LENGTH; i++)
-		l->bytes[i] = (uint8_t)(n >> (8 * (LENGTH - 1 - i)));
-	return err == LP_MORE ? lp_buf_append(&l->out, l->bytes, n + LENGTH) : err;
+	while (!l->dead && (n = first_queued(l, m, v))) {
+		sent = sendmmsg(l->config.fd, m, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM))
+			return LP_MORE;
+		if (sent < 0 && errno != EINTR)
+			return die(l);
+		for (int i = 0; i < sent; i++)
+			lp_buf_consume(&l->out, v[i].iov_len + LENGTH);
+	}
+	return LP_OK;
 }
 
 enum lp_err lp_line_ask(struct lp_line *l, const struct lp_ask *ask)
@@ -134,7 +128,9 @@ enum lp_err lp_line_ask(struct lp_line *l, const struct lp_ask *ask)
 	n = lp_message_write_ask(l->bytes + LENGTH, LP_MESSAGE_MAX, ask);
 	if (!n)
 		return LP_E_ARG;
-	err = queue(l, n);
+	for (size_t i = 0; i < LENGTH; i++)
+		l->bytes[i] = (uint8_t)(n >> (8 * (LENGTH - 1 - i)));
+	err = lp_buf_append(&l->out, l->bytes, n + LENGTH);
 	if (!err)
 		l->pending++;
 	return err;
@@ -174,7 +170,7 @@ enum lp_err lp_line_poll(struct lp_line *l, int timeout_ms, lp_warden_answer *cb
 		struct pollfd p = { l->config.fd, POLLIN, 0 };
 		int left = timeout_ms;
 
-		err = flush(l);
+		err = lp_line_flush(l);
 		if (err < 0)
 			return err;
 		if (err == LP_MORE)

@@ -132,6 +132,11 @@ struct lp_line *lp_warden_line(struct lp_warden *w, unsigned i);
  * the warden is gone. */
 LP_MUST enum lp_err lp_line_ask(struct lp_line *l, const struct lp_ask *ask);
 
+/* Sends what is queued, so that the warden is woken once for several questions: whoever asks
+ * calls it, or lp_line_poll(), before it waits for anything. LP_MORE: the socket has no room for
+ * all. LP_E_IO as below. */
+LP_MUST enum lp_err lp_line_flush(struct lp_line *l);
+
 /* How many questions a line may have unanswered: its share of LP_WARDEN_QUEUE. */
 size_t lp_line_room(const struct lp_line *l);
 

@@ -173,6 +173,32 @@ START_TEST(room_of_its_own)
 }
 END_TEST
 
+/* Questions wait for each other, so that the warden is woken once, and leave when they are told
+ * to, with or without a poll; however many, each gets its answer. */
+START_TEST(what_is_asked_leaves_together)
+{
+	static struct worker worker = { .number = 2 };
+	struct lp_warden *w = start(LINES, 2, 0);
+	struct lp_line *line = lp_warden_line(w, 2);
+	struct pollfd p = { lp_line_fd(line), POLLIN, 0 };
+
+	ck_assert_int_eq(lp_line_flush(line), LP_OK); /* nothing */
+	for (uint64_t id = 0; id < 100; id++) {
+		struct lp_ask ask = question(2, id);
+
+		ck_assert_int_eq(lp_line_ask(line, &ask), LP_OK);
+	}
+	ck_assert_int_eq(poll(&p, 1, 50), 0);
+	ck_assert_int_eq(lp_line_flush(line), LP_OK);
+	ck_assert_int_eq(poll(&p, 1, 20000), 1);
+	while (lp_line_pending(line))
+		ck_assert_int_eq(lp_line_poll(line, 20000, check, &worker), LP_OK);
+	ck_assert_uint_eq(worker.right, 100);
+	ck_assert_uint_eq(worker.others, 0);
+	lp_warden_stop(w);
+}
+END_TEST
+
 START_TEST(a_dead_warden_shows_on_every_line)
 {
 	struct lp_warden *w = start(LINES, 1, 60000);
@@ -316,6 +342,7 @@ Suite *suite_warden_lines(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, each_its_own);
 	tcase_add_test(t, room_of_its_own);
+	tcase_add_test(t, what_is_asked_leaves_together);
 	tcase_add_test(t, a_dead_warden_shows_on_every_line);
 	tcase_add_test(t, lines_end);
 	tcase_add_loop_test(t, others_only_ask, 0, 2);
