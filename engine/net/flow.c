@@ -150,24 +150,15 @@ static inline void make_key(const struct lp_segment *s, struct lp_flow_name *out
 
 static inline bool same_key(const struct lp_flow_key *a, const struct lp_flow_key *b)
 {
-	uint64_t x[5], y[5];
+	const uint8_t *p = (const uint8_t *)a, *q = (const uint8_t *)b;
+	uint64_t x, y, differ = 0;
 
-	memcpy(x, a, sizeof x);
-	memcpy(y, b, sizeof y);
-	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4]));
-}
-
-/* Whether a segment is of the connection of that name, its source that end of the key. */
-static inline bool are_ends(const struct lp_flow_name *name, const struct lp_segment *s, bool source)
-{
-	const struct lp_flow_key *k = &name->key;
-
-	if (k->port[source] != s->sport || k->port[!source] != s->dport ||
-	    name->family != s->family || k->domain != s->domain)
-		return false;
-	if (s->family == 4)
-		return !memcmp(k->addr[source], s->src, 4) && !memcmp(k->addr[!source], s->dst, 4);
-	return !memcmp(k->addr[source], s->src, 16) && !memcmp(k->addr[!source], s->dst, 16);
+	for (size_t i = 0; i < sizeof *a; i += sizeof x) {
+		memcpy(&x, p + i, sizeof x);
+		memcpy(&y, q + i, sizeof y);
+		differ |= x ^ y;
+	}
+	return !differ;
 }
 
 void lp_flow_name(const struct lp_flow_table *t, const struct lp_segment *s,
@@ -182,12 +173,9 @@ void lp_flow_name_after(const struct lp_flow_table *t, const struct lp_segment *
 {
 	bool swap = before->swap;
 
-	if (!are_ends(before, s, swap)) {
-		swap = !swap;
-		if (!are_ends(before, s, swap)) {
-			lp_flow_name(t, s, out);
-			return;
-		}
+	if (!lp_flow_is_of(before, s, &swap)) {
+		lp_flow_name(t, s, out);
+		return;
 	}
 	*out = *before;
 	out->swap = swap;

@@ -8,6 +8,8 @@
 #ifndef LP_NET_FLOW_H
 #define LP_NET_FLOW_H
 
+#include <string.h>
+
 #include "base/budget.h"
 #include "net/checksum.h"
 #include "net/segment.h"
@@ -134,6 +136,31 @@ void lp_flow_name(const struct lp_flow_table *t, const struct lp_segment *s,
  * hashed once. */
 void lp_flow_name_after(const struct lp_flow_table *t, const struct lp_segment *s,
 			const struct lp_flow_name *before, struct lp_flow_name *out);
+
+/* Whether a segment is of the flow of that name, its source that end of the key. */
+static inline bool lp_flow_is_end(const struct lp_flow_name *name, const struct lp_segment *s,
+				  bool source)
+{
+	const struct lp_flow_key *k = &name->key;
+
+	if (k->port[source] != s->sport || k->port[!source] != s->dport ||
+	    name->family != s->family || k->domain != s->domain)
+		return false;
+	if (s->family == 4)
+		return !memcmp(k->addr[source], s->src, 4) && !memcmp(k->addr[!source], s->dst, 4);
+	return !memcmp(k->addr[source], s->src, 16) && !memcmp(k->addr[!source], s->dst, 16);
+}
+
+/* Whether a segment is of the flow of that name. *swap: as in its own name; what it was is tried
+ * first. */
+static inline bool lp_flow_is_of(const struct lp_flow_name *name, const struct lp_segment *s,
+				 bool *swap)
+{
+	if (lp_flow_is_end(name, s, *swap))
+		return true;
+	*swap = !*swap;
+	return lp_flow_is_end(name, s, *swap);
+}
 
 /* The flow of that name, or NULL. */
 struct lp_flow *lp_flow_find(const struct lp_flow_table *t, const struct lp_flow_name *name);

@@ -10,29 +10,55 @@ enum {
 	SOON = 3,   /* and those that are there: what waits in them may still be elsewhere */
 };
 
-/* A segment of the batch. */
-struct next {
-	struct lp_flow_name name;
-	struct lp_flow *f; /* as of `changes` of the flow table */
+/* Segments of one flow that follow each other in the batch, in whichever direction: they are
+ * looked up once. */
+struct train {
+	struct lp_flow_name name; /* of the first segment */
+	struct lp_flow *f;        /* as of `changes` of the flow table */
 	uint32_t changes;
-	uint32_t near;     /* for lp_ooo_pool */
 };
 
-static enum lp_side side_of(const struct lp_flow *f, const struct lp_flow_name *name)
+/* A segment of the batch. */
+struct next {
+	struct train *train;
+	uint32_t near;     /* for lp_ooo_pool */
+	bool swap;         /* as in its name */
+	bool leads;        /* its train */
+};
+
+static inline struct lp_flow *flow_of(const struct lp_reasm *r, struct train *t)
 {
-	return f && name->swap != f->swap ? LP_B2A : LP_A2B;
+	if (t->changes != r->table.changes) {
+		t->f = lp_flow_find(&r->table, &t->name);
+		t->changes = r->table.changes;
+	}
+	return t->f;
 }
 
-static inline void look(struct lp_reasm *r, struct next *next, const struct lp_segment *s)
+static inline enum lp_side side_of(const struct lp_flow *f, const struct next *next)
 {
-	const struct lp_ooo *q;
+	return f && next->swap != f->swap ? LP_B2A : LP_A2B;
+}
 
-	next->f = lp_flow_find(&r->table, &next->name);
-	next->changes = r->table.changes;
-	q = next->f ? next->f->half[side_of(next->f, &next->name)].ooo : NULL;
-	next->near = q ? lp_ooo_prefetch(q, s->seq) : 0;
-	if (!next->near) /* it will not wait among many others */
-		lp_recent_prefetch(&r->recent, next->name.tag, s->seq);
+static inline void look(const struct lp_reasm *r, struct next *next, const struct lp_segment *s)
+{
+	const struct lp_flow *f = flow_of(r, next->train);
+	const struct lp_half *h = f ? &f->half[side_of(f, next)] : NULL;
+
+	next->near = h && h->ooo ? lp_ooo_prefetch(h->ooo, s->seq) : 0;
+	/* If it will not wait among many others, nor be for nobody: */
+	if (!next->near && s->wire_len && !(h && h->flags & LP_HALF_SKIP))
+		lp_recent_prefetch(&r->recent, next->train->name.tag, s->seq);
+}
+
+/* A segment of no flow, or of one that has ended. */
+static enum lp_err other(struct lp_reasm *r, struct lp_flow *f, const struct next *next,
+			 const struct lp_segment *s)
+{
+	struct lp_flow_name name = next->train->name;
+
+	name.swap = next->swap;
+	return f ? lp_native_late(r, f, &name, s) : lp_native_first(r, &name, s);
 }
 
 /* What the checksum says. Bytes that are likely to be handed on are hashed on the way. */
@@ -48,50 +74,64 @@ static enum lp_csum look_at(struct lp_reasm *r, const struct lp_flow *f, enum lp
 	return lp_checksum_of(s, sum + lp_recent_look(&r->recent, s->payload, s->payload_len));
 }
 
-static enum lp_err one(struct lp_reasm *r, const struct next *next, const struct lp_segment *s)
+static inline enum lp_err one(struct lp_reasm *r, const struct next *next,
+			      const struct lp_segment *s)
 {
-	const struct lp_flow_name *name = &next->name;
 	struct lp_flow *f;
 	enum lp_side side;
 
 	lp_native_clock(r, s->number, s->clock_ns > s->ts_ns ? s->clock_ns : s->ts_ns);
 	r->stats.segments++;
-	f = next->changes == r->table.changes ? next->f : lp_flow_find(&r->table, name);
+	f = flow_of(r, next->train);
 	r->pool.near = next->near;
-	side = side_of(f, name);
+	side = side_of(f, next);
 	r->stray.shown = LP_CSUM_SHOWN_NOTHING; /* of one stray, it says nothing about the next */
 	if (!lp_reasm_judge(&r->config, &r->stats, &r->advised, s, look_at(r, f, side, s),
 			    f ? &f->half[side].csum : &r->stray))
 		return LP_OK;
-	if (!f)
-		return lp_native_first(r, name, s);
-	if (f->state == LP_FLOW_CLOSED)
-		return lp_native_late(r, f, name, s);
+	if (!f || f->state == LP_FLOW_CLOSED)
+		return other(r, f, next, s);
 	return lp_native_segment(r, f, side, s);
+}
+
+/* Which train each segment is of. */
+static void couple(const struct lp_reasm *r, const struct lp_segment *s, size_t n,
+		   struct next *next, struct train *train)
+{
+	bool swap = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (i && lp_flow_is_of(&train->name, &s[i], &swap)) {
+			next[i] = (struct next){ .train = train, .swap = swap };
+			continue;
+		}
+		train += i > 0;
+		lp_flow_name(&r->table, &s[i], &train->name);
+		lp_flow_prefetch_slot(&r->table, &train->name);
+		train->changes = r->table.changes - 1; /* nobody has looked yet */
+		swap = train->name.swap;
+		next[i] = (struct next){ .train = train, .swap = swap, .leads = true };
+	}
 }
 
 static enum lp_err native_segments(struct lp_reasm *r, const struct lp_segment *s, size_t n)
 {
+	struct train train[BATCH];
 	struct next next[BATCH];
 	enum lp_err err = LP_OK;
 	size_t some;
 
 	for (; n && !err; s += some, n -= some) {
 		some = n < BATCH ? n : BATCH;
-		for (size_t i = 0; i < some; i++) {
-			if (i)
-				lp_flow_name_after(&r->table, &s[i], &next[i - 1].name, &next[i].name);
-			else
-				lp_flow_name(&r->table, &s[i], &next[i].name);
-			lp_flow_prefetch_slot(&r->table, &next[i].name);
-		}
+		couple(r, s, some, next, train);
 		for (size_t i = 0; i < some && i < AHEAD; i++)
-			lp_flow_prefetch(&r->table, &next[i].name);
+			if (next[i].leads)
+				lp_flow_prefetch(&r->table, &next[i].train->name);
 		for (size_t i = 0; i < some && i < SOON; i++)
 			look(r, &next[i], &s[i]);
 		for (size_t i = 0; i < some && !err; i++) {
-			if (i + AHEAD < some)
-				lp_flow_prefetch(&r->table, &next[i + AHEAD].name);
+			if (i + AHEAD < some && next[i + AHEAD].leads)
+				lp_flow_prefetch(&r->table, &next[i + AHEAD].train->name);
 			if (i + SOON < some)
 				look(r, &next[i + SOON], &s[i + SOON]);
 			lp_segment_fetch(&s[i], true);
