@@ -1,4 +1,4 @@
-/* native: what the files of the native reassembler share; nobody else includes it.
+/* native: what the files of the native reassembler share; nobody else but their tests includes it.
  *   tcp_native.c      the interface: batches, checksum policy, stream descriptions
  *   native_syn.c      how connections begin, and take the place of others
  *   native_segment.c  what a segment means for its stream: data, ACK, FIN, RST
@@ -7,6 +7,9 @@
  * Owner: lp_reasm belongs to its worker. Only LP_E_NOMEM climbs. */
 #ifndef LP_NET_NATIVE_H
 #define LP_NET_NATIVE_H
+
+#include <arpa/inet.h>
+#include <string.h>
 
 #include "net/age.h"
 #include "net/flow.h"
@@ -41,7 +44,18 @@ struct lp_reasm {
 /* --- native_syn.c --- */
 
 /* TSval of the timestamp option (RFC 7323 section 3.2), if there is one. */
-bool lp_native_timestamp(const struct lp_segment *s, uint32_t *value);
+bool lp_native_timestamp_among(const struct lp_segment *s, uint32_t *value);
+static inline bool lp_native_timestamp(const struct lp_segment *s, uint32_t *value)
+{
+	uint32_t word;
+
+	/* As nearly everybody lays it out (RFC 7323 appendix A): NOP, NOP, timestamp. */
+	if (s->options_len != 12 || memcmp(s->options, "\1\1\x8\xa", 4))
+		return s->options_len && lp_native_timestamp_among(s, value);
+	memcpy(&word, s->options + 4, 4);
+	*value = ntohl(word);
+	return true;
+}
 
 /* Whether there is an MD5 signature (RFC 2385). */
 bool lp_native_is_signed(const struct lp_segment *s);
@@ -108,6 +122,10 @@ LP_MUST enum lp_err lp_native_keep(struct lp_reasm *r, struct lp_flow *f, enum l
 /* Makes a half-open flow a live one: the consumer hears of it. */
 void lp_native_open(struct lp_reasm *r, struct lp_flow *f);
 
+/* Hands on n bytes at next. */
+void lp_native_give(struct lp_reasm *r, struct lp_flow *f, enum lp_side side, const uint8_t *p,
+		    uint32_t n, uint64_t carried_ns);
+
 /* Hands on what of the piece is not below next, and as a gap what the capture cut
  * off. The piece must not begin above next. */
 void lp_native_deliver(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
@@ -138,8 +156,23 @@ void lp_native_drop_queue(struct lp_reasm *r, struct lp_half *h);
 
 /* --- native_clock.c --- */
 
+/* It is ts_ns, in another second than before. */
+void lp_native_tick(struct lp_reasm *r, uint64_t ts_ns);
+
 /* Events belong to packet `number` from now on, and it is at least ts_ns. */
-void lp_native_clock(struct lp_reasm *r, uint64_t number, uint64_t ts_ns);
+static inline void lp_native_clock(struct lp_reasm *r, uint64_t number, uint64_t ts_ns)
+{
+	if (number != r->when.number) {
+		r->when.number = number;
+		r->index = 0;
+	}
+	if (ts_ns <= r->now_ns)
+		return;
+	if (ts_ns < r->tick_ns)
+		r->now_ns = ts_ns;
+	else
+		lp_native_tick(r, ts_ns);
+}
 
 /* Gives up the holes of a flow that are old enough; may close the flow. */
 void lp_native_look_at_holes(struct lp_reasm *r, struct lp_flow *f);

@@ -168,23 +168,12 @@ static void all_silent(struct lp_reasm *r)
 	}
 }
 
-void lp_native_clock(struct lp_reasm *r, uint64_t number, uint64_t ts_ns)
+void lp_native_tick(struct lp_reasm *r, uint64_t ts_ns)
 {
-	uint64_t target;
+	uint64_t target = ts_ns / LP_NS_PER_S;
 
-	if (number != r->when.number) {
-		r->when.number = number;
-		r->index = 0;
-	}
-	if (ts_ns <= r->now_ns)
-		return;
-	if (ts_ns < r->tick_ns) {
-		r->now_ns = ts_ns;
-		return;
-	}
 	/* Second by second, for order; no longer than there are flows, which is at
 	 * most as long as the longest timeout. */
-	target = ts_ns / LP_NS_PER_S;
 	while (r->second < target && r->table.count) {
 		r->second++;
 		r->now_ns = r->second * LP_NS_PER_S;

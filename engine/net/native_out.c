@@ -20,12 +20,12 @@ void lp_native_drop_queue(struct lp_reasm *r, struct lp_half *h)
 /* The stream as the consumer is to see it now. */
 static struct lp_stream *known(struct lp_flow *f)
 {
-	for (int side = 0; side < 2; side++) {
-		uint8_t flags = f->half[side].flags;
+	unsigned a = f->half[0].flags, b = f->half[1].flags;
 
-		f->stream.seen |= (uint8_t)((flags & LP_HALF_SEEN ? 1 : 0) << side);
-		f->stream.seen |= (uint8_t)((flags & LP_HALF_SYN ? 16 : 0) << side);
-	}
+	f->stream.seen |= (uint8_t)((a & LP_HALF_SEEN) / LP_HALF_SEEN |
+				    (b & LP_HALF_SEEN) / LP_HALF_SEEN << 1 |
+				    (a & LP_HALF_SYN) / LP_HALF_SYN << 4 |
+				    (b & LP_HALF_SYN) / LP_HALF_SYN << 5);
 	return &f->stream;
 }
 
@@ -118,19 +118,19 @@ static void give_gap(struct lp_reasm *r, struct lp_flow *f, enum lp_side side, u
 	r->cb->gap(r->user, known(f), side, off, n, place(r, carried_ns));
 }
 
-static void give_data(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
-		      const uint8_t *p, uint32_t n, uint64_t carried_ns)
+void lp_native_give(struct lp_reasm *r, struct lp_flow *f, enum lp_side side, const uint8_t *p,
+		    uint32_t n, uint64_t carried_ns)
 {
 	struct lp_half *h = &f->half[side];
+	uint32_t seq = h->next;
 	uint64_t off = h->off;
 	enum lp_take take;
 
-	if (!(h->flags & LP_HALF_SKIP))
-		lp_recent_put(&r->recent, lp_native_stream(f, side), h->next, p, n);
 	h->next += n;
 	h->off += n;
 	if (h->flags & LP_HALF_SKIP)
 		return;
+	lp_recent_put(&r->recent, lp_native_stream(f, side), seq, p, n);
 	take = r->cb->data(r->user, known(f), side, p, n, off, place(r, carried_ns));
 	if (take != LP_TAKE_ON || f->idle != f->stream.idle)
 		heed(r, f, h, take);
@@ -154,16 +154,16 @@ void lp_native_deliver(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
 	 * nobody can see from outside). */
 	if (piece->urgent && !lp_seq_before(urgent, h->next) && lp_seq_before(urgent, have)) {
 		if (urgent != h->next)
-			give_data(r, f, side, piece->data + (h->next - piece->seq),
-				  urgent - h->next, piece->carried_ns);
+			lp_native_give(r, f, side, piece->data + (h->next - piece->seq),
+				       urgent - h->next, piece->carried_ns);
 		if (h->next == urgent) {
 			h->next++;
 			h->flags |= LP_HALF_URGENT;
 		}
 	}
 	if (lp_seq_before(h->next, have))
-		give_data(r, f, side, piece->data + (h->next - piece->seq), have - h->next,
-			  piece->carried_ns);
+		lp_native_give(r, f, side, piece->data + (h->next - piece->seq), have - h->next,
+			       piece->carried_ns);
 	if (lp_seq_before(h->next, end)) {
 		f->stream.cut |= (uint8_t)(1 << side);
 		give_gap(r, f, side, end, piece->carried_ns);

@@ -1,7 +1,4 @@
 /* How connections begin, and how one takes the place of another. */
-#include <arpa/inet.h>
-#include <string.h>
-
 #include "net/native.h"
 
 enum {
@@ -39,17 +36,10 @@ static bool find_option(const struct lp_segment *s, uint8_t wanted, uint8_t want
 	return false;
 }
 
-bool lp_native_timestamp(const struct lp_segment *s, uint32_t *value)
+bool lp_native_timestamp_among(const struct lp_segment *s, uint32_t *value)
 {
 	struct lp_cursor body;
-	uint32_t word;
 
-	/* As nearly everybody lays it out (RFC 7323 appendix A): NOP, NOP, timestamp. */
-	if (s->options_len == 12 && !memcmp(s->options, "\1\1\x8\xa", 4)) {
-		memcpy(&word, s->options + 4, 4);
-		*value = ntohl(word);
-		return true;
-	}
 	if (!find_option(s, TIMESTAMP, 10, &body))
 		return false;
 	*value = lp_cursor_u32(&body);
