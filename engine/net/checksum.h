@@ -31,11 +31,11 @@ static inline uint64_t lp_checksum_header(const uint8_t *p, size_t n)
  * that holds its own right checksum folds to 0xffff. */
 static inline uint16_t lp_checksum_fold(uint64_t sum)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)sum;
+	uint32_t low = (uint32_t)sum, s = low + (uint32_t)(sum >> 32);
+
+	s += s < low; /* the carry */
+	s = (s & 0xffff) + (s >> 16);
+	return (uint16_t)(s + (s >> 16));
 }
 
 /* Partial sum of the pseudo header (RFC 9293 section 3.1, RFC 8200 section 8.1)

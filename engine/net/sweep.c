@@ -62,6 +62,24 @@ FORM struct lp_swept plain(const uint64_t *key, const uint8_t *p, size_t n, bool
 	return (struct lp_swept){ a.words[0] + a.words[1], a.hash };
 }
 
+/* What is called: a form for what is wanted. Apart from the choice, which is short then. */
+#define PLAIN __attribute__((noinline)) static
+
+PLAIN struct lp_swept plain_both(const uint64_t *key, const uint8_t *p, size_t n)
+{
+	return plain(key, p, n, true, true);
+}
+
+PLAIN uint64_t plain_hash(const uint64_t *key, const uint8_t *p, size_t n)
+{
+	return plain(key, p, n, false, true).hash;
+}
+
+PLAIN uint64_t plain_sum(const uint8_t *p, size_t n)
+{
+	return plain(NULL, p, n, true, false).sum;
+}
+
 #ifdef __x86_64__
 
 #define FORM_AVX2 __attribute__((target("avx2"))) FORM
@@ -194,7 +212,6 @@ FORM_AVX512 struct lp_swept avx512(const uint64_t *key, const uint8_t *p, size_t
 	return avx2_fold(avx512_fold(_mm512_add_epi64(a.words, a.upper)), avx512_fold(a.hash));
 }
 
-/* What is called: a form for what is wanted. */
 #define AVX2 __attribute__((target("avx2"))) static
 #define AVX512 __attribute__((target("avx512f,avx512bw"))) static
 
@@ -249,19 +266,19 @@ static inline bool has(enum lp_sweep_form form)
 struct lp_swept lp_sweep(const uint64_t *key, const uint8_t *p, size_t n)
 {
 	RETURN_BEST(both(key, p, n));
-	return plain(key, p, n, true, true);
+	return plain_both(key, p, n);
 }
 
 uint64_t lp_sweep_hash(const uint64_t *key, const uint8_t *p, size_t n)
 {
 	RETURN_BEST(hash(key, p, n));
-	return plain(key, p, n, false, true).hash;
+	return plain_hash(key, p, n);
 }
 
 uint64_t lp_sweep_sum(const uint8_t *p, size_t n)
 {
 	RETURN_BEST(sum(p, n));
-	return plain(NULL, p, n, true, false).sum;
+	return plain_sum(p, n);
 }
 
 bool lp_sweep_by(enum lp_sweep_form form, const uint64_t *key, const uint8_t *p, size_t n,
@@ -281,8 +298,7 @@ bool lp_sweep_by(enum lp_sweep_form form, const uint64_t *key, const uint8_t *p,
 		return true;
 	}
 #endif
-	*both = plain(key, p, n, true, true);
-	*alone = (struct lp_swept){ plain(NULL, p, n, true, false).sum,
-				    plain(key, p, n, false, true).hash };
+	*both = plain_both(key, p, n);
+	*alone = (struct lp_swept){ plain_sum(p, n), plain_hash(key, p, n) };
 	return form == LP_SWEEP_PLAIN;
 }
