@@ -17,6 +17,7 @@ enum {
 	OPT_TSOFFSET = 14,
 	HEAD = 8, /* type, total length */
 	TAIL = 4, /* total length again */
+	PACKET_HEAD = 20,
 };
 
 void lp_pcapng_init(struct lp_pcapng *g, lp_capture_secrets *secrets, void *user)
@@ -82,22 +83,35 @@ static uint64_t split_ticks(uint64_t ticks, uint8_t tsresol, uint64_t *ns)
 	return ticks / power10(n);
 }
 
+static const uint64_t most_s = UINT64_MAX / LP_NS_PER_S - 1; /* in nanoseconds below 2^64 */
+
+/* Microseconds or another whole number of nanoseconds since 1970 need no division. */
+static void set_unit(struct lp_pcapng_interface *i)
+{
+	if (i->tsresol > 9 || i->tsoffset)
+		return;
+	i->unit = power10(9U - i->tsresol);
+	i->most_ticks = most_s * power10(i->tsresol);
+}
+
 /* Nanoseconds since 1970; what lies outside 64 bits is held at their ends. */
 static uint64_t to_ns(const struct lp_pcapng_interface *i, uint64_t ticks)
 {
-	const uint64_t most = UINT64_MAX / LP_NS_PER_S - 1;
-	uint64_t ns, s = split_ticks(ticks, i->tsresol, &ns);
+	uint64_t ns, s;
 
-	if (s > most)
-		s = most;
+	if (i->unit && ticks <= i->most_ticks)
+		return ticks * i->unit;
+	s = split_ticks(ticks, i->tsresol, &ns);
+	if (s > most_s)
+		s = most_s;
 	if (i->tsoffset < 0) {
 		uint64_t back = -(uint64_t)i->tsoffset;
 
 		if (back > s)
 			return 0;
 		s -= back;
-	} else if ((uint64_t)i->tsoffset > most - s) {
-		s = most;
+	} else if ((uint64_t)i->tsoffset > most_s - s) {
+		s = most_s;
 	} else {
 		s += (uint64_t)i->tsoffset;
 	}
@@ -154,6 +168,7 @@ static enum lp_err interface(struct lp_pcapng *g, struct lp_cursor body)
 	err = interface_options(g, &i, body);
 	if (err != LP_MORE)
 		return err;
+	set_unit(&i);
 	if (g->n_iface == LP_PCAPNG_MAX_INTERFACES)
 		return wrong(g, "too many interfaces");
 	if (g->n_iface == g->room) {
@@ -189,17 +204,19 @@ static enum lp_err hand_out(struct lp_pcapng *g, struct lp_cursor *body, uint32_
 static enum lp_err packet(struct lp_pcapng *g, bool obsolete, struct lp_cursor body,
 			  struct lp_wire *p)
 {
-	uint32_t iface = obsolete ? u16(&body, g->little) : u32(&body, g->little);
+	struct lp_cursor h = lp_cursor_span(lp_cursor_bytes(&body, PACKET_HEAD));
 	uint64_t ticks;
+	uint32_t iface;
 
-	if (obsolete)
-		lp_cursor_skip(&body, 2);
-	ticks = (uint64_t)u32(&body, g->little) << 32;
-	ticks |= u32(&body, g->little);
-	p->caplen = u32(&body, g->little);
-	p->len = u32(&body, g->little);
-	if (body.bad)
+	if (!h.n)
 		return wrong(g, "packet block too short");
+	iface = obsolete ? u16(&h, g->little) : u32(&h, g->little);
+	if (obsolete)
+		lp_cursor_skip(&h, 2);
+	ticks = (uint64_t)u32(&h, g->little) << 32;
+	ticks |= u32(&h, g->little);
+	p->caplen = u32(&h, g->little);
+	p->len = u32(&h, g->little);
 	if (iface >= g->n_iface)
 		return wrong(g, "packet of an interface that was not described");
 	g->last_ts = to_ns(&g->iface[iface], ticks);

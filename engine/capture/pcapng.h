@@ -17,6 +17,8 @@ struct lp_pcapng_interface {
 	uint32_t link, snaplen; /* snaplen 0: none */
 	uint8_t tsresol;
 	int64_t tsoffset; /* seconds */
+	uint64_t unit;       /* nanoseconds of a tick, if that is all there is to it; or 0 */
+	uint64_t most_ticks; /* … of which so many are no more than can be told */
 };
 
 struct lp_pcapng {
