@@ -293,10 +293,10 @@ bool lp_tls_more(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t
 
 	if (!lp_records_in_middle(r, n) || !in_data(tls, dir))
 		return false;
-	lp_records_more(r, p, n);
 	tls->fed[dir] += n;
 	if (lp_tls_is_hurt(tls))
-		tls->hurt->stream_end[dir] = lp_records_offset(r) + lp_records_held(r);
+		tls->hurt->stream_end[dir] = lp_records_offset(r) + lp_records_held(r) + n;
+	lp_records_more(r, p, n);
 	return true;
 }
 

@@ -138,10 +138,12 @@ static inline bool lp_records_in_middle(const struct lp_records *r, size_t n)
 /* Takes them: what push and next would do, for less. */
 static inline void lp_records_more(struct lp_records *r, const uint8_t *p, size_t n)
 {
+	uint8_t *to = r->part->bytes + r->part->n;
+
 	assert(lp_records_in_middle(r, n));
-	memcpy(r->part->bytes + r->part->n, p, n);
 	r->part->n += (uint32_t)n;
 	r->room = (uint16_t)(r->room - n);
+	memcpy(to, p, n);
 }
 
 /* The content type of the record that comes next, -1 if no byte of it is there. */
