@@ -33,7 +33,7 @@ versions() {
 		"mbedcrypto-${mbed##*.so.} $(uname -m)-$cpu${CFLAGS:+ CFLAGS=$CFLAGS}"
 }
 
-# count NAME ARGUMENTS...: writes "own all" to $tmp/NAME.count
+# count NAME ARGUMENTS...: writes "own all output" to $tmp/NAME.count, output: own of the outputs
 count() {
 	local name=$1
 	shift
@@ -46,9 +46,10 @@ count() {
 	fi
 	awk -v own="${LIMPID##*/}" '
 		/^ob=/ { n = split($0, p, "/"); mine = p[n] == own; next }
+		/^f[lie]=/ { output = /\/plugins\//; next }
 		/^calls=/ { getline; next } # what was called is counted where it stands
-		/^[0-9+*-]/ { all += $2; if (mine) self += $2 }
-		END { print self + 0, all + 0 }' "$tmp/$name.cg" >"$tmp/$name.count"
+		/^[0-9+*-]/ { all += $2; if (mine) self += $2; if (mine && output) put += $2 }
+		END { print self + 0, all + 0, put + 0 }' "$tmp/$name.cg" >"$tmp/$name.count"
 }
 # opens CAPTURE SESSIONS ARGUMENTS...: that all is opened that is to be measured
 opens() {
@@ -59,8 +60,10 @@ packets() { "$LIMPID" -r "$1" --bench-read | awk '{ print $1 }'; }
 
 # figure NAME UNITS LONG SHORT: the difference of two counts, by UNITS
 figure() {
-	paste -d' ' "$tmp/$3.count" "$tmp/$4.count" | awk -v name="$1" -v units="$2" \
-		'{ printf "%s %.1f %.1f\n", name, ($1 - $3) / units, ($2 - $4) / units }' >>"$tmp/figures"
+	paste "$tmp/$3.count" "$tmp/$4.count" | awk -F '\t' -v name="$1" -v units="$2" '{
+		split($1, long, " "); split($2, short, " ")
+		printf "%s %.1f %.1f\n", name, (long[1] - short[1]) / units, (long[2] - short[2]) / units
+	}' >>"$tmp/figures"
 }
 
 # bulk NAME SUITE RECORD PROVIDER [per-record]: a session of 300 and of 1,500 data packets a direction
@@ -80,7 +83,9 @@ bulk() {
 	done
 	figure "$1" $((is[1500] - is[300])) "$1.1500" "$1.300"
 }
-resumed() { # also what a line of JSON costs: what the same costs more with that output
+# Also what a line of JSON costs: what the same costs more with that output. Of limpid's own code
+# only the output's counts: how often the engine looks for an answer differs by more than that.
+resumed() {
 	local n
 	local -A lines
 
@@ -92,7 +97,7 @@ resumed() { # also what a line of JSON costs: what the same costs more with that
 		lines[$n]=$(wc -l <"$tmp/json.$n")
 		[ "${lines[$n]}" -gt $n ] || return 1
 		paste -d' ' "$tmp/json.$n.count" "$tmp/resumed.$n.count" |
-			awk '{ print $1 - $3, $2 - $4 }' >"$tmp/more.$n.count"
+			awk '{ print $3 - $6, $2 - $5 }' >"$tmp/more.$n.count"
 	done
 	figure resumed-session 400 resumed.500 resumed.100
 	figure json-line $((lines[500] - lines[100])) more.500 more.100
