@@ -27,40 +27,64 @@ static inline uint64_t fold(uint64_t a, uint64_t b)
 	return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 
-/* Every byte handed on comes through here: wide, and strong enough that a sender who does not
- * know the seed cannot make two payloads of one hash. sum: their checksum is added to it, or NULL. */
-static inline uint32_t hash(const uint64_t *key, const uint8_t *p, uint32_t n, uint64_t *sum)
+/* A block more; sum: its checksum, too. */
+static inline struct lp_swept mix(struct lp_swept all, const uint64_t *key, const uint8_t *p,
+				  size_t n, bool sum)
 {
-	uint64_t h = n;
+	struct lp_swept block = { 0 };
+
+	if (sum)
+		block = lp_sweep(key, p, n);
+	else
+		block.hash = lp_sweep_hash(key, p, n);
+	return (struct lp_swept){ all.sum + block.sum,
+				  fold(all.hash ^ block.hash, key[0] | 1) ^ block.hash };
+}
+
+/* Nearly all segments are one block. */
+static __attribute__((noinline)) struct lp_swept mix_long(const uint64_t *key, const uint8_t *p,
+							  uint32_t n, bool sum)
+{
+	struct lp_swept all = { 0, n };
 
 	for (uint32_t some; n; p += some, n -= some) {
-		struct lp_swept block = { 0 };
-
 		some = n < LP_SWEEP_BLOCK ? n : LP_SWEEP_BLOCK;
-		if (sum)
-			block = lp_sweep(key, p, some);
-		else
-			block.hash = lp_sweep_hash(key, p, some);
-		if (sum)
-			*sum += block.sum;
-		h = fold(h ^ block.hash, key[0] | 1) ^ block.hash;
+		all = mix(all, key, p, some, sum);
 	}
-	return (uint32_t)(h ^ h >> 32);
+	return all;
+}
+
+/* Every byte handed on comes through here: wide, and strong enough that a sender who does not
+ * know the seed cannot make two payloads of one hash. That has 32 bits. */
+static inline struct lp_swept hash(const uint64_t *key, const uint8_t *p, uint32_t n, bool sum)
+{
+	struct lp_swept all = { 0, n };
+
+	all = n <= LP_SWEEP_BLOCK ? mix(all, key, p, n, sum) : mix_long(key, p, n, sum);
+	all.hash = (uint32_t)(all.hash ^ all.hash >> 32);
+	return all;
 }
 
 uint64_t lp_recent_look(struct lp_recent *r, const uint8_t *p, uint32_t n)
 {
-	uint64_t sum = 0;
+	struct lp_swept all;
 
 	r->seen.p = p;
 	r->seen.n = n;
-	r->seen.hash = hash(r->key, p, n, &sum);
-	return sum;
+	all = hash(r->key, p, n, true);
+	r->seen.hash = (uint32_t)all.hash;
+	return all.sum;
+}
+
+static __attribute__((noinline)) uint32_t hash_anew(const struct lp_recent *r, const uint8_t *p,
+						    uint32_t n)
+{
+	return (uint32_t)hash(r->key, p, n, false).hash;
 }
 
 static inline uint32_t hash_of(const struct lp_recent *r, const uint8_t *p, uint32_t n)
 {
-	return p == r->seen.p && n == r->seen.n ? r->seen.hash : hash(r->key, p, n, NULL);
+	return p == r->seen.p && n == r->seen.n ? r->seen.hash : hash_anew(r, p, n);
 }
 
 static size_t place(uint32_t upper, uint32_t seq)
@@ -76,8 +100,10 @@ void lp_recent_prefetch(const struct lp_recent *r, uint32_t upper, uint32_t seq)
 
 void lp_recent_put(struct lp_recent *r, uint64_t stream, uint32_t seq, const uint8_t *p, uint32_t n)
 {
-	r->entries[place((uint32_t)(stream >> 32), seq)] =
-		(struct lp_recent_entry){ (uint32_t)stream, seq, n, hash_of(r, p, n) };
+	struct lp_recent_entry *e = &r->entries[place((uint32_t)(stream >> 32), seq)];
+
+	*e = (struct lp_recent_entry){ .stream = (uint32_t)stream, .seq = seq, .n = n };
+	e->hash = hash_of(r, p, n);
 }
 
 bool lp_recent_differs(const struct lp_recent *r, uint64_t stream, uint32_t seq, const uint8_t *p,
