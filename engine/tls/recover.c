@@ -21,11 +21,10 @@ enum {
 
 static uint64_t be64(const uint8_t *p)
 {
-	uint64_t v = 0;
+	struct lp_cursor c = lp_cursor_of(p, 8);
+	uint64_t high = lp_cursor_u32(&c);
 
-	for (int i = 0; i < 8; i++)
-		v = v << 8 | p[i];
-	return v;
+	return high << 32 | lp_cursor_u32(&c);
 }
 
 static const struct lp_cipher_info *cipher_of(const struct lp_protect *p)

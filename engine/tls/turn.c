@@ -81,14 +81,15 @@ bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side, int next)
 {
 	const struct lp_handshake *hs = tls->shake->hs;
 	enum lp_dir dir = lp_tls_dir(tls, side);
-	lp_span back = lp_buf_span(&tls->hurt->back[dir]);
-	int begun = lp_records_type(&tls->records[dir]);
-	int turn;
+	lp_span back;
+	int begun, turn;
 
-	if (tls->state == LP_TLS_WAITING)
-		return true;
 	if (tls->state != LP_TLS_RUNNING)
+		return tls->state == LP_TLS_WAITING;
+	if (!hs && !blocked_idle(tls, dir)) /* nobody waits for anybody */
 		return false;
+	begun = lp_records_type(&tls->records[dir]);
+	back = lp_buf_span(&tls->hurt->back[dir]);
 	if (begun >= 0)
 		next = begun;
 	else if (back.n) /* what a search has left over comes before anything new */
