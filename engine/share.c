@@ -149,14 +149,14 @@ static void fade(struct lp_share *sh)
 
 size_t lp_share_pick(struct lp_share *sh, struct lp_segment *s)
 {
-	struct lp_flow_name name;
+	bool swap = sh->name.swap;
 	uint8_t *bucket;
 
-	lp_flow_name_after(&sh->key, s, &sh->name, &name);
-	sh->name = name;
-	s->tag = name.tag;
+	if (!lp_flow_is_of(&sh->name, s, &swap))
+		lp_flow_name(&sh->key, s, &sh->name);
+	s->tag = sh->name.tag;
 	/* Slots of the flow tables are chosen by the other bits. */
-	bucket = &sh->bucket[name.tag >> 16];
+	bucket = &sh->bucket[s->tag >> 16];
 	if (*bucket == NOBODY) {
 		*bucket = (uint8_t)least(sh);
 		sh->lane[*bucket].buckets += 1 << 16;

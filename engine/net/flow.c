@@ -168,21 +168,6 @@ void lp_flow_name(const struct lp_flow_table *t, const struct lp_segment *s,
 	out->tag = s->tag ? s->tag : hash_key(&t->seed, &out->key, out->family);
 }
 
-void lp_flow_name_after(const struct lp_flow_table *t, const struct lp_segment *s,
-			const struct lp_flow_name *before, struct lp_flow_name *out)
-{
-	bool swap = before->swap;
-
-	if (!lp_flow_is_of(before, s, &swap)) {
-		lp_flow_name(t, s, out);
-		return;
-	}
-	*out = *before;
-	out->swap = swap;
-	if (s->tag)
-		out->tag = s->tag;
-}
-
 void lp_flow_prefetch(const struct lp_flow_table *t, const struct lp_flow_name *name)
 {
 	uint32_t i = name->tag & t->mask;

@@ -132,10 +132,6 @@ void lp_flow_table_clear(struct lp_flow_table *t);
 /* The key and the hash of a segment's flow; the hash is the segment's tag, if it has one. */
 void lp_flow_name(const struct lp_flow_table *t, const struct lp_segment *s,
 		  struct lp_flow_name *out);
-/* The same, given the name of the segment before: segments come in trains, and a train is
- * hashed once. */
-void lp_flow_name_after(const struct lp_flow_table *t, const struct lp_segment *s,
-			const struct lp_flow_name *before, struct lp_flow_name *out);
 
 /* Whether a segment is of the flow of that name, its source that end of the key. */
 static inline bool lp_flow_is_end(const struct lp_flow_name *name, const struct lp_segment *s,
@@ -151,8 +147,8 @@ static inline bool lp_flow_is_end(const struct lp_flow_name *name, const struct 
 	return !memcmp(k->addr[source], s->src, 16) && !memcmp(k->addr[!source], s->dst, 16);
 }
 
-/* Whether a segment is of the flow of that name. *swap: as in its own name; what it was is tried
- * first. */
+/* Whether a segment is of the flow of that name: segments come in trains, and a train is hashed
+ * once. *swap: as in its own name; what it was is tried first. */
 static inline bool lp_flow_is_of(const struct lp_flow_name *name, const struct lp_segment *s,
 				 bool *swap)
 {
