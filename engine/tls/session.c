@@ -102,7 +102,8 @@ bool lp_tls_heartbeat(const struct lp_tls *tls)
 	return describes(tls) ? tls->shake->hs->facts.heartbeat : tls->heartbeat;
 }
 
-struct lp_snapshot *lp_tls_snapshot(struct lp_tls *tls)
+/* As it is now; like: as in lp_snapshot_new(). */
+static struct lp_snapshot *snapshot_like(struct lp_tls *tls, struct lp_snapshot *like)
 {
 	const struct lp_snapshot_extra extra = {
 		.start_ns = tls->known ? tls->known->extra.start_ns : tls->shake->start_ns,
@@ -114,16 +115,21 @@ struct lp_snapshot *lp_tls_snapshot(struct lp_tls *tls)
 	};
 	struct lp_snapshot *s = tls->known && !describes(tls)
 					? lp_snapshot_with(tls->known, &extra)
-					: lp_snapshot_new(lp_tls_facts(tls), &extra);
+					: lp_snapshot_new(lp_tls_facts(tls), &extra, like);
 
 	if (!s)
 		lp_tls_nomem(tls);
 	return s;
 }
 
+struct lp_snapshot *lp_tls_snapshot(struct lp_tls *tls)
+{
+	return snapshot_like(tls, NULL);
+}
+
 void lp_tls_remember(struct lp_tls *tls)
 {
-	struct lp_snapshot *s = lp_snapshot_one(lp_tls_snapshot(tls), tls->shake->ready);
+	struct lp_snapshot *s = snapshot_like(tls, tls->shake->ready);
 
 	lp_snapshot_unref(tls->known);
 	tls->known = s;

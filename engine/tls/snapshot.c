@@ -71,9 +71,30 @@ static struct lp_snapshot *copy(const struct lp_snapshot *like)
 	return s;
 }
 
-struct lp_snapshot *lp_snapshot_new(const struct lp_facts *f, const struct lp_snapshot_extra *extra)
+static bool same_extra(const struct lp_snapshot_extra *a, const struct lp_snapshot_extra *b)
 {
-	const struct lp_snapshot like = {
+	return a->start_ns == b->start_ns && a->renegotiations == b->renegotiations &&
+	       a->epoch == b->epoch && a->secret == b->secret;
+}
+
+static bool same(const struct lp_snapshot *s, const uint8_t *tail, const struct lp_snapshot *other)
+{
+	return s->version == other->version && s->suite == other->suite &&
+	       same_extra(&s->extra, &other->extra) && s->client == other->client &&
+	       s->server == other->server && s->server_cert == other->server_cert &&
+	       s->client_cert_info == other->client_cert_info && s->group == other->group &&
+	       s->exchange_bits == other->exchange_bits && s->ems == other->ems &&
+	       s->etm == other->etm && s->resumed == other->resumed &&
+	       s->client_cert == other->client_cert && s->compression == other->compression &&
+	       s->ticket == other->ticket && s->new_ticket == other->new_ticket &&
+	       s->session_id_n == other->session_id_n &&
+	       !memcmp(tail, other->tail, tail_size(s));
+}
+
+struct lp_snapshot *lp_snapshot_new(const struct lp_facts *f, const struct lp_snapshot_extra *extra,
+				    struct lp_snapshot *like)
+{
+	const struct lp_snapshot is = {
 		.version = f->version,
 		.suite = f->suite,
 		.extra = *extra,
@@ -92,38 +113,18 @@ struct lp_snapshot *lp_snapshot_new(const struct lp_facts *f, const struct lp_sn
 		.new_ticket = f->new_ticket.length > 0,
 		.session_id_n = f->session_id_n,
 	};
-	struct lp_snapshot *s = copy(&like);
-	uint8_t *at;
+	uint8_t tail[2 * sizeof(struct ticket) + sizeof f->session_id], *at;
+	struct lp_snapshot *s;
 
-	if (!s)
-		return NULL;
-	at = put_ticket(s->tail, &f->ticket);
+	at = put_ticket(tail, &f->ticket);
 	at = put_ticket(at, &f->new_ticket);
 	memcpy(at, f->session_id, f->session_id_n);
+	if (like && same(&is, tail, like))
+		return lp_snapshot_ref(like);
+	s = copy(&is);
+	if (s)
+		memcpy(s->tail, tail, tail_size(s));
 	return s;
-}
-
-static bool same_extra(const struct lp_snapshot_extra *a, const struct lp_snapshot_extra *b)
-{
-	return a->start_ns == b->start_ns && a->renegotiations == b->renegotiations &&
-	       a->epoch == b->epoch && a->secret == b->secret;
-}
-
-struct lp_snapshot *lp_snapshot_one(struct lp_snapshot *s, struct lp_snapshot *other)
-{
-	if (!s || !other || s->version != other->version || s->suite != other->suite ||
-	    !same_extra(&s->extra, &other->extra) || s->client != other->client ||
-	    s->server != other->server || s->server_cert != other->server_cert ||
-	    s->client_cert_info != other->client_cert_info || s->group != other->group ||
-	    s->exchange_bits != other->exchange_bits || s->ems != other->ems ||
-	    s->etm != other->etm || s->resumed != other->resumed ||
-	    s->client_cert != other->client_cert || s->compression != other->compression ||
-	    s->ticket != other->ticket || s->new_ticket != other->new_ticket ||
-	    s->session_id_n != other->session_id_n ||
-	    memcmp(s->tail, other->tail, tail_size(s)))
-		return s;
-	lp_snapshot_unref(s);
-	return lp_snapshot_ref(other);
 }
 
 struct lp_snapshot *lp_snapshot_with(struct lp_snapshot *s, const struct lp_snapshot_extra *extra)

@@ -51,16 +51,15 @@ struct lp_session_view {
 	char group[12], compression[12];
 };
 
-/* NULL: out of memory. One reference. */
+/* A further reference to like (may be NULL) if that says the same, else a new one. NULL: out of
+ * memory. */
 struct lp_snapshot *lp_snapshot_new(const struct lp_facts *facts,
-				    const struct lp_snapshot_extra *extra);
+				    const struct lp_snapshot_extra *extra,
+				    struct lp_snapshot *like);
 
 /* The same facts with another extra; s itself if that is no other. */
 struct lp_snapshot *lp_snapshot_with(struct lp_snapshot *s, const struct lp_snapshot_extra *extra);
 
-/* One of two for the same: other (may be NULL) if it says what s says, else s; and nobody needs
- * s then. */
-struct lp_snapshot *lp_snapshot_one(struct lp_snapshot *s, struct lp_snapshot *other);
 struct lp_snapshot *lp_snapshot_ref(struct lp_snapshot *s);
 void lp_snapshot_unref(struct lp_snapshot *s);
 

@@ -141,7 +141,7 @@ static void usual(struct play *x, char what)
 static void tell(struct lp_handshake *hs)
 {
 	const struct lp_snapshot_extra extra = { .secret = lp_name_of(NULL, "x") };
-	struct lp_snapshot *s = lp_snapshot_new(&hs->facts, &extra);
+	struct lp_snapshot *s = lp_snapshot_new(&hs->facts, &extra, NULL);
 	struct lp_session_view view;
 
 	lp_piece_unref(extra.secret);
