@@ -244,7 +244,6 @@ void lp_handshake_free(struct lp_handshake *hs)
 	lp_transcript_clear(&hs->transcript);
 	lp_buf_clear(&hs->later);
 	lp_bytes_clear(&hs->offered_suites);
-	lp_bytes_clear(&hs->offered_compressions);
 	lp_bytes_clear(&hs->ticket);
 	lp_bytes_clear(&hs->new_ticket);
 	lp_bytes_clear(&hs->exchange);

@@ -235,7 +235,7 @@ struct lp_handshake {
 	uint32_t offered;               /* enum lp_ext_bit of the ClientHello */
 	uint32_t ticket_lifetime;       /* of new_ticket, seconds */
 	struct lp_bytes offered_suites; /* of the ClientHello */
-	struct lp_bytes offered_compressions;
+	uint8_t offered_compressions[32]; /* a bit for each method */
 	struct lp_bytes ticket;         /* offered, NULL if none */
 	struct lp_bytes new_ticket;     /* issued by this handshake */
 	struct lp_bytes exchange;       /* RSA, RSA_PSK: EncryptedPreMasterSecret; (EC)DH: the

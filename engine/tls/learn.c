@@ -22,6 +22,18 @@ static void copy_id(uint8_t out[32], uint8_t *len, lp_span id)
 	*len = (uint8_t)id.n;
 }
 
+static void offer_compressions(struct lp_handshake *hs, lp_span methods)
+{
+	struct lp_cursor c = lp_cursor_span(methods);
+	uint8_t method;
+
+	memset(hs->offered_compressions, 0, sizeof hs->offered_compressions);
+	while (lp_cursor_left(&c)) {
+		method = lp_cursor_u8(&c);
+		hs->offered_compressions[method >> 3] |= (uint8_t)(1u << (method & 7));
+	}
+}
+
 enum lp_err lp_learn_client_hello(struct lp_handshake *hs, const struct lp_message *msg)
 {
 	struct lp_facts *f = &hs->facts;
@@ -42,9 +54,8 @@ enum lp_err lp_learn_client_hello(struct lp_handshake *hs, const struct lp_messa
 	f->ticket_offered = hello.ticket.n > 0;
 	lp_facts_set_ticket(&f->ticket, hello.ticket, 0);
 	f->ech = hello.seen & LP_HAS_ECH;
+	offer_compressions(hs, hello.compressions);
 	err = lp_bytes_set(&hs->offered_suites, hello.suites);
-	if (!err)
-		err = lp_bytes_set(&hs->offered_compressions, hello.compressions);
 	if (!err)
 		err = lp_bytes_set(&hs->ticket, hello.ticket);
 	return err ? err : lp_facts_client_hello(f, hs->common, hs->crypto, &hello);
@@ -86,8 +97,8 @@ static const char *not_offered(const struct lp_handshake *hs, const struct lp_se
 	if (h->legacy_version > TLS12 ||
 	    (h->version > hs->facts.client_version && !(hs->offered & LP_HAS_VERSIONS)))
 		return "ServerHello chose a version above the client's";
-	if (!h->retry && !memchr(hs->offered_compressions.p, h->compression,
-				 hs->offered_compressions.n))
+	if (!h->retry &&
+	    !(hs->offered_compressions[h->compression >> 3] & (1u << (h->compression & 7))))
 		return "ServerHello chose a compression method that was not offered";
 	for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++)
 		if (extra & choices[i].bit)
