@@ -261,7 +261,7 @@ static enum lp_verdict judge(struct lp_tls *tls, const enum lp_end end[2])
 		set_reason(tls, LP_REASON_LIMIT, "more connections at a time than may be kept "
 			   "(max-flows): what came of it later is not in this session");
 	if (tls->reason == LP_REASON_NONE) {
-		set_reason(tls, LP_REASON_COMPLETE, "every record that was seen was opened");
+		tls->reason = LP_REASON_COMPLETE; /* whose text is always the same */
 		return LP_DECRYPTED;
 	}
 	return opened || !lp_reason_fits((enum lp_reason)tls->reason, LP_OPAQUE) ? LP_PARTIAL : LP_OPAQUE;
@@ -336,7 +336,10 @@ void lp_tls_end(struct lp_tls *tls, const enum lp_end end[2])
 	r->pub.reason = lp_reason_text((enum lp_reason)tls->reason)->code;
 	r->pub.verified = tls->unchecked ? "first" : NULL;
 	r->pub.advice = lp_reason_text((enum lp_reason)tls->reason)->advice;
-	snprintf(r->detail, sizeof r->detail, "%s", tls->told->detail ? tls->told->detail : "");
+	if (tls->told->detail)
+		snprintf(r->detail, sizeof r->detail, "%s", tls->told->detail);
+	else if (tls->reason == LP_REASON_COMPLETE)
+		r->pub.detail = "every record that was seen was opened";
 	fill_notes(tls, r);
 	tls->home->env->cb->end(tls->home->owner, snapshot, r, &tls->home->when);
 }
