@@ -4,7 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK_SIZE = 256 * 1024 };
+enum { CHUNK_SIZE = 256 * 1024, NONE = UINT32_MAX };
+
+/* An event's place in the heap, which is what moves: most are decided by the packet's number. */
+struct node {
+	uint64_t number;
+	uint32_t at; /* in events */
+};
 
 struct lp_order {
 	lp_order_sink *sink;
@@ -14,8 +20,10 @@ struct lp_order {
 	bool draining;
 	uint64_t serial;
 	struct lp_waiter *first, *last; /* by place */
-	struct lp_event *heap;
-	size_t n, size;
+	struct node *heap;
+	struct lp_event *events;    /* those in the heap, each where it was put */
+	size_t n, size;             /* of both */
+	uint32_t free;              /* the free ones are a chain: next is n */
 	struct lp_chunk *chunk; /* being filled; NULL if none */
 	atomic_size_t held;     /* bytes of the chunks */
 };
@@ -28,6 +36,7 @@ enum lp_err lp_order_new(struct lp_order **out, bool ordered, lp_order_sink *sin
 	if (!o)
 		return LP_E_NOMEM;
 	o->ordered = ordered;
+	o->free = NONE;
 	o->sink = sink;
 	o->user = user;
 	return LP_OK;
@@ -47,6 +56,7 @@ void lp_order_free(struct lp_order *o)
 	lp_chunk_unref(o->chunk);
 	assert(!atomic_load(&o->held));
 	free(o->heap);
+	free(o->events);
 	free(o);
 }
 
@@ -81,10 +91,16 @@ const struct lp_when *lp_order_earliest(const struct lp_order *o)
 	return o->first ? &o->first->when : NULL;
 }
 
+/* The place of the first event of the heap, which is not empty. */
+static const struct lp_when *top(const struct lp_order *o)
+{
+	return &o->events[o->heap[0].at].when;
+}
+
 const struct lp_when *lp_order_next(const struct lp_order *o)
 {
-	if (o->n && (!o->first || lp_when_compare(&o->heap[0].when, &o->first->when) < 0))
-		return &o->heap[0].when;
+	if (o->n && (!o->first || lp_when_compare(top(o), &o->first->when) < 0))
+		return top(o);
 	return lp_order_earliest(o);
 }
 
@@ -109,18 +125,24 @@ enum lp_err lp_order_room(struct lp_order *o, size_t n, uint8_t **room)
 	return LP_OK;
 }
 
-static bool before(const struct lp_event *a, const struct lp_event *b)
+static bool before(const struct lp_order *o, const struct node *a, const struct node *b)
 {
-	int c = lp_when_compare(&a->when, &b->when);
+	const struct lp_event *x, *y;
+	int c;
 
-	return c < 0 || (!c && a->serial < b->serial);
+	if (a->number != b->number)
+		return a->number < b->number;
+	x = &o->events[a->at];
+	y = &o->events[b->at];
+	c = lp_when_compare(&x->when, &y->when);
+	return c < 0 || (!c && x->serial < y->serial);
 }
 
 static void sift_up(struct lp_order *o, size_t i)
 {
-	struct lp_event moved = o->heap[i];
+	const struct node moved = o->heap[i];
 
-	while (i && before(&moved, &o->heap[(i - 1) / 2])) {
+	while (i && before(o, &moved, &o->heap[(i - 1) / 2])) {
 		o->heap[i] = o->heap[(i - 1) / 2];
 		i = (i - 1) / 2;
 	}
@@ -129,16 +151,16 @@ static void sift_up(struct lp_order *o, size_t i)
 
 static void sift_down(struct lp_order *o, size_t i)
 {
-	struct lp_event moved = o->heap[i];
+	const struct node moved = o->heap[i];
 
 	for (;;) {
 		size_t child = 2 * i + 1;
 
 		if (child >= o->n)
 			break;
-		if (child + 1 < o->n && before(&o->heap[child + 1], &o->heap[child]))
+		if (child + 1 < o->n && before(o, &o->heap[child + 1], &o->heap[child]))
 			child++;
-		if (!before(&o->heap[child], &moved))
+		if (!before(o, &o->heap[child], &moved))
 			break;
 		o->heap[i] = o->heap[child];
 		i = child;
@@ -146,20 +168,57 @@ static void sift_down(struct lp_order *o, size_t i)
 	o->heap[i] = moved;
 }
 
+static enum lp_err grow(struct lp_order *o)
+{
+	const size_t size = o->size ? 2 * o->size : 256;
+	struct lp_event *events;
+	struct node *heap;
+
+	if (size >= NONE)
+		return LP_E_NOMEM;
+	heap = realloc(o->heap, size * sizeof *heap);
+	if (!heap)
+		return LP_E_NOMEM;
+	o->heap = heap;
+	events = realloc(o->events, size * sizeof *events);
+	if (!events)
+		return LP_E_NOMEM;
+	o->events = events;
+	for (size_t i = size; i-- > o->size;) {
+		events[i].n = o->free;
+		o->free = (uint32_t)i;
+	}
+	o->size = size;
+	return LP_OK;
+}
+
 static enum lp_err push(struct lp_order *o, const struct lp_event *event)
 {
-	if (o->n == o->size) {
-		size_t size = o->size ? 2 * o->size : 256;
-		struct lp_event *heap = realloc(o->heap, size * sizeof *heap);
+	enum lp_err err = o->n == o->size ? grow(o) : LP_OK;
+	uint32_t at;
 
-		if (!heap)
-			return LP_E_NOMEM;
-		o->heap = heap;
-		o->size = size;
-	}
-	o->heap[o->n] = *event;
+	if (err)
+		return err;
+	at = o->free;
+	o->free = (uint32_t)o->events[at].n;
+	o->events[at] = *event;
+	o->heap[o->n] = (struct node){ event->when.number, at };
 	sift_up(o, o->n++);
 	return LP_OK;
+}
+
+/* Takes the first one out of the heap. */
+static struct lp_event pop(struct lp_order *o)
+{
+	const uint32_t at = o->heap[0].at;
+	const struct lp_event event = o->events[at];
+
+	o->events[at].n = o->free;
+	o->free = at;
+	o->heap[0] = o->heap[--o->n];
+	if (o->n)
+		sift_down(o, 0);
+	return event;
 }
 
 static bool held_back(const struct lp_order *o, const struct lp_when *when)
@@ -177,12 +236,9 @@ void lp_order_drain(struct lp_order *o)
 	if (o->draining)
 		return;
 	o->draining = true;
-	while (o->n && may_leave(o, &o->heap[0].when)) {
-		struct lp_event event = o->heap[0];
+	while (o->n && may_leave(o, top(o))) {
+		struct lp_event event = pop(o);
 
-		o->heap[0] = o->heap[--o->n];
-		if (o->n)
-			sift_down(o, 0);
 		o->sink(o->user, &event);
 		lp_chunk_unref(event.chunk);
 	}
@@ -191,7 +247,7 @@ void lp_order_drain(struct lp_order *o)
 
 bool lp_order_blocked(const struct lp_order *o)
 {
-	return o->n && !held_back(o, &o->heap[0].when);
+	return o->n && !held_back(o, top(o));
 }
 
 void lp_order_flush(struct lp_order *o)
@@ -250,5 +306,5 @@ size_t lp_order_held(const struct lp_order *o)
 {
 	if (!o->n && !o->ready)
 		return 0;
-	return (o->n ? o->size * sizeof *o->heap : 0) + atomic_load(&o->held);
+	return (o->n ? o->size * (sizeof *o->heap + sizeof *o->events) : 0) + atomic_load(&o->held);
 }
