@@ -2,6 +2,7 @@
  *   tcp_native.c      the interface: batches, checksum policy, stream descriptions
  *   native_syn.c      how connections begin, and take the place of others
  *   native_segment.c  what a segment means for its stream: data, ACK, FIN, RST
+ *   native_next.h     the same for the next in order, as most are
  *   native_out.c      events out: data, gaps, open, close; holes and what waits above
  *   native_clock.c    time: holes that get old, silent flows, room for new ones
  * Owner: lp_reasm belongs to its worker. Only LP_E_NOMEM climbs. */
@@ -122,9 +123,9 @@ LP_MUST enum lp_err lp_native_keep(struct lp_reasm *r, struct lp_flow *f, enum l
 /* Makes a half-open flow a live one: the consumer hears of it. */
 void lp_native_open(struct lp_reasm *r, struct lp_flow *f);
 
-/* Hands on n bytes at next. */
-void lp_native_give(struct lp_reasm *r, struct lp_flow *f, enum lp_side side, const uint8_t *p,
-		    uint32_t n, uint64_t carried_ns);
+/* Does what the consumer asked for, by its answer or through stream.idle. h: the half
+ * that it was given something of, or NULL. */
+void lp_native_heed(struct lp_reasm *r, struct lp_flow *f, struct lp_half *h, enum lp_take take);
 
 /* Hands on what of the piece is not below next, and as a gap what the capture cut
  * off. The piece must not begin above next. */

@@ -1,32 +1,11 @@
-#include "net/native.h"
+#include "net/native_next.h"
 
 #include <assert.h>
-
-/* The place of the next event. */
-static const struct lp_when *place(struct lp_reasm *r, uint64_t carried_ns)
-{
-	r->when.index = r->index++;
-	r->when.released_ns = r->now_ns;
-	r->when.carried_ns = carried_ns;
-	return &r->when;
-}
 
 void lp_native_drop_queue(struct lp_reasm *r, struct lp_half *h)
 {
 	lp_ooo_free(&r->pool, h->ooo);
 	h->ooo = NULL;
-}
-
-/* The stream as the consumer is to see it now. */
-static struct lp_stream *known(struct lp_flow *f)
-{
-	unsigned a = f->half[0].flags, b = f->half[1].flags;
-
-	f->stream.seen |= (uint8_t)((a & LP_HALF_SEEN) / LP_HALF_SEEN |
-				    (b & LP_HALF_SEEN) / LP_HALF_SEEN << 1 |
-				    (a & LP_HALF_SYN) / LP_HALF_SYN << 4 |
-				    (b & LP_HALF_SYN) / LP_HALF_SYN << 5);
-	return &f->stream;
 }
 
 /* A half that nobody listens to has no holes. */
@@ -49,8 +28,7 @@ static void skip(struct lp_reasm *r, struct lp_half *h)
 	catch_up(h);
 }
 
-/* Does what the consumer asked for, by its answer or through stream.idle. */
-static void heed(struct lp_reasm *r, struct lp_flow *f, struct lp_half *h, enum lp_take take)
+void lp_native_heed(struct lp_reasm *r, struct lp_flow *f, struct lp_half *h, enum lp_take take)
 {
 	enum lp_age_class class;
 	bool skipped;
@@ -82,8 +60,8 @@ void lp_native_open(struct lp_reasm *r, struct lp_flow *f)
 	lp_age_add(&r->age, f, LP_AGE_LIVE);
 	r->stats.flows++;
 	r->stats.flows_now++;
-	take = r->cb->open(r->user, known(f), place(r, r->now_ns));
-	heed(r, f, NULL, take);
+	take = r->cb->open(r->user, lp_native_known(f), lp_native_place(r, r->now_ns));
+	lp_native_heed(r, f, NULL, take);
 }
 
 void lp_native_other(void *user, struct lp_flow *f, enum lp_side side, uint32_t seq,
@@ -98,7 +76,7 @@ void lp_native_other(void *user, struct lp_flow *f, enum lp_side side, uint32_t 
 	if (!r->cb->other || f->state != LP_FLOW_LIVE || cut >= n || f->early & 1U << side ||
 	    h->flags & (LP_HALF_URGENT | LP_HALF_SKIP))
 		return;
-	r->cb->other(r->user, known(f), side, p + cut, n - cut, off < 0 ? 0 : (uint64_t)off,
+	r->cb->other(r->user, lp_native_known(f), side, p + cut, n - cut, off < 0 ? 0 : (uint64_t)off,
 		     r->when.number);
 }
 
@@ -115,25 +93,7 @@ static void give_gap(struct lp_reasm *r, struct lp_flow *f, enum lp_side side, u
 		return;
 	r->stats.gaps++;
 	r->stats.gap_bytes += n;
-	r->cb->gap(r->user, known(f), side, off, n, place(r, carried_ns));
-}
-
-void lp_native_give(struct lp_reasm *r, struct lp_flow *f, enum lp_side side, const uint8_t *p,
-		    uint32_t n, uint64_t carried_ns)
-{
-	struct lp_half *h = &f->half[side];
-	uint32_t seq = h->next;
-	uint64_t off = h->off;
-	enum lp_take take;
-
-	h->next += n;
-	h->off += n;
-	if (h->flags & LP_HALF_SKIP)
-		return;
-	lp_recent_put(&r->recent, lp_native_stream(f, side), seq, p, n);
-	take = r->cb->data(r->user, known(f), side, p, n, off, place(r, carried_ns));
-	if (take != LP_TAKE_ON || f->idle != f->stream.idle)
-		heed(r, f, h, take);
+	r->cb->gap(r->user, lp_native_known(f), side, off, n, lp_native_place(r, carried_ns));
 }
 
 void lp_native_deliver(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
@@ -343,7 +303,7 @@ void lp_native_close(struct lp_reasm *r, struct lp_flow *f, enum lp_why why)
 		else if (f->stream.rst)
 			why = LP_WHY_RST;
 		r->stats.flows_now--;
-		r->cb->close(r->user, known(f), why, place(r, r->now_ns));
+		r->cb->close(r->user, lp_native_known(f), why, lp_native_place(r, r->now_ns));
 	}
 	lp_native_drop_queue(r, &f->half[0]);
 	lp_native_drop_queue(r, &f->half[1]);

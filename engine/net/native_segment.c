@@ -1,36 +1,12 @@
 /* What a segment means for the stream it belongs to: order, acknowledgements, data,
  * resets. */
-#include "net/native.h"
-
-/* No signature stands in so few bytes of options: it takes 18, padded to 20. */
-enum { UNSIGNED = 18 };
+#include "net/native_next.h"
 
 static bool is_near(uint32_t a, uint32_t b)
 {
 	int32_t d = lp_seq_diff(a, b);
 
 	return d <= LP_NATIVE_FAR && d >= -LP_NATIVE_FAR;
-}
-
-/* RFC 7323 section 5.3. Like Linux, one tick of tolerance. */
-static inline bool is_old(const struct lp_flow *f, struct lp_half *h, const struct lp_segment *s)
-{
-	uint32_t value;
-
-	if (!(f->half[0].flags & f->half[1].flags & LP_HALF_TS_OK) ||
-	    !lp_native_timestamp(s, &value))
-		return false;
-	if ((h->flags & LP_HALF_TS) && lp_seq_diff(h->ts, value) > 1)
-		return true;
-	/* "If SEG.TSval >= TS.Recent and SEG.SEQ <= Last.ACK.sent": what is ahead of
-	 * a hole must not make the hole's bytes look old. Nor may what is all behind:
-	 * a receiver finds it unacceptable before it looks at its timestamp. */
-	if (!lp_seq_before(h->next, s->seq) && !lp_seq_before(s->seq + s->wire_len, h->next) &&
-	    (!(h->flags & LP_HALF_TS) || lp_seq_before(h->ts, value))) {
-		h->ts = value;
-		h->flags |= LP_HALF_TS;
-	}
-	return false;
 }
 
 struct lp_ooo_piece lp_native_piece(const struct lp_segment *s)
@@ -209,36 +185,6 @@ static enum lp_err on_data(struct lp_reasm *r, struct lp_flow *f, enum lp_side s
 	return lp_native_keep(r, f, side, piece);
 }
 
-/* What side offers to take, from its acknowledgement on. An offer is not withdrawn (RFC 9293
- * section 3.8.6), and it may grow while a hole holds the acknowledgements back: the
- * furthest end counts. */
-static void on_offer(struct lp_flow *f, enum lp_side side, uint32_t further, uint16_t window)
-{
-	uint32_t taken = further >> (f->scale >> 4 * side & 15);
-	uint32_t left = f->window[side] > taken ? f->window[side] - taken : 0;
-
-	f->window[side] = left > window ? (uint16_t)left : window;
-}
-
-static inline void on_ack(struct lp_reasm *r, struct lp_flow *f, enum lp_side side, uint32_t ack,
-		   uint16_t window)
-{
-	struct lp_half *peer = &f->half[1 - side];
-
-	if (!(peer->flags & LP_HALF_KNOWN)) {
-		lp_native_start_early(f, (enum lp_side)!side, ack);
-		return;
-	}
-	if (lp_seq_before(ack, peer->acked) || lp_seq_diff(ack, peer->next) > LP_NATIVE_FAR)
-		return;
-	on_offer(f, side, ack - peer->acked, window);
-	if (ack == peer->acked)
-		return;
-	peer->acked = ack;
-	if (peer->ooo)
-		lp_native_evidence(r, peer);
-}
-
 /* A mirror port may show one side late, or packets in another order: bytes that were acknowledged
  * are still to come, and those of holes, for as long as these may be filled. */
 static bool awaits(const struct lp_flow *f)
@@ -296,7 +242,7 @@ static enum lp_err on_rst(struct lp_reasm *r, struct lp_flow *f, enum lp_side si
 		return LP_OK;
 	}
 	if (s->flags & LP_TCP_ACK)
-		on_ack(r, f, side, s->ack, f->window[side]);
+		lp_native_on_ack(r, f, side, s->ack, f->window[side]);
 	f->stream.rst |= (uint8_t)(1 << side);
 	if (!f->stream.ender)
 		f->stream.ender = (uint8_t)(side + 1);
@@ -339,16 +285,6 @@ static enum lp_err on_bytes(struct lp_reasm *r, struct lp_flow *f, enum lp_side 
 	return err;
 }
 
-/* What a segment with an ACK says beside its bytes. */
-static inline void on_any(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
-			  const struct lp_segment *s)
-{
-	f->half[side].flags |= LP_HALF_SEEN;
-	if (!f->stream.rst)
-		f->last = lp_native_second(r);
-	on_ack(r, f, side, s->ack, s->window);
-}
-
 /* A segment with an ACK and without RST or SYN: what it says of its flow, and its bytes. */
 static enum lp_err on_plain(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
 			    const struct lp_segment *s)
@@ -375,7 +311,7 @@ static enum lp_err on_plain(struct lp_reasm *r, struct lp_flow *f, enum lp_side 
 	/* What waits of the other side is due before this one was seen. */
 	if (f->early & 1U << side && !(h->flags & LP_HALF_SEEN) && f->half[!side].ooo)
 		lp_native_look_at_holes(r, f);
-	on_any(r, f, side, s);
+	lp_native_on_any(r, f, side, s);
 	if (s->wire_len || (s->flags & LP_TCP_FIN)) {
 		err = on_bytes(r, f, side, s);
 	} else {
@@ -389,15 +325,13 @@ static enum lp_err on_plain(struct lp_reasm *r, struct lp_flow *f, enum lp_side 
 	return err;
 }
 
-/* Any segment. */
-__attribute__((noinline)) static enum lp_err on_segment(struct lp_reasm *r, struct lp_flow *f,
-							enum lp_side side,
-							const struct lp_segment *s)
+enum lp_err lp_native_segment(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+			      const struct lp_segment *s)
 {
 	struct lp_half *h = &f->half[side];
 
-	if ((h->flags & LP_HALF_SYN) && !(f->md5 & 1 << side) && s->options_len > UNSIGNED &&
-	    lp_native_is_signed(s)) {
+	if ((h->flags & LP_HALF_SYN) && !(f->md5 & 1 << side) &&
+	    s->options_len > LP_NATIVE_UNSIGNED && lp_native_is_signed(s)) {
 		r->stats.bad_md5++;
 		return LP_OK;
 	}
@@ -417,50 +351,9 @@ __attribute__((noinline)) static enum lp_err on_segment(struct lp_reasm *r, stru
 		side = LP_A2B;
 		h = &f->half[side];
 	}
-	if (is_old(f, h, s)) {
+	if (lp_native_is_old(f, h, s)) {
 		r->stats.old_timestamp++;
 		return LP_OK;
 	}
 	return on_plain(r, f, side, s);
-}
-
-/* Most segments are the next of their side, and whole, with nothing that waits, ends or is in
- * doubt on either: nothing can be found out about them but what on_next() does. */
-static inline bool is_next(const struct lp_flow *f, enum lp_side side, const struct lp_segment *s)
-{
-	const unsigned known = LP_TCP_ACK | LP_TCP_SYN | LP_TCP_FIN | LP_TCP_RST | LP_TCP_URG;
-	const struct lp_half *h = &f->half[side];
-
-	return (s->flags & known) == LP_TCP_ACK && s->seq == h->next &&
-	       s->wire_len == s->payload_len && s->options_len <= UNSIGNED &&
-	       (h->flags & (LP_HALF_KNOWN | LP_HALF_FIN)) == LP_HALF_KNOWN &&
-	       f->state == LP_FLOW_LIVE && !(f->stream.fin | f->stream.rst) &&
-	       !(f->early | f->pending_side) && !f->half[0].ooo && !f->half[1].ooo;
-}
-
-/* What on_segment() comes to with such a one. */
-static inline enum lp_err on_next(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
-				  const struct lp_segment *s)
-{
-	struct lp_half *h = &f->half[side];
-	uint32_t end = s->seq + s->wire_len;
-
-	if (is_old(f, h, s)) {
-		r->stats.old_timestamp++;
-		return LP_OK;
-	}
-	on_any(r, f, side, s);
-	r->stats.processed++;
-	if (!s->wire_len)
-		return LP_OK;
-	if (lp_seq_before(h->end, end))
-		h->end = end;
-	lp_native_give(r, f, side, s->payload, s->wire_len, s->ts_ns);
-	return LP_OK;
-}
-
-enum lp_err lp_native_segment(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
-			      const struct lp_segment *s)
-{
-	return is_next(f, side, s) ? on_next(r, f, side, s) : on_segment(r, f, side, s);
 }

@@ -19,11 +19,9 @@ void lp_reasm_config_default(struct lp_reasm_config *config)
 	};
 }
 
-bool lp_reasm_judge(const struct lp_reasm_config *config, struct lp_reasm_stats *stats,
-		    bool *advised, const struct lp_segment *s, enum lp_csum csum,
-		    struct lp_csum_side *side)
+bool lp_reasm_judged(enum lp_csum_take take, struct lp_reasm_stats *stats, bool *advised)
 {
-	switch (lp_csum_judge(config->checksums, s, csum, side)) {
+	switch (take) {
 	case LP_CSUM_ACCEPT:
 		return true;
 	case LP_CSUM_ACCEPT_OFFLOAD:

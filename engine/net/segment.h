@@ -58,8 +58,8 @@ struct lp_segment {
  * reassembled. All at once would be more than a core can wait for beside its work. */
 static inline void lp_segment_fetch(const struct lp_segment *s, bool second)
 {
-	enum { LINE = 64, STEP = 2 * LINE };
-	uintptr_t at = (uintptr_t)s->soon, half = at + s->tcp_len / 2 / STEP * STEP;
+	enum { LINE = 64, STEP = 4 * LINE };
+	uintptr_t at = (uintptr_t)s->soon, half = at + (s->tcp_len + STEP) / 2 / STEP * STEP;
 	uintptr_t end = second ? at + s->tcp_len : half;
 
 	if (!s->soon)
@@ -67,6 +67,8 @@ static inline void lp_segment_fetch(const struct lp_segment *s, bool second)
 	for (at = second ? half : at; at < end; at += STEP) {
 		__builtin_prefetch((const void *)at, 0, 2);
 		__builtin_prefetch((const void *)(at + LINE), 0, 2);
+		__builtin_prefetch((const void *)(at + 2 * LINE), 0, 2);
+		__builtin_prefetch((const void *)(at + 3 * LINE), 0, 2);
 	}
 }
 

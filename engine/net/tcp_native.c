@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/native.h"
+#include "net/native_next.h"
 
 enum {
 	BATCH = 64,
@@ -91,7 +91,10 @@ static inline enum lp_err one(struct lp_reasm *r, const struct next *next,
 		return LP_OK;
 	if (!f || f->state == LP_FLOW_CLOSED)
 		return other(r, f, next, s);
-	return lp_native_segment(r, f, side, s);
+	if (!lp_native_is_next(f, side, s))
+		return lp_native_segment(r, f, side, s);
+	lp_native_on_next(r, f, side, s);
+	return LP_OK;
 }
 
 /* Which train each segment is of. */
