@@ -12,7 +12,7 @@
 #include "crew_parts.h"
 
 enum {
-	AHEAD = 4,     /* segments, and cache lines of each, that are on their way */
+	LINES = 4,     /* of each segment's cache lines; the others follow by themselves */
 	RETRY_MS = 10, /* the warden may have no room for questions now */
 	IDLE_MS = 250, /* how often a silent device's clock is looked at */
 	JUDGED = 32,   /* connections that tell how they are shared out */
@@ -82,15 +82,13 @@ static void tick(struct lp_hand *h, uint64_t number, uint64_t ns)
 	lp_sessions_expire(c->engine->sessions, ns, lp_clock_mono());
 }
 
-/* Segments lie where the reader has found them, and only now somebody looks at all of them. */
+/* Segments lie where the reader has found them, and perhaps nobody has asked for these in time:
+ * they came when the batch before them was done. */
 static void fetch(struct lp_batch *b)
 {
-	for (size_t i = 0; i < b->n; i++) {
-		if (i + AHEAD < b->n)
-			for (size_t at = 0; at < AHEAD * LP_CACHE_LINE; at += LP_CACHE_LINE)
-				__builtin_prefetch(b->segment[i + AHEAD].tcp + at);
-		lp_segment_fetch(&b->segment[i], false);
-	}
+	for (size_t i = 0; i < b->n; i++)
+		for (size_t at = 0; at < LINES * LP_CACHE_LINE; at += LP_CACHE_LINE)
+			__builtin_prefetch(b->segment[i].tcp + at);
 }
 
 /* The bytes of the batch behind it, which is often there already. */

@@ -113,7 +113,6 @@ void lp_reader_packets(struct lp_reader *r, const struct lp_wire *packets, size_
 			s->clock_ns = r->now_ns;
 			s->soon = ahead ? (const uint8_t *)((uintptr_t)s->tcp + ahead) : NULL;
 			s->lent = r->lends && is_within(p, s->tcp) && is_within(p, s->src);
-			lp_segment_fetch(s, false);
 			r->n++;
 		}
 		if (r->n == BATCH)

@@ -54,8 +54,8 @@ struct lp_segment {
 	bool lent;
 };
 
-/* Asks for a half of what comes soon: first when a segment is decoded or checked, then when it is
- * reassembled. All at once would be more than a core can wait for beside its work. */
+/* Asks for a half of what comes soon: first before a segment's bytes are looked at, then when they
+ * were. All at once would be more than a core can wait for beside its work. */
 static inline void lp_segment_fetch(const struct lp_segment *s, bool second)
 {
 	enum { LINE = 64, STEP = 4 * LINE };

@@ -79,6 +79,7 @@ static inline enum lp_err one(struct lp_reasm *r, const struct next *next,
 {
 	struct lp_flow *f;
 	enum lp_side side;
+	enum lp_csum csum;
 
 	lp_native_clock(r, s->number, s->clock_ns > s->ts_ns ? s->clock_ns : s->ts_ns);
 	r->stats.segments++;
@@ -86,7 +87,10 @@ static inline enum lp_err one(struct lp_reasm *r, const struct next *next,
 	r->pool.near = next->near;
 	side = side_of(f, next);
 	r->stray.shown = LP_CSUM_SHOWN_NOTHING; /* of one stray, it says nothing about the next */
-	if (!lp_reasm_judge(&r->config, &r->stats, &r->advised, s, look_at(r, f, side, s),
+	lp_segment_fetch(s, false);
+	csum = look_at(r, f, side, s);
+	lp_segment_fetch(s, true);
+	if (!lp_reasm_judge(&r->config, &r->stats, &r->advised, s, csum,
 			    f ? &f->half[side].csum : &r->stray))
 		return LP_OK;
 	if (!f || f->state == LP_FLOW_CLOSED)
@@ -137,7 +141,6 @@ static enum lp_err native_segments(struct lp_reasm *r, const struct lp_segment *
 				lp_flow_prefetch(&r->table, &next[i + AHEAD].train->name);
 			if (i + SOON < some)
 				look(r, &next[i + SOON], &s[i + SOON]);
-			lp_segment_fetch(&s[i], true);
 			err = one(r, &next[i], &s[i]);
 			lp_recent_forget(&r->recent);
 		}

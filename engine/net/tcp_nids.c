@@ -511,6 +511,7 @@ static enum lp_err one(struct lp_reasm *r, const struct lp_segment *s)
 	struct lp_flow_name name;
 	struct lp_flow *f;
 	enum lp_side side;
+	enum lp_csum csum;
 	enum lp_err err;
 
 	set_clock(r, s->number, s->ts_ns);
@@ -527,7 +528,10 @@ static enum lp_err one(struct lp_reasm *r, const struct lp_segment *s)
 	f = lp_flow_find(&r->table, &name);
 	side = f && name.swap != f->swap ? LP_B2A : LP_A2B;
 	r->stray.shown = LP_CSUM_SHOWN_NOTHING;
-	if (!lp_reasm_judge(&r->config, &r->stats, &r->advised, s, lp_checksum_segment(s),
+	lp_segment_fetch(s, false);
+	csum = lp_checksum_segment(s);
+	lp_segment_fetch(s, true);
+	if (!lp_reasm_judge(&r->config, &r->stats, &r->advised, s, csum,
 			    f ? &f->half[side].csum : &r->stray))
 		return LP_OK;
 	err = flow_of(r, s, &name, &f);
