@@ -12,7 +12,7 @@
 
 enum {
 	BATCHES = 32,  /* of packets that wait for a worker */
-	LENT = 256,    /* … if they need not be copied; of all workers, LENT_ALL */
+	LENT = 512,    /* … if they need not be copied; of all workers, LENT_ALL */
 	LENT_ALL = 4096,
 	LIVE = 1024,   /* … if they would be lost otherwise; of all workers, … */
 	MOST = 128,    /* … and of one */

@@ -14,6 +14,8 @@ enum {
 	COPIED = 32,         /* batches of a worker that hold copies, at most */
 	NEWS = 8,            /* rounds after which those who sleep learn how far the reader is */
 	HUNGRY = 4,          /* live: less than this part of a ring is waiting */
+	STARVING = 4,        /* batches in the ring of a worker that will soon have nothing to do … */
+	FURTHER = 8,         /* … and times the bound that it is read ahead for its sake */
 	NOBODY = UINT8_MAX,
 };
 
@@ -217,10 +219,24 @@ static void push_hungry(struct lp_share *sh)
 		push_all(sh);
 }
 
+/* A worker has next to nothing to do, and of late it had some of the bytes, a sixteenth of its
+ * share at least: what it gets next stands further behind in the capture. */
+static bool one_starves(const struct lp_share *sh)
+{
+	for (size_t i = 0; i < sh->n; i++)
+		if (lp_ring_count(&sh->lane[i].ring) < STARVING &&
+		    sh->lane[i].bytes > sh->bytes / (16 * sh->n))
+			return true;
+	return false;
+}
+
 /* The slot that comes next; NULL: too much is waiting for it, or for all. */
 static struct lp_batch *room_of(struct lp_share *sh, struct lane *l)
 {
-	return atomic_load(&sh->inside) < sh->bound ? lp_ring_room(&l->ring) : NULL;
+	size_t inside = atomic_load(&sh->inside);
+
+	return inside < sh->bound || (inside / FURTHER < sh->bound && one_starves(sh))
+		       ? lp_ring_room(&l->ring) : NULL;
 }
 
 /* A batch to fill; live NULL if there is no room. */
@@ -449,8 +465,11 @@ const struct lp_batch *lp_share_second(struct lp_share *sh, size_t i)
 /* Not for each slot, nor for each byte: a reader that is woken has something to do then. */
 static bool has_room(const struct lp_share *sh, const struct lp_ring *ring)
 {
+	size_t inside = atomic_load(&sh->inside);
+
 	return lp_ring_count(ring) <= ring->slots / 2 &&
-	       atomic_load(&sh->inside) <= sh->bound - sh->bound / 8;
+	       (inside <= sh->bound - sh->bound / 8 ||
+		(lp_ring_count(ring) < STARVING && inside / FURTHER < sh->bound));
 }
 
 void lp_share_pop(struct lp_share *sh, size_t i)

@@ -52,7 +52,8 @@ void lp_share_eager(struct lp_share *sh);
 /* A capture that does not wait for us; to be called before the first segment. */
 void lp_share_live(struct lp_share *sh);
 
-/* At most about so many bytes of segments wait for all workers; to be called before the first
+/* At most about so many bytes of segments wait for all workers, or eight times as many where one
+ * of them, which had some of late, would have nothing to do; to be called before the first
  * segment. */
 void lp_share_bound(struct lp_share *sh, size_t bytes);
 

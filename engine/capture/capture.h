@@ -89,7 +89,7 @@ LP_MUST enum lp_err lp_capture_read(struct lp_capture *c, struct lp_wire *p, siz
 bool lp_capture_lend(struct lp_capture *c);
 
 /* Of what is lent, so many bytes behind the reader count as this process's memory. */
-enum { LP_CAPTURE_LENT = 8 << 20 };
+enum { LP_CAPTURE_LENT = 6 << 20 };
 
 /* The line that belongs to the last fault; owned by c. */
 const char *lp_capture_why(const struct lp_capture *c);

@@ -294,19 +294,21 @@ END_TEST
 struct ahead {
 	struct lp_share *sh;
 	uint64_t segments;
+	uint64_t both; /* so many of the first alternate between two flows; the rest is the first's */
 	bool lent;
 	atomic_uint_fast64_t given;
 };
 
 static void *read_ahead(void *arg)
 {
-	static const uint8_t bytes[1000];
+	static const uint8_t bytes[2][1000] = { { 1 }, { 2 } };
 	struct ahead *a = arg;
 
 	for (uint64_t number = 1; number <= a->segments; number++) {
+		const uint8_t *p = bytes[number <= a->both ? number % 2 : 0];
 		const struct lp_segment s = {
-			.number = number, .family = 4, .src = bytes, .dst = bytes + 4,
-			.tcp = bytes, .tcp_len = sizeof bytes, .lent = a->lent,
+			.number = number, .family = 4, .src = p, .dst = p + 4,
+			.tcp = p, .tcp_len = sizeof bytes[0], .lent = a->lent,
 		};
 
 		lp_share_sink.segments(a->sh, &s, 1, 1);
@@ -314,6 +316,30 @@ static void *read_ahead(void *arg)
 	}
 	lp_share_end(a->sh, a->segments, 1);
 	return NULL;
+}
+
+/* The segments that the reader had given when it came to rest. */
+static uint64_t at_rest(struct ahead *a)
+{
+	uint64_t before = 0;
+
+	do {
+		before = atomic_load(&a->given);
+		usleep(20000);
+	} while (!before || atomic_load(&a->given) > before);
+	return before;
+}
+
+static uint64_t take_from(struct ahead *a, size_t worker)
+{
+	const struct lp_batch *b;
+	uint64_t n = 0;
+
+	while ((b = lp_share_front(a->sh, worker)) != NULL) {
+		n += b->n;
+		lp_share_pop(a->sh, worker);
+	}
+	return n;
 }
 
 /* A reader waits where a worker has enough to do, although its ring has slots: of lent segments
@@ -324,30 +350,53 @@ START_TEST(what_waits_is_bounded)
 	const struct lp_hash_seed seed = { 1, 2 };
 	const uint64_t most = _i ? COPIED : BOUND / 1000;
 	struct ahead a = { .segments = 8000, .lent = !_i };
-	uint64_t n = 0, before = 0;
-	const struct lp_batch *b;
+	uint64_t given, taken = 0;
 	pthread_t thread;
 
 	ck_assert_int_eq(lp_share_new(&a.sh, 1, SLOTS, &seed), LP_OK);
 	if (a.lent)
 		lp_share_bound(a.sh, BOUND);
 	ck_assert_int_eq(pthread_create(&thread, NULL, read_ahead, &a), 0);
-	do {
-		before = atomic_load(&a.given);
-		usleep(20000);
-	} while (!before || atomic_load(&a.given) > before);
-	ck_assert_uint_le(before, most + LP_SHARE_BATCH);
-	ck_assert_uint_ge(before, most - LP_SHARE_BATCH);
-	while (n < a.segments) {
-		b = lp_share_front(a.sh, 0);
-		if (!b) {
-			usleep(100);
-			continue;
-		}
-		n += b->n;
-		lp_share_pop(a.sh, 0);
+	given = at_rest(&a);
+	ck_assert_uint_le(given, most + LP_SHARE_BATCH);
+	ck_assert_uint_ge(given, most - LP_SHARE_BATCH);
+	while (taken < a.segments)
+		taken += take_from(&a, 0);
+	ck_assert_uint_eq(taken, a.segments);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	lp_share_free(a.sh);
+}
+END_TEST
+
+/* Two had their part, then one gets all: for the other, once it has nothing to do, it is read
+ * further ahead, but not without end; for one that never had anything (_i 1) it is not. */
+START_TEST(further_for_one_that_starves)
+{
+	enum { SLOTS = 256, BOUND = 500000, BATCH = LP_SHARE_BATCH };
+	const struct lp_hash_seed seed = { 1, 2 };
+	struct ahead a = { .segments = 12000, .both = _i ? 0 : 2 * 6 * BATCH, .lent = true };
+	uint64_t given, most, taken = 0;
+	pthread_t thread;
+	size_t other;
+
+	ck_assert_int_eq(lp_share_new(&a.sh, 2, SLOTS, &seed), LP_OK);
+	lp_share_bound(a.sh, BOUND);
+	ck_assert_int_eq(pthread_create(&thread, NULL, read_ahead, &a), 0);
+	given = at_rest(&a);
+	/* Both have enough, or the other is not one to wait for. */
+	ck_assert_uint_le(given, BOUND / 1000 + 3 * BATCH);
+	if (!_i) {
+		/* The first segment is the second flow's. */
+		other = lp_share_front(a.sh, 0)->segment[0].number == 1 ? 0 : 1;
+		taken = take_from(&a, other);
+		given = at_rest(&a);
+		most = 8 * BOUND / 1000 + a.both / 2; /* what was taken counts no more */
+		ck_assert_uint_le(given, most + 3 * BATCH);
+		ck_assert_uint_ge(given, most - 3 * BATCH);
 	}
-	ck_assert_uint_eq(n, a.segments);
+	while (taken < a.segments)
+		taken += take_from(&a, 0) + take_from(&a, 1);
+	ck_assert_uint_eq(taken, a.segments);
 	ck_assert_int_eq(pthread_join(thread, NULL), 0);
 	lp_share_free(a.sh);
 }
@@ -360,6 +409,7 @@ Suite *suite_share(void)
 
 	tcase_add_loop_test(t, all_of_a_flow_to_one, 0, 8);
 	tcase_add_loop_test(t, what_waits_is_bounded, 0, 2);
+	tcase_add_loop_test(t, further_for_one_that_starves, 0, 2);
 	tcase_add_test(t, live_a_full_ring_sheds);
 	tcase_add_loop_test(t, eight_are_four_and_four, 0, 16);
 	tcase_add_loop_test(t, long_and_short_ones, 0, 4);
