@@ -184,14 +184,41 @@ static void add_flights(struct list *l, struct lp_flights *flights)
 #undef X
 }
 
+static void add_resumption(struct list *l, struct lp_sessions *sessions)
+{
+	struct lp_sessions_stats s;
+
+	lp_sessions_stats(sessions, &s);
+#define X(name) add(l, "resumption." #name, s.name);
+	X(entries)
+	X(peak)
+	X(stored)
+	X(hits)
+	X(misses)
+	X(evicted)
+	X(expired)
+#undef X
+}
+
+static void add_key_log(struct list *l, struct lp_keylog *log)
+{
+	const struct lp_keylog_stats s = lp_keylog_stats(log);
+
+#define X(name) add(l, "key_log." #name, s.name);
+	X(secrets)
+	X(repeated)
+	X(other)
+	X(malformed)
+	X(evicted)
+#undef X
+}
+
 size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MAX],
 		 struct lp_summary *summary)
 {
 	struct list l = { out, 0 };
 	struct sum sum = { .with_tls = 0 };
-	struct lp_keylog_stats log;
 	struct lp_decode_stats decode;
-	struct lp_sessions_stats sessions;
 	uint64_t dropped;
 
 	add(&l, "capture.kernel_drop", e->extra_packets[0]);
@@ -223,14 +250,7 @@ size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MA
 	add(&l, "flow.empty", sum.empty);
 	add(&l, "flow.one_sided", sum.one_sided);
 	add(&l, "session.begun", sum.sessions);
-	lp_sessions_stats(e->sessions, &sessions);
-	add(&l, "resumption.entries", sessions.entries);
-	add(&l, "resumption.peak", sessions.peak);
-	add(&l, "resumption.stored", sessions.stored);
-	add(&l, "resumption.hits", sessions.hits);
-	add(&l, "resumption.misses", sessions.misses);
-	add(&l, "resumption.evicted", sessions.evicted);
-	add(&l, "resumption.expired", sessions.expired);
+	add_resumption(&l, e->sessions);
 	add_flights(&l, e->flights);
 	if (e->store)
 		add_store(&l, e->store);
@@ -238,12 +258,7 @@ size_t lp_totals(const struct lp_engine *e, struct lp_counter out[LP_COUNTERS_MA
 	add(&l, "warden.shed", sum.shed);
 	add(&l, "warden.shed_client", sum.shed_client);
 	add(&l, "warden.shed_server", sum.shed_server);
-	log = lp_keylog_stats(lp_keylogs_store(e->keylogs));
-	add(&l, "key_log.secrets", log.secrets);
-	add(&l, "key_log.repeated", log.repeated);
-	add(&l, "key_log.other", log.other);
-	add(&l, "key_log.malformed", log.malformed);
-	add(&l, "key_log.evicted", log.evicted);
+	add_key_log(&l, lp_keylogs_store(e->keylogs));
 	add(&l, "held.peak", sum.held_peak);
 	add(&l, "held.cap", sum.cap_held);
 	add(&l, "handshake.cap", sum.cap_message);

@@ -88,7 +88,8 @@ LP_MUST enum lp_err lp_capture_read(struct lp_capture *c, struct lp_wire *p, siz
  * SIGBUS for as long as somebody looks at its packets. */
 bool lp_capture_lend(struct lp_capture *c);
 
-/* Of what is lent, so many bytes behind the reader count as this process's memory. */
+/* Of what is lent, so many bytes behind the reader count as this process's memory, and for a
+ * while what somebody looks at who is further behind. */
 enum { LP_CAPTURE_LENT = 6 << 20 };
 
 /* The line that belongs to the last fault; owned by c. */

@@ -64,17 +64,21 @@ bool lp_tls_await_no_more(struct lp_tls *tls)
 	if (tls->state != LP_TLS_RUNNING || !tls->shake->hs)
 		return false;
 	if (lp_tls_seek_presume(tls))
-		;
-	else if (awaits_client(tls, LP_S2C) || awaits_other(tls, LP_C2S) || awaits_other(tls, LP_S2C))
+		return true;
+	if (awaits_client(tls, LP_S2C) || awaits_other(tls, LP_C2S) || awaits_other(tls, LP_S2C)) {
 		tls->shake->no_more = true;
-	else if (awaits_keys(tls))
+		return true;
+	}
+	if (awaits_keys(tls)) {
 		tls->shake->no_keys = true;
-	else if (one_sided(tls)) {
+		return true;
+	}
+	if (one_sided(tls)) {
 		tls->shake->no_keys = true;
 		lp_tls_ask(tls);
-	} else
-		return false;
-	return true;
+		return true;
+	}
+	return false;
 }
 
 bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side, int next)

@@ -5,7 +5,8 @@
  *
  * Life: lp_config_new, lp_config_set for each option, lp_engine_new, lp_worker_new,
  * lp_worker_packets for each batch, lp_engine_finish, lp_worker_free, lp_engine_free, lp_config_free.
- * No call blocks but lp_engine_finish. A worker belongs to one thread.
+ * No call blocks but lp_engine_finish. A worker belongs to one thread; where a record does not
+ * open, that thread's queue of libcrypto errors is emptied.
  * Functions that return int give 0, or -1 and a line in the `why` given (at least
  * LP_WHY bytes). */
 #ifndef LIMPID_LIMPID_H
