@@ -1,47 +1,11 @@
-/* checksum: the Internet checksum (RFC 1071), what a TCP checksum says about its
- * segment, and what is done about it. No state but the caller's; no errors.
- *
- * Partial sums are 64 bits wide with end-around carry, in the machine's own byte
- * order: the sum of 16-bit words does not care which (RFC 1071 section 2 (B)). */
+/* checksum: what a TCP checksum says about its segment, and what is done about it. No state
+ * but the caller's; no errors. Partial sums are those of base/sum.h. */
 #ifndef LP_NET_CHECKSUM_H
 #define LP_NET_CHECKSUM_H
 
-#include <string.h>
-
+#include "base/sum.h"
 #include "net/segment.h"
 #include "net/tcp.h"
-
-/* Adds n bytes to a partial sum. Only the last piece may have an odd length. */
-uint64_t lp_checksum_add(uint64_t sum, const void *p, size_t n);
-
-/* The sum of a header: n is a multiple of 4, and small. It has room for others of its kind. */
-static inline uint64_t lp_checksum_header(const uint8_t *p, size_t n)
-{
-	uint64_t sum = 0;
-	uint32_t word;
-
-	for (size_t at = 0; at < n; at += sizeof word) {
-		memcpy(&word, p + at, sizeof word);
-		sum += word;
-	}
-	return sum;
-}
-
-/* A partial sum as the 16 bits that stand in a header, not complemented: a block
- * that holds its own right checksum folds to 0xffff. */
-static inline uint16_t lp_checksum_fold(uint64_t sum)
-{
-	uint32_t low = (uint32_t)sum, s = low + (uint32_t)(sum >> 32);
-
-	s += s < low; /* the carry */
-	s = (s & 0xffff) + (s >> 16);
-	return (uint16_t)(s + (s >> 16));
-}
-
-/* Partial sum of the pseudo header (RFC 9293 section 3.1, RFC 8200 section 8.1)
- * for len bytes of protocol proto; family is 4 or 6. */
-uint64_t lp_checksum_pseudo(uint8_t family, const uint8_t *src, const uint8_t *dst,
-			    uint32_t len, uint8_t proto);
 
 /* What the checksum of a whole TCP segment is. zero_len: its IP header stated no
  * length (segmentation offload), and then some senders leave the length out of
@@ -58,7 +22,7 @@ static inline enum lp_csum lp_checksum_segment(const struct lp_segment *s)
 {
 	if (s->csum != LP_CSUM_LATER)
 		return (enum lp_csum)s->csum;
-	return lp_checksum_of(s, lp_checksum_add(0, s->tcp, s->tcp_len));
+	return lp_checksum_of(s, lp_sum_add(0, s->tcp, s->tcp_len));
 }
 
 /* The policy, for whoever knows the flow. One of these a side of a flow, zeroed

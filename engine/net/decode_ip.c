@@ -201,8 +201,8 @@ static inline bool ipv4_csum_right(const uint8_t *h, size_t len)
 	uint64_t sum = word(h) + word(h + 4) + word(h + 8) + word(h + 12) + word(h + 16);
 
 	if (len > 20)
-		sum = lp_checksum_add(sum, h + 20, len - 20);
-	return lp_checksum_fold(sum) == 0xffff;
+		sum = lp_sum_add(sum, h + 20, len - 20);
+	return lp_sum_fold(sum) == 0xffff;
 }
 
 static inline bool ipv4_csum_passes(struct lp_decode *d, const uint8_t *header, size_t len,

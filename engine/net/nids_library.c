@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "net/checksum.h"
+#include "base/sum.h"
 
 enum {
 	IP_HEADER = 20,
@@ -142,7 +142,7 @@ enum lp_err lp_nids_feed(const uint8_t *src, const uint8_t *dst, lp_span tcp, ui
 	p[3] = (uint8_t)total;
 	memcpy(p + 12, src, 4);
 	memcpy(p + 16, dst, 4);
-	sum = (uint16_t)~lp_checksum_fold(lp_checksum_add(0, p, IP_HEADER));
+	sum = (uint16_t)~lp_sum_fold(lp_sum_add(0, p, IP_HEADER));
 	memcpy(p + 10, &sum, 2);
 	memcpy(p + IP_HEADER, tcp.p, tcp.n);
 	nids.header.ts.tv_sec = (time_t)(ts_ns / LP_NS_PER_S);

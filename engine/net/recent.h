@@ -7,7 +7,7 @@
 
 #include "base/cursor.h"
 #include "base/hash.h"
-#include "net/sweep.h"
+#include "base/sweep.h"
 
 struct lp_recent_entry {
 	uint32_t stream; /* the lower half of its name */

@@ -70,7 +70,7 @@ static enum lp_csum look_at(struct lp_reasm *r, const struct lp_flow *f, enum lp
 	if (s->csum != LP_CSUM_LATER || !f || f->state != LP_FLOW_LIVE || !s->payload_len ||
 	    f->half[side].flags & LP_HALF_SKIP)
 		return lp_checksum_segment(s);
-	sum = lp_checksum_header(s->tcp, (size_t)(s->payload - s->tcp));
+	sum = lp_sum_header(s->tcp, (size_t)(s->payload - s->tcp));
 	return lp_checksum_of(s, sum + lp_recent_look(&r->recent, s->payload, s->payload_len));
 }
 

@@ -12,7 +12,7 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "net/checksum.h"
+#include "base/sum.h"
 #include "net/decode.h"
 #include "net/tcp.h"
 
@@ -101,7 +101,7 @@ static void make_packet(struct bench *b, size_t slot, uint32_t flow, uint32_t ro
 	put32(ip + 8, 64u << 24 | 6 << 16);
 	put32(ip + 12, back ? s : a);
 	put32(ip + 16, back ? a : s);
-	sum = (uint16_t)~lp_checksum_fold(lp_checksum_add(0, ip, 20));
+	sum = (uint16_t)~lp_sum_fold(lp_sum_add(0, ip, 20));
 	memcpy(ip + 10, &sum, 2);
 	put32(tcp, back ? 443u << 16 | 50000 : 50000u << 16 | 443);
 	put32(tcp + 4, flow * 2654435761u + seq + (back ? 77 : 0));
@@ -114,10 +114,10 @@ static void make_packet(struct bench *b, size_t slot, uint32_t flow, uint32_t ro
 	put32(tcp + 20, round < 2 ? 0x0103030e : 0x0101080a);
 	put32(tcp + 24, round < 2 ? 0x01010101 : 1000 + round);
 	put32(tcp + 28, round < 2 ? 0x01010101 : 1000);
-	all = lp_checksum_pseudo(4, ip + 12, ip + 16, 32 + n, 6);
-	all = lp_checksum_add(all, tcp, 32);
-	all = lp_checksum_fold(all) + (n ? b->payload_sum : 0); /* partial sums may wrap */
-	sum = (uint16_t)~lp_checksum_fold(all);
+	all = lp_sum_pseudo(4, ip + 12, ip + 16, 32 + n, 6);
+	all = lp_sum_add(all, tcp, 32);
+	all = lp_sum_fold(all) + (n ? b->payload_sum : 0); /* partial sums may wrap */
+	sum = (uint16_t)~lp_sum_fold(all);
 	memcpy(tcp + 16, &sum, 2);
 	b->packets[slot] = (struct lp_wire){ .data = f, .caplen = HEAD + n, .len = HEAD + n,
 					       .ts_ns = 1700000000 * LP_NS_PER_S + b->number * 1000,
@@ -221,7 +221,7 @@ static struct cost run(uint32_t flows, uint64_t packets)
 		b->frames[i][12] = 8;
 		b->frames[i][13] = 0;
 	}
-	b->payload_sum = lp_checksum_fold(lp_checksum_add(0, b->frames[0] + HEAD, PAYLOAD));
+	b->payload_sum = lp_sum_fold(lp_sum_add(0, b->frames[0] + HEAD, PAYLOAD));
 	rounds(b, 0, 3 + (uint32_t)((packets + flows - 1) / flows));
 	lp_tcp_native.stats(b->r, &stats);
 	if (stats.flows != flows || stats.processed != b->number || stats.duplicate ||

@@ -11,7 +11,7 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "net/checksum.h"
+#include "base/sum.h"
 #include "net/decode.h"
 #include "net/tcp.h"
 
@@ -113,7 +113,7 @@ static size_t make_frame(uint8_t *f, bool back, uint8_t flags, uint32_t seq, con
 	put32(ip + 8, 64u << 24 | 6 << 16);
 	put32(ip + 12, back ? 0x0a000002 : 0x0a000001);
 	put32(ip + 16, back ? 0x0a000001 : 0x0a000002);
-	sum = (uint16_t)~lp_checksum_fold(lp_checksum_add(0, ip, 20));
+	sum = (uint16_t)~lp_sum_fold(lp_sum_add(0, ip, 20));
 	memcpy(ip + 10, &sum, 2);
 	put32(tcp, back ? 443u << 16 | 1000 : 1000u << 16 | 443);
 	put32(tcp + 4, seq);
@@ -121,8 +121,8 @@ static size_t make_frame(uint8_t *f, bool back, uint8_t flags, uint32_t seq, con
 	put32(tcp + 12, 5u << 28 | (uint32_t)flags << 16 | 60000);
 	if (n)
 		memcpy(tcp + 20, p, n);
-	sum = (uint16_t)~lp_checksum_fold(lp_checksum_add(
-		lp_checksum_pseudo(4, ip + 12, ip + 16, (uint32_t)n + 20, 6), tcp, n + 20));
+	sum = (uint16_t)~lp_sum_fold(lp_sum_add(
+		lp_sum_pseudo(4, ip + 12, ip + 16, (uint32_t)n + 20, 6), tcp, n + 20));
 	memcpy(tcp + 16, &sum, 2);
 	return n + 54;
 }

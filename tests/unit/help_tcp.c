@@ -214,12 +214,12 @@ void help_tcp_flush(struct help_tcp *t)
 /* Its checksum is what csum says, and nobody has looked yet. */
 static void leave_sum(struct lp_segment *s, uint8_t *tcp, enum lp_csum csum)
 {
-	uint64_t sum = lp_checksum_pseudo(s->family, s->src, s->dst, s->tcp_len, 6);
-	uint16_t field = lp_checksum_fold(sum);
+	uint64_t sum = lp_sum_pseudo(s->family, s->src, s->dst, s->tcp_len, 6);
+	uint16_t field = lp_sum_fold(sum);
 
 	memset(tcp + 16, 0, sizeof field);
 	if (csum != LP_CSUM_PSEUDO)
-		field = (uint16_t)~lp_checksum_fold(lp_checksum_add(sum, tcp, s->tcp_len));
+		field = (uint16_t)~lp_sum_fold(lp_sum_add(sum, tcp, s->tcp_len));
 	if (csum == LP_CSUM_BAD)
 		field ^= 0x100;
 	memcpy(tcp + 16, &field, sizeof field);

@@ -2,7 +2,7 @@
 #include <check.h>
 #include <string.h>
 
-#include "net/checksum.h"
+#include "base/sum.h"
 #include "net/recent.h"
 
 static struct lp_recent r;
@@ -91,8 +91,8 @@ START_TEST(looked_at_once)
 		p[i] = (uint8_t)(i * i >> 3);
 	memcpy(q, p, sizeof q);
 	for (uint32_t n = 2; n <= sizeof p; n += n < 70 ? 1 : 97) {
-		ck_assert_uint_eq(lp_checksum_fold(lp_recent_look(&r, p, n)),
-				  lp_checksum_fold(lp_checksum_add(0, p, n)));
+		ck_assert_uint_eq(lp_sum_fold(lp_recent_look(&r, p, n)),
+				  lp_sum_fold(lp_sum_add(0, p, n)));
 		lp_recent_put(&r, NAME(1), n, p, n); /* as it was made */
 		lp_recent_put(&r, NAME(2), n, q, n); /* made anew */
 		lp_recent_put(&r, NAME(3), n, p, n - 1);

@@ -1,10 +1,10 @@
-/* net/sweep: every form of it against the definition. */
+/* base/sweep: every form of it against the definition. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/checksum.h"
-#include "net/sweep.h"
+#include "base/sum.h"
+#include "base/sweep.h"
 
 static uint64_t key[LP_SWEEP_KEY];
 
@@ -49,21 +49,21 @@ static struct lp_swept slow(const uint8_t *p, size_t n)
 static void compare(const uint8_t *p, size_t n)
 {
 	struct lp_swept right = slow(p, n), both, alone;
-	uint16_t sum = lp_checksum_fold(right.sum);
+	uint16_t sum = lp_sum_fold(right.sum);
 
 	for (int form = 0; form < LP_SWEEP_FORMS; form++) {
 		if (!lp_sweep_by((enum lp_sweep_form)form, key, p, n, &both, &alone))
 			continue;
-		ck_assert_uint_eq(lp_checksum_fold(both.sum), sum);
-		ck_assert_uint_eq(lp_checksum_fold(alone.sum), sum);
+		ck_assert_uint_eq(lp_sum_fold(both.sum), sum);
+		ck_assert_uint_eq(lp_sum_fold(alone.sum), sum);
 		ck_assert_uint_eq(both.hash, right.hash);
 		ck_assert_uint_eq(alone.hash, right.hash);
 		ck_assert_uint_lt(both.sum, 1ULL << 48);
 	}
 	both = lp_sweep(key, p, n);
-	ck_assert_uint_eq(lp_checksum_fold(both.sum), sum);
+	ck_assert_uint_eq(lp_sum_fold(both.sum), sum);
 	ck_assert_uint_eq(both.hash, right.hash);
-	ck_assert_uint_eq(lp_checksum_fold(lp_sweep_sum(p, n)), sum);
+	ck_assert_uint_eq(lp_sum_fold(lp_sweep_sum(p, n)), sum);
 	ck_assert_uint_eq(lp_sweep_hash(key, p, n), right.hash);
 }
 
@@ -103,9 +103,9 @@ START_TEST(sums_of_much)
 	memset(bytes, 0xff, sizeof bytes);
 	for (int round = 0; round < 2; round++) {
 		for (size_t n = sizeof bytes - 130; n <= sizeof bytes; n++) {
-			uint16_t right = lp_checksum_fold(slow(bytes, n).sum);
+			uint16_t right = lp_sum_fold(slow(bytes, n).sum);
 
-			ck_assert_uint_eq(lp_checksum_fold(lp_sweep_sum(bytes, n)), right);
+			ck_assert_uint_eq(lp_sum_fold(lp_sweep_sum(bytes, n)), right);
 		}
 		for (size_t i = 0; i < sizeof bytes; i++)
 			bytes[i] = noise(&state) | 0xc0;

@@ -5,8 +5,8 @@
  * words, each with its key added, are multiplied, and the products added up. For who does not know
  * the key, two blocks of one length have one sum by a chance of 2^-32. Bytes are filled up
  * with zero ones to a multiple of 64. */
-#ifndef LP_NET_SWEEP_H
-#define LP_NET_SWEEP_H
+#ifndef LP_BASE_SWEEP_H
+#define LP_BASE_SWEEP_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,7 +18,7 @@ enum {
 };
 
 struct lp_swept {
-	uint64_t sum;  /* as lp_checksum_fold() takes it; below 2^48, so that some may be added up */
+	uint64_t sum;  /* as lp_sum_fold() takes it; below 2^48, so that some may be added up */
 	uint64_t hash;
 };
 

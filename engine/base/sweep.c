@@ -1,4 +1,4 @@
-#include "net/sweep.h"
+#include "base/sweep.h"
 
 #include <string.h>
 
