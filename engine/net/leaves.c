@@ -6,14 +6,9 @@
 
 #include "net/flow.h"
 
-enum { ROOM_LEAST = 4, ROOM_MOST = 32, LEAVES_LEAST = 2, NEAR = 32 };
+enum { NEAR = 16 };
 
 static const uint64_t each = sizeof(struct lp_leaf *) + sizeof(uint32_t);
-
-static uint64_t leaf_size(uint32_t room)
-{
-	return sizeof(struct lp_leaf) + room * sizeof(struct lp_leaf_entry);
-}
 
 void lp_leaves_clear(struct lp_leaves *l)
 {
@@ -22,21 +17,6 @@ void lp_leaves_clear(struct lp_leaves *l)
 	free(l->leaf);
 	free(l->from);
 	memset(l, 0, sizeof *l);
-}
-
-uint64_t lp_leaves_growth(const struct lp_leaves *l)
-{
-	uint64_t more = leaf_size(ROOM_MOST);
-	const struct lp_leaf *only;
-
-	if (!l->count)
-		return leaf_size(ROOM_LEAST) + (l->room ? 0 : LEAVES_LEAST * each);
-	only = lp_leaves_leaf(l, 0);
-	if (l->count == 1 && only->count < only->room)
-		return 0;
-	if (l->count == 1 && only->room < ROOM_MOST)
-		return leaf_size(only->room * 2U) - leaf_size(only->room);
-	return more + (l->count == l->room ? l->room * each : 0);
 }
 
 /* ---- places ---- */
@@ -48,19 +28,33 @@ static inline uint32_t reaches(uint32_t seq, uint32_t x)
 	return (~(seq - x)) >> 31;
 }
 
+/* How many of NEAR, in their order, seq is not before. */
+static inline uint32_t steps_to(const uint32_t *from, uint32_t seq)
+{
+	typedef uint32_t four __attribute__((vector_size(16)));
+	four some, all = { 0 };
+
+	for (int i = 0; i < NEAR; i += 4) {
+		memcpy(&some, from + i, sizeof some);
+		all += ~(seq - some) >> 31;
+	}
+	return all[0] + all[1] + all[2] + all[3];
+}
+
 /* Leaves that are filled in any order stand for about the same number of bytes each: the leaf where
  * seq is, if it is near where it would be if all did. Of these loads none waits for another. */
 static inline bool find_near(const uint32_t *from, uint32_t n, uint32_t seq, uint32_t *k)
 {
 	uint64_t x = (uint64_t)(seq - from[0]) * n / (from[n - 1] - from[0]);
-	uint32_t steps = 0;
 
 	x -= x < NEAR / 2 ? x : NEAR / 2;
+	if (x >= NEAR && !reaches(seq, from[x]))
+		x -= NEAR;
+	else if (x + NEAR < n && reaches(seq, from[x + NEAR]))
+		x += NEAR;
 	if (x >= n - NEAR || !reaches(seq, from[x]) || reaches(seq, from[x + NEAR]))
 		return false;
-	for (int i = 0; i < NEAR; i++)
-		steps += reaches(seq, from[x + (uint64_t)i]);
-	*k = (uint32_t)x + steps - 1;
+	*k = (uint32_t)x + steps_to(from + x, seq) - 1;
 	return true;
 }
 
@@ -110,31 +104,58 @@ uint32_t lp_leaves_prefetch(const struct lp_leaves *l, uint32_t seq)
 		return l->count - 1;
 	k = find_leaf(l, seq);
 	leaf = (const char *)lp_leaves_leaf(l, k);
-	for (size_t at = 0; at < sizeof(struct lp_leaf) + ROOM_MOST * sizeof(struct lp_leaf_entry); at += 64)
+	for (size_t at = 0; at < lp_leaf_size(LP_LEAF_MOST); at += 128) {
 		__builtin_prefetch(leaf + at, 1);
+		__builtin_prefetch(leaf + at + 64, 1);
+	}
 	return k;
 }
 
+/* How many of n entries end at seq or below. Of many, the eighth, sixteenth and 24th say between
+ * which of them to look, and then all of these are asked at once: halves would be twice as many
+ * loads that wait for one another. */
+static inline uint32_t ended(const struct lp_leaf_entry *e, uint32_t n, uint32_t seq)
+{
+	uint32_t i = 0, half, last = n - 1;
+
+	if (n < 8) {
+		for (; n > 1; n -= half) {
+			half = n / 2;
+			i += half & -reaches(seq, e[i + half - 1].end);
+		}
+		return i + reaches(seq, e[i].end);
+	}
+	i = 8 * (reaches(seq, e[7].end) + reaches(seq, e[last < 15 ? last : 15].end) +
+		 reaches(seq, e[last < 23 ? last : 23].end));
+	e += i = i < n - 8 ? i : n - 8;
+	return i + reaches(seq, e[0].end) + reaches(seq, e[1].end) + reaches(seq, e[2].end) +
+	       reaches(seq, e[3].end) + reaches(seq, e[4].end) + reaches(seq, e[5].end) +
+	       reaches(seq, e[6].end) + reaches(seq, e[7].end);
+}
+_Static_assert(LP_LEAF_MOST <= 32, "four times eight");
+
 struct lp_leaf_at lp_leaves_seek(const struct lp_leaves *l, uint32_t seq, uint32_t guess)
 {
-	struct lp_leaf_at at = { 0, 0 };
-	const struct lp_leaf_entry *e;
+	const uint32_t *from = l->from + l->skip;
+	struct lp_leaf_at at = { l->count - 1, 0 };
 	const struct lp_leaf *leaf;
-	uint32_t n, half;
+	const struct lp_leaf_entry *e;
 
-	if (!l->count)
-		return at;
-	leaf = lp_leaves_leaf(l, l->count - 1);
-	if (!lp_seq_before(seq, leaf->e[leaf->first + leaf->count - 1].end))
-		return (struct lp_leaf_at){ l->count - 1, leaf->count };
-	at.leaf = is_leaf(l, seq, guess) ? guess : is_leaf(l, seq, guess + 1) ? guess + 1 : find_leaf(l, seq);
-	leaf = lp_leaves_leaf(l, at.leaf);
-	e = leaf->e + leaf->first;
-	for (n = leaf->count; n > 1; n -= half) {
-		half = n / 2;
-		at.i += half & -reaches(seq, e[at.i + half - 1].end);
+	/* Before all there are, or behind all, as many are: */
+	if (!l->count || !reaches(seq, from[0]))
+		return (struct lp_leaf_at){ 0, 0 };
+	if (reaches(seq, from[at.leaf])) {
+		leaf = lp_leaves_leaf(l, at.leaf);
+		at.i = leaf->count;
+		if (reaches(seq, leaf->e[leaf->first + at.i - 1].end))
+			return at;
+	} else {
+		at.leaf = guess && is_leaf(l, seq, guess) ? guess :
+			  guess && is_leaf(l, seq, guess + 1) ? guess + 1 : find_leaf(l, seq);
+		leaf = lp_leaves_leaf(l, at.leaf);
 	}
-	at.i += reaches(seq, e[at.i].end);
+	e = leaf->e + leaf->first;
+	at.i = ended(e, leaf->count, seq);
 	return lp_leaves_settle(l, at);
 }
 
@@ -142,7 +163,7 @@ struct lp_leaf_at lp_leaves_seek(const struct lp_leaves *l, uint32_t seq, uint32
 
 static enum lp_err more_leaves(struct lp_leaves *l)
 {
-	uint32_t room = l->room ? l->room * 2 : LEAVES_LEAST;
+	uint32_t room = l->room ? l->room * 2 : LP_LEAVES_LEAST;
 	struct lp_leaf **leaf = realloc(l->leaf, room * sizeof *leaf);
 	uint32_t *from;
 
@@ -172,7 +193,7 @@ static enum lp_err add_leaf(struct lp_leaves *l, uint32_t k, uint16_t room, uint
 
 	if (l->count == l->room && more_leaves(l))
 		return LP_E_NOMEM;
-	leaf = malloc(leaf_size(room));
+	leaf = malloc(lp_leaf_size(room));
 	if (!leaf)
 		return LP_E_NOMEM;
 	leaf->first = 0;
@@ -190,14 +211,14 @@ static enum lp_err add_leaf(struct lp_leaves *l, uint32_t k, uint16_t room, uint
 	l->leaf[l->skip + k] = leaf;
 	l->from[l->skip + k] = from;
 	l->count++;
-	l->bytes += leaf_size(room);
+	l->bytes += lp_leaf_size(room);
 	*out = leaf;
 	return LP_OK;
 }
 
 static void drop_leaf(struct lp_leaves *l, uint32_t k)
 {
-	l->bytes -= leaf_size(lp_leaves_leaf(l, k)->room);
+	l->bytes -= lp_leaf_size(lp_leaves_leaf(l, k)->room);
 	free(lp_leaves_leaf(l, k));
 	if (!k)
 		l->skip++;
@@ -214,11 +235,11 @@ static enum lp_err widen(struct lp_leaves *l, uint32_t k)
 	struct lp_leaf *leaf = lp_leaves_leaf(l, k), *wider;
 	uint16_t room = (uint16_t)(leaf->room * 2);
 
-	wider = realloc(leaf, leaf_size(room));
+	wider = realloc(leaf, lp_leaf_size(room));
 	if (!wider)
 		return LP_E_NOMEM;
 	l->leaf[l->skip + k] = wider;
-	l->bytes += leaf_size(room) - leaf_size(wider->room);
+	l->bytes += lp_leaf_size(room) - lp_leaf_size(wider->room);
 	wider->room = room;
 	return LP_OK;
 }
@@ -232,7 +253,7 @@ static enum lp_err split(struct lp_leaves *l, struct lp_leaf_at *at, uint32_t st
 	uint32_t k = at->leaf;
 	bool front = !k && !at->i;
 
-	if (add_leaf(l, front ? k : k + 1, ROOM_MOST, start, &leaf))
+	if (add_leaf(l, front ? k : k + 1, LP_LEAF_MOST, start, &leaf))
 		return LP_E_NOMEM;
 	if (front) {
 		leaf->first = leaf->room;
@@ -274,10 +295,10 @@ enum lp_err lp_leaves_put(struct lp_leaves *l, struct lp_leaf_at at, struct lp_l
 {
 	struct lp_leaf *leaf;
 
-	if (!l->count && add_leaf(l, 0, ROOM_LEAST, entry.start, &leaf))
+	if (!l->count && add_leaf(l, 0, LP_LEAF_LEAST, entry.start, &leaf))
 		return LP_E_NOMEM;
 	leaf = lp_leaves_leaf(l, at.leaf);
-	if (leaf->count == leaf->room && leaf->room < ROOM_MOST) {
+	if (leaf->count == leaf->room && leaf->room < LP_LEAF_MOST) {
 		if (widen(l, at.leaf))
 			return LP_E_NOMEM;
 	} else if (leaf->count == leaf->room) {
@@ -293,10 +314,9 @@ enum lp_err lp_leaves_put(struct lp_leaves *l, struct lp_leaf_at at, struct lp_l
 struct lp_leaf_at lp_leaves_cut(struct lp_leaves *l, struct lp_leaf_at at)
 {
 	struct lp_leaf *leaf = lp_leaves_leaf(l, at.leaf);
-	struct lp_leaf_entry *e = leaf->e + leaf->first;
+	struct lp_leaf_entry *e = leaf->e + leaf->first + at.i;
 
-	leaf->count--;
-	if (!leaf->count) {
+	if (leaf->count == 1) {
 		drop_leaf(l, at.leaf);
 		/* The one after it stands in its place; or it was the last. */
 		if (at.leaf && at.leaf == l->count)
@@ -304,11 +324,11 @@ struct lp_leaf_at lp_leaves_cut(struct lp_leaves *l, struct lp_leaf_at at)
 		return at;
 	}
 	if (!at.i) {
-		leaf->first++;
-		l->from[l->skip + at.leaf] = e[1].start;
-	} else {
-		memmove(e + at.i, e + at.i + 1, (leaf->count - at.i) * sizeof *e);
+		lp_leaf_shift(l, at.leaf);
+		return at;
 	}
+	leaf->count--;
+	memmove(e, e + 1, (leaf->count - at.i) * sizeof *e);
 	return lp_leaves_settle(l, at);
 }
 

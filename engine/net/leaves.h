@@ -27,6 +27,17 @@ struct lp_leaf {
 	struct lp_leaf_entry e[];
 };
 
+enum {
+	LP_LEAVES_LEAST = 2, /* leaves that the arrays have room for, at first */
+	LP_LEAF_LEAST = 4,   /* entries of the first leaf, at first, … */
+	LP_LEAF_MOST = 32,   /* … and of every leaf, at most */
+};
+
+static inline uint64_t lp_leaf_size(uint32_t room)
+{
+	return sizeof(struct lp_leaf) + room * sizeof(struct lp_leaf_entry);
+}
+
 struct lp_leaves {
 	struct lp_leaf **leaf;
 	uint32_t *from;      /* where the leaf's first entry starts */
@@ -50,6 +61,12 @@ static inline bool lp_leaves_empty(const struct lp_leaves *l)
 static inline struct lp_leaf *lp_leaves_leaf(const struct lp_leaves *l, uint32_t k)
 {
 	return l->leaf[l->skip + k];
+}
+
+/* Where the first entry starts; there is one. */
+static inline uint32_t lp_leaves_begin(const struct lp_leaves *l)
+{
+	return l->from[l->skip];
 }
 
 /* Where the first entry stands. The end, if there is none. */
@@ -110,10 +127,44 @@ LP_MUST enum lp_err lp_leaves_put(struct lp_leaves *l, struct lp_leaf_at at,
 /* Takes the entry there out; returns where the one after it stands. */
 struct lp_leaf_at lp_leaves_cut(struct lp_leaves *l, struct lp_leaf_at at);
 
+/* The first of a leaf's entries is gone; it has others. */
+static inline void lp_leaf_shift(struct lp_leaves *l, uint32_t k)
+{
+	struct lp_leaf *leaf = lp_leaves_leaf(l, k);
+
+	leaf->count--;
+	leaf->first++;
+	l->from[l->skip + k] = leaf->e[leaf->first].start;
+}
+
+/* Takes the first out; there is one. */
+static inline void lp_leaves_shift(struct lp_leaves *l)
+{
+	if (lp_leaves_leaf(l, 0)->count > 1)
+		lp_leaf_shift(l, 0);
+	else
+		(void)lp_leaves_cut(l, lp_leaves_first(l));
+}
+
 /* The entry there starts earlier, or later, than it did. */
 void lp_leaves_start(struct lp_leaves *l, struct lp_leaf_at at, uint32_t start);
 
 /* By how much bytes may grow with the next entry, at most. */
-uint64_t lp_leaves_growth(const struct lp_leaves *l);
+static inline uint64_t lp_leaves_growth(const struct lp_leaves *l)
+{
+	const uint64_t each = sizeof(struct lp_leaf *) + sizeof(uint32_t);
+	const struct lp_leaf *only;
+
+	if (!l->count)
+		return lp_leaf_size(LP_LEAF_LEAST) + (l->room ? 0 : LP_LEAVES_LEAST * each);
+	if (l->count == 1) {
+		only = lp_leaves_leaf(l, 0);
+		if (only->count < only->room)
+			return 0;
+		if (only->room < LP_LEAF_MOST)
+			return lp_leaf_size(only->room * 2U) - lp_leaf_size(only->room);
+	}
+	return lp_leaf_size(LP_LEAF_MOST) + (l->count == l->room ? l->room * each : 0);
+}
 
 #endif
