@@ -6,12 +6,10 @@
 #include <string.h>
 
 enum {
-	TINY = 32,   /* bytes; a segment that is worth keeping with its neighbour */
-	RUN = 512,   /* bytes; how far such neighbours grow */
 	FEW = 7,     /* bytes; as many stand in the entry itself */
 	LONG = 8,    /* leaves; fewer are at hand anyway, with what they stand for */
-	SPARE_LEAST = 512, /* bytes of a node that is kept for the next segment, … */
-	SPARE_MOST = 2048, /* … which is to be a packet of an Ethernet */
+	SPARE_MOST = 2048, /* bytes of a node that is kept for the next segment: an Ethernet's */
+	SMALL_LEAST = 2, /* steps of a small one that is: a pointer fits where the bytes were */
 	STEP = 16,   /* in which the C library hands out memory, … */
 	HEADER = 8,  /* … and what it keeps of it for itself */
 };
@@ -95,13 +93,6 @@ uint32_t lp_ooo_prefetch(const struct lp_ooo *q, uint32_t seq)
 	return q->waiting.count < LONG ? 0 : lp_leaves_prefetch(&q->waiting, seq);
 }
 
-uint64_t lp_ooo_cost(const struct lp_ooo *q, uint32_t n)
-{
-	static const struct lp_leaves none;
-
-	return node_size(n) + (n <= TINY ? RUN : 0) + lp_leaves_growth(q ? &q->waiting : &none);
-}
-
 /* ---- what an entry stands for ---- */
 
 /* Either a node, by its address, or a few bytes: bit 0 is set, then come three that say how far
@@ -144,15 +135,22 @@ static const uint8_t *bytes_of(const struct lp_leaf_entry *e, uint8_t few[8])
 {
 	if (!is_few(e))
 		return node_of(e)->room + node_of(e)->at;
-	for (int i = 0; i < FEW; i++)
-		few[i] = (uint8_t)(e->held >> (8 + 8 * i));
+	few[0] = (uint8_t)(e->held >> 8);
+	few[1] = (uint8_t)(e->held >> 16);
+	few[2] = (uint8_t)(e->held >> 24);
+	few[3] = (uint8_t)(e->held >> 32);
+	few[4] = (uint8_t)(e->held >> 40);
+	few[5] = (uint8_t)(e->held >> 48);
+	few[6] = (uint8_t)(e->held >> 56);
 	return few;
 }
 
-static uint64_t few_bytes(const uint8_t *p, uint32_t n)
+static inline uint64_t few_bytes(const uint8_t *p, uint32_t n)
 {
 	uint64_t held = 0;
 
+	if (n == 1)
+		return (uint64_t)*p << 8;
 	for (uint32_t i = 0; i < n; i++)
 		held |= (uint64_t)p[i] << (8 + 8 * i);
 	return held;
@@ -203,17 +201,42 @@ static struct lp_ooo_node *take(struct lp_ooo_pool *pool, struct lp_ooo *q, stru
 
 static void free_node(struct lp_ooo_pool *pool, struct lp_ooo_node *n)
 {
-	if (n && n->size >= SPARE_LEAST && n->size <= SPARE_MOST && pool->spares < LP_OOO_SPARES &&
-	    (!pool->spares || pool->spare[0]->size == n->size))
+	size_t k = n ? n->size / STEP : 0;
+
+	if (k < LP_OOO_SMALL && k >= SMALL_LEAST && pool->smalls < LP_OOO_SPARES &&
+	    (!pool->small[k] || pool->small[k]->size == n->size)) {
+		memcpy(n->room, &pool->small[k], sizeof n);
+		pool->small[k] = n;
+		pool->smalls++;
+	} else if (k >= LP_OOO_SMALL && n->size <= SPARE_MOST && pool->spares < LP_OOO_SPARES &&
+		   (!pool->spares || pool->spare[0]->size == n->size)) {
 		pool->spare[pool->spares++] = n;
-	else
+	} else {
 		free(n);
+	}
+}
+
+/* The spare one of that size and kind that was used last; NULL: there is none. */
+static struct lp_ooo_node *take_small(struct lp_ooo_pool *pool, size_t k)
+{
+	struct lp_ooo_node *n = pool->small[k];
+
+	if (n) {
+		memcpy(&pool->small[k], n->room, sizeof n);
+		pool->smalls--;
+	}
+	return n;
 }
 
 void lp_ooo_pool_clear(struct lp_ooo_pool *pool)
 {
+	struct lp_ooo_node *n;
+
 	while (pool->spares)
 		free(pool->spare[--pool->spares]);
+	for (size_t k = 0; k < LP_OOO_SMALL; k++)
+		while ((n = take_small(pool, k)))
+			free(n);
 }
 
 static void drop(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at *at)
@@ -224,23 +247,49 @@ static void drop(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at *
 static struct lp_ooo_node *make_room(struct lp_ooo_pool *pool, size_t room)
 {
 	size_t size = node_size(room);
-	struct lp_ooo_node *n;
+	struct lp_ooo_node *n = NULL;
 
-	if (pool->spares && size >= SPARE_LEAST && size <= SPARE_MOST) {
+	if (size / STEP < LP_OOO_SMALL)
+		n = take_small(pool, size / STEP);
+	else if (pool->spares && size <= SPARE_MOST)
 		n = pool->spare[--pool->spares];
-		if (n->size == size)
-			return n;
-		free(n); /* segments are of another size now */
-	}
+	if (n && n->size == size)
+		return n;
+	free(n); /* segments are of another size now */
 	n = malloc(size < sizeof *n ? sizeof *n : size);
 	if (n)
 		n->size = (uint32_t)size;
 	return n;
 }
 
-static bool is_tiny(const struct lp_ooo_piece *piece)
+/* What waits for a SYN is handed on in the order of its capture, so one by one. */
+static inline bool goes_alone(const struct lp_ooo *q)
 {
-	return piece->captured <= TINY && piece->captured == piece->wire && !piece->urgent;
+	return q->flow && q->flow->early & 1U << q->side;
+}
+
+static inline bool is_tiny(const struct lp_ooo_piece *piece)
+{
+	return piece->captured <= LP_OOO_TINY && piece->captured == piece->wire && !piece->urgent;
+}
+
+/* Most of what is tiny is a byte, or a few more: the C library would be called for each. */
+static inline void copy(uint8_t *to, const uint8_t *p, uint32_t n)
+{
+	uint64_t head, tail;
+
+	if (n == 1) {
+		*to = *p;
+	} else if (n >= 8 && n <= 24) {
+		memcpy(&head, p, 8);
+		memcpy(&tail, p + n - 8, 8);
+		if (n > 16)
+			memcpy(to + 8, p + 8, 8);
+		memcpy(to, &head, 8);
+		memcpy(to + n - 8, &tail, 8);
+	} else {
+		memcpy(to, p, n);
+	}
 }
 
 /* What an entry for the piece is to stand for; 0 without memory. */
@@ -259,7 +308,7 @@ static uint64_t hold(struct lp_ooo_pool *pool, const struct lp_ooo_piece *piece)
 		return 0;
 	n->at = (uint32_t)(room - piece->captured) / 2;
 	if (piece->captured)
-		memcpy(n->room + n->at, piece->data, piece->captured);
+		copy(n->room + n->at, piece->data, piece->captured);
 	n->seq = piece->seq;
 	n->captured = piece->captured;
 	n->urgent = piece->urgent;
@@ -349,12 +398,20 @@ static bool replaces(const struct lp_ooo_pool *pool, const struct lp_ooo_piece *
 /* ---- tiny segments ---- */
 
 /* Whether n bytes that touch the entry can be kept with it. */
-static bool takes(const struct lp_leaf_entry *e, uint32_t n)
+static inline bool takes(const struct lp_leaf_entry *e, uint32_t n)
 {
 	uint32_t captured = captured_of(e);
 
-	return captured + n <= RUN &&
+	return captured + n <= LP_OOO_RUN &&
 	       (is_few(e) || (!node_of(e)->urgent && captured == e->end - seq_of(e)));
+}
+
+/* Whether so many bytes fit behind those of the entry, or (front) before them. */
+static inline bool has_room(const struct lp_leaf_entry *e, uint32_t more, bool front)
+{
+	const struct lp_ooo_node *n = node_of(e);
+
+	return !is_few(e) && (front ? n->at : n->size - node_size(n->at + n->captured)) >= more;
 }
 
 /* Makes room in a node for so many bytes more behind those that are there, or (front) before
@@ -367,14 +424,12 @@ static enum lp_err widen(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_l
 	uint8_t few[8];
 	size_t room;
 
-	if (n && (front ? n->at >= more : n->size - node_size(n->at + n->captured) >= more))
-		return LP_OK;
 	captured = captured_of(e);
-	assert(captured + more <= RUN);
+	assert(captured + more <= LP_OOO_RUN);
 	was = size_of(e);
 	room = rounded(node_size((captured + more) * 2U)) - node_size(0);
-	if (room > RUN)
-		room = RUN;
+	if (room > LP_OOO_RUN)
+		room = LP_OOO_RUN;
 	wider = make_room(pool, room);
 	if (!wider)
 		return LP_E_NOMEM;
@@ -389,17 +444,17 @@ static enum lp_err widen(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_l
 	return LP_OK;
 }
 
-static enum lp_err append(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_entry *e,
-			  const uint8_t *p, uint32_t n)
+static inline enum lp_err append(struct lp_ooo_pool *pool, struct lp_ooo *q,
+				 struct lp_leaf_entry *e, const uint8_t *p, uint32_t n)
 {
 	uint32_t captured = captured_of(e);
 
 	if (is_few(e) && captured + n <= FEW) {
 		e->held |= few_bytes(p, n) << 8 * captured;
 	} else {
-		if (widen(pool, q, e, n, false))
+		if (!has_room(e, n, false) && widen(pool, q, e, n, false))
 			return LP_E_NOMEM;
-		memcpy(node_of(e)->room + node_of(e)->at + captured, p, n);
+		copy(node_of(e)->room + node_of(e)->at + captured, p, n);
 		node_of(e)->captured += n;
 	}
 	e->end += n;
@@ -417,11 +472,11 @@ static enum lp_err prepend(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp
 	if (is_few(e) && captured_of(e) + n <= FEW) {
 		e->held = (e->held & ~(uint64_t)255) << 8 * n | few_bytes(piece->data, n) | 1;
 	} else {
-		if (widen(pool, q, e, n, true))
+		if (!has_room(e, n, true) && widen(pool, q, e, n, true))
 			return LP_E_NOMEM;
 		node = node_of(e);
 		node->at -= n;
-		memcpy(node->room + node->at, piece->data, n);
+		copy(node->room + node->at, piece->data, n);
 		node->captured += n;
 		node->seq = piece->seq;
 	}
@@ -430,20 +485,17 @@ static enum lp_err prepend(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp
 	return LP_OK;
 }
 
-/* If the piece, which overlaps nothing and belongs before `at`, is tiny and touches a
+/* If the piece, which is tiny, overlaps nothing and belongs before what is `at`, touches a
  * neighbour that can take it, *done. If it touches both, they become one. */
-static enum lp_err join(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at at,
-			const struct lp_ooo_piece *piece, bool *done)
+static inline enum lp_err join(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at at,
+			       struct lp_leaf_entry *after, const struct lp_ooo_piece *piece,
+			       bool *done)
 {
-	struct lp_leaf_entry *before = lp_leaves_before(&q->waiting, at);
-	struct lp_leaf_entry *after = lp_leaves_at(&q->waiting, at);
+	struct lp_leaf_entry *before = after && at.i ? after - 1
+						     : lp_leaves_before(&q->waiting, at);
 	uint32_t end = piece->seq + piece->wire, n = piece->captured;
 	uint8_t few[8];
 
-	*done = false;
-	/* What waits for a SYN is handed on in the order of its capture, so one by one. */
-	if (!is_tiny(piece) || (q->flow && q->flow->early & 1U << q->side))
-		return LP_OK;
 	if (after && (after->start != end || seq_of(after) != end || !takes(after, n)))
 		after = NULL;
 	if (before && before->end == piece->seq && takes(before, n)) {
@@ -482,45 +534,72 @@ static void push_aside(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_lea
 	}
 }
 
-enum lp_err lp_ooo_insert(struct lp_ooo_pool *pool, struct lp_ooo *q,
-			  const struct lp_ooo_piece *piece, bool *added, bool *conflict)
+/* What began before the piece, or with it, owns what it has of it: *start is where the piece
+ * begins then, and *at where it belongs. (What owns nothing below its end cannot have: all from its
+ * own beginning on is owned by somebody.) False if nothing is left of it. */
+static bool find_start(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at *at,
+		       const struct lp_ooo_piece *piece, uint32_t *start, bool *conflict)
 {
-	struct lp_leaf_at at = lp_leaves_seek(&q->waiting, piece->seq, pool->near);
-	uint32_t start = piece->seq, end = piece->seq + piece->wire;
-	struct lp_leaf_entry *e, entry = { .carried_ns = piece->carried_ns };
-	enum lp_err err;
+	uint32_t end = piece->seq + piece->wire;
+	const struct lp_leaf_entry *e;
 
-	*added = false;
-	/* What began before it, or with it. (What owns nothing below end cannot have: all
-	 * from its own beginning on is owned by somebody.) */
-	while ((e = lp_leaves_at(&q->waiting, at)) && lp_seq_before(e->start, end) &&
+	while ((e = lp_leaves_at(&q->waiting, *at)) && lp_seq_before(e->start, end) &&
 	       !lp_seq_before(piece->seq, seq_of(e))) {
 		*conflict |= compare(pool, q, e, piece);
 		if (replaces(pool, piece, e)) {
-			drop(pool, q, &at);
+			drop(pool, q, at);
 			continue;
 		}
 		if (!lp_seq_before(e->end, end))
-			return LP_OK;
-		start = e->end;
-		at = lp_leaves_next(&q->waiting, at);
+			return false;
+		*start = e->end;
+		*at = lp_leaves_next(&q->waiting, *at);
 	}
-	if (start == piece->seq && (!e || !lp_seq_before(e->start, end))) {
-		err = join(pool, q, at, piece, added);
-		if (err || *added)
-			return err;
-	}
-	entry.held = hold(pool, piece);
+	return true;
+}
+
+/* Puts in what begins at start of the piece, and belongs before `at`. */
+static enum lp_err put_piece(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at at,
+			     const struct lp_ooo_piece *piece, uint32_t start, bool *conflict)
+{
+	struct lp_leaf_entry entry = { .start = start, .end = piece->seq + piece->wire,
+				       .carried_ns = piece->carried_ns,
+				       .held = hold(pool, piece) };
+	enum lp_err err;
+
 	if (!entry.held)
 		return LP_E_NOMEM;
 	push_aside(pool, q, &at, piece, conflict);
-	entry.start = start;
-	entry.end = end;
 	if (is_few(&entry))
 		entry.held |= (uint64_t)(start - piece->seq) << 1;
 	err = put(pool, q, at, entry);
 	if (err && !is_few(&entry))
 		free_node(pool, node_of(&entry));
+	return err;
+}
+
+enum lp_err lp_ooo_insert(struct lp_ooo_pool *pool, struct lp_ooo *q,
+			  const struct lp_ooo_piece *piece, bool *added, bool *conflict)
+{
+	struct lp_leaf_at at = lp_leaves_seek(&q->waiting, piece->seq, pool->near);
+	struct lp_leaf_entry *e = lp_leaves_at(&q->waiting, at);
+	uint32_t start = piece->seq, end = piece->seq + piece->wire;
+	bool alone = !e || !lp_seq_before(e->start, end);
+	enum lp_err err;
+
+	*added = false;
+	if (!alone) {
+		if (!find_start(pool, q, &at, piece, &start, conflict))
+			return LP_OK;
+		e = lp_leaves_at(&q->waiting, at);
+		alone = start == piece->seq && (!e || !lp_seq_before(e->start, end));
+	}
+	if (alone && is_tiny(piece) && !goes_alone(q)) {
+		err = join(pool, q, at, e, piece, added);
+		if (err || *added)
+			return err;
+	}
+	err = put_piece(pool, q, at, piece, start, conflict);
 	*added = !err;
 	return err;
 }
@@ -528,13 +607,15 @@ enum lp_err lp_ooo_insert(struct lp_ooo_pool *pool, struct lp_ooo *q,
 void lp_ooo_pop(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_ooo_out *out)
 {
 	const struct lp_leaf_entry *e = lp_ooo_first(q);
-	struct lp_leaf_at first = lp_leaves_first(&q->waiting);
+	uint64_t was = q->waiting.bytes + size_of(e);
 	uint32_t seq = seq_of(e);
 
 	out->piece = (struct lp_ooo_piece){ .data = bytes_of(e, out->few),
 		.carried_ns = e->carried_ns, .seq = seq, .captured = captured_of(e),
 		.wire = e->end - seq, .urgent = is_few(e) ? 0 : node_of(e)->urgent };
-	out->node = take(pool, q, &first);
+	out->node = is_few(e) ? NULL : node_of(e);
+	lp_leaves_shift(&q->waiting);
+	count(pool, q, q->waiting.bytes, was);
 }
 
 void lp_ooo_release(struct lp_ooo_pool *pool, struct lp_ooo_out *out)

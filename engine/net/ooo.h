@@ -29,7 +29,12 @@ struct lp_ooo_node {
 	uint8_t room[];
 };
 
-enum { LP_OOO_SPARES = 128 };
+enum {
+	LP_OOO_SPARES = 128,
+	LP_OOO_TINY = 32, /* bytes; a segment that is worth keeping with its neighbour */
+	LP_OOO_RUN = 512, /* bytes; how far such neighbours grow */
+	LP_OOO_SMALL = 32, /* sizes of small nodes, in steps of 16 bytes */
+};
 
 struct lp_ooo {
 	struct lp_leaves waiting;
@@ -63,6 +68,9 @@ struct lp_ooo_pool {
 	 * Not counted in bytes. */
 	struct lp_ooo_node *spare[LP_OOO_SPARES];
 	uint32_t spares;
+	/* Smaller ones by their size, linked by what stands where their bytes did; 128 in all. */
+	struct lp_ooo_node *small[LP_OOO_SMALL];
+	uint32_t smalls;
 };
 
 /* A segment on its way in. */
@@ -103,7 +111,13 @@ uint32_t lp_ooo_prefetch(const struct lp_ooo *q, uint32_t seq);
 
 /* What a segment of n captured bytes takes from the pool, at most, if it waits in q (NULL:
  * in a new one). */
-uint64_t lp_ooo_cost(const struct lp_ooo *q, uint32_t n);
+static inline uint64_t lp_ooo_cost(const struct lp_ooo *q, uint32_t n)
+{
+	static const struct lp_leaves none;
+
+	return offsetof(struct lp_ooo_node, room) + n + (n <= LP_OOO_TINY ? LP_OOO_RUN : 0) +
+	       lp_leaves_growth(q ? &q->waiting : &none);
+}
 
 /* Copies what the piece adds; *added is false if it adds nothing. *conflict is set
  * (never cleared) when bytes differ from those that wait already. */
@@ -121,6 +135,12 @@ void lp_ooo_tell(const struct lp_ooo_pool *pool, const struct lp_ooo *q, uint32_
 static inline const struct lp_leaf_entry *lp_ooo_first(const struct lp_ooo *q)
 {
 	return lp_leaves_at(&q->waiting, lp_leaves_first(&q->waiting));
+}
+
+/* Where that begins; there is something. */
+static inline uint32_t lp_ooo_begin(const struct lp_ooo *q)
+{
+	return lp_leaves_begin(&q->waiting);
 }
 
 /* Takes the first out (there is one); the piece is the whole segment. */
