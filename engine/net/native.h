@@ -107,7 +107,35 @@ LP_MUST enum lp_err lp_native_segment(struct lp_reasm *r, struct lp_flow *f, enu
 /* Ends a flow that was reset, once nothing of it is awaited. */
 void lp_native_over(struct lp_reasm *r, struct lp_flow *f);
 
-struct lp_ooo_piece lp_native_piece(const struct lp_segment *s);
+/* The bytes of a segment; of one without SYN and URG. */
+static inline struct lp_ooo_piece lp_native_plain_piece(const struct lp_segment *s)
+{
+	return (struct lp_ooo_piece){ .data = s->payload, .carried_ns = s->ts_ns, .seq = s->seq,
+				      .captured = s->payload_len, .wire = s->wire_len };
+}
+
+static inline struct lp_ooo_piece lp_native_piece(const struct lp_segment *s)
+{
+	struct lp_ooo_piece p = lp_native_plain_piece(s);
+	uint32_t urgent = s->urgent ? s->urgent - 1u : 0;
+
+	if (s->flags & LP_TCP_SYN)
+		p.seq++;
+	/* A host takes the byte out wherever it is; here it must be in the segment. The
+	 * urgent byte is the one before the pointer (RFC 6093 section 3.1: what
+	 * hosts do, not what was meant). */
+	if ((s->flags & LP_TCP_URG) && urgent < s->payload_len)
+		p.urgent = urgent + 1;
+	return p;
+}
+
+/* Whether a piece of that cost may wait in q (NULL: in a new one) with all that waits. */
+static inline bool lp_native_has_room(const struct lp_reasm *r, const struct lp_ooo *q,
+				      uint64_t cost)
+{
+	return (q ? q->bytes : 0) + cost <= r->config.max_ooo_side && cost <= r->config.max_ooo &&
+	       !lp_budget_full(r->pool.budget, r->pool.bytes, cost, r->config.max_ooo);
+}
 
 /* Makes room for a piece that must wait: gives holes up until it fits. False if it
  * cannot; *again: a hole was given up, perhaps the one in the piece's way. */
@@ -136,8 +164,26 @@ void lp_native_deliver(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
  * called whenever next, fin or the queue of a live flow has changed. */
 void lp_native_drain(struct lp_reasm *r, struct lp_flow *f, enum lp_side side);
 
-/* The peer has acknowledged more of this half, or another hole is the first. */
-void lp_native_evidence(struct lp_reasm *r, struct lp_half *h);
+/* Where the first of what waits begins. */
+static inline uint32_t lp_native_waits_at(const struct lp_half *h)
+{
+	return h->ooo && !lp_leaves_empty(&h->ooo->waiting) ? lp_ooo_begin(h->ooo) : h->fin;
+}
+
+/* The peer has acknowledged more of this half, or another hole is the first.
+ *
+ * The peer has what is missing if it acknowledged up to what waits. Since when is
+ * known for the first hole; for those behind it two samples, half the grace apart,
+ * say it well enough, so that many holes in a row need not each wait in turn. */
+void lp_native_new_evidence(struct lp_reasm *r, struct lp_half *h);
+static inline void lp_native_evidence(struct lp_reasm *r, struct lp_half *h)
+{
+	const struct lp_ooo *q = h->ooo;
+
+	if (r->now_ns - q->ack[1].ns >= r->config.grace_ns / 2 ||
+	    (!q->evidence_ns && !lp_seq_before(h->acked, lp_native_waits_at(h))))
+		lp_native_new_evidence(r, h);
+}
 
 /* Declares the first hole of a half with something waiting a gap, and drains. */
 void lp_native_give_up(struct lp_reasm *r, struct lp_flow *f, enum lp_side side);
@@ -173,6 +219,13 @@ static inline void lp_native_clock(struct lp_reasm *r, uint64_t number, uint64_t
 		r->now_ns = ts_ns;
 	else
 		lp_native_tick(r, ts_ns);
+}
+
+/* Nothing is due of a hole that is young, if no acknowledgement says anything about it (and the
+ * stream has begun). */
+static inline bool lp_native_is_young(const struct lp_reasm *r, const struct lp_ooo *q)
+{
+	return r->now_ns - q->since_ns < r->config.hole_ns && !q->evidence_ns;
 }
 
 /* Gives up the holes of a flow that are old enough; may close the flow. */

@@ -25,11 +25,12 @@ static bool is_due(const struct lp_reasm *r, const struct lp_ooo *q)
 		return true;
 	if (q->flow->early & 1U << q->side)
 		return may_begin(r, q);
+	if (lp_native_is_young(r, q) || !is_past(r, q->evidence_ns, q->evidence_number))
+		return false;
 	/* The acknowledgement may have come long before the hole, if the mirror port shows that
 	 * side early. */
 	first = lp_ooo_first(q);
-	return q->evidence_ns && is_past(r, q->evidence_ns, q->evidence_number) &&
-	       r->now_ns - (first ? first->carried_ns : q->since_ns) >= r->config.grace_ns;
+	return r->now_ns - (first ? first->carried_ns : q->since_ns) >= r->config.grace_ns;
 }
 
 void lp_native_look_at_holes(struct lp_reasm *r, struct lp_flow *f)

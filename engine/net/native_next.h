@@ -111,19 +111,29 @@ static inline void lp_native_give(struct lp_reasm *r, struct lp_flow *f, enum lp
 		lp_native_heed(r, f, h, take);
 }
 
-/* Most segments are the next of their side, and whole, with nothing that waits, ends or is in
- * doubt on either: nothing can be found out about them but what lp_native_on_next() does. */
-static inline bool lp_native_is_next(const struct lp_flow *f, enum lp_side side,
-				     const struct lp_segment *s)
+/* Nothing ends or is in doubt on either side, the segment is whole, and all it carries is bytes;
+ * and the other side has no hole. */
+static inline bool lp_native_is_plain(const struct lp_flow *f, enum lp_side side,
+				      const struct lp_segment *s)
 {
 	const unsigned known = LP_TCP_ACK | LP_TCP_SYN | LP_TCP_FIN | LP_TCP_RST | LP_TCP_URG;
 	const struct lp_half *h = &f->half[side];
 
-	return (s->flags & known) == LP_TCP_ACK && s->seq == h->next &&
-	       s->wire_len == s->payload_len && s->options_len <= LP_NATIVE_UNSIGNED &&
+	return (s->flags & known) == LP_TCP_ACK && s->wire_len == s->payload_len &&
+	       s->options_len <= LP_NATIVE_UNSIGNED &&
 	       (h->flags & (LP_HALF_KNOWN | LP_HALF_FIN)) == LP_HALF_KNOWN &&
-	       f->state == LP_FLOW_LIVE && !f->stream.fin && !f->stream.rst &&
-	       !f->early && !f->pending_side && !f->half[0].ooo && !f->half[1].ooo;
+	       f->state == LP_FLOW_LIVE && !f->stream.fin && !f->stream.rst && !f->early &&
+	       !f->pending_side && !f->half[!side].ooo;
+}
+
+/* Most segments are such, and the next of their side, which has no hole either: nothing can be
+ * found out about them but what lp_native_on_next() does. */
+static inline bool lp_native_is_next(const struct lp_flow *f, enum lp_side side,
+				     const struct lp_segment *s)
+{
+	const struct lp_half *h = &f->half[side];
+
+	return s->seq == h->next && !h->ooo && lp_native_is_plain(f, side, s);
 }
 
 /* What lp_native_segment() comes to with such a one. */

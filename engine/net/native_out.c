@@ -130,21 +130,10 @@ void lp_native_deliver(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
 	}
 }
 
-/* Where the first of what waits begins. */
-static uint32_t waits_at(const struct lp_half *h)
-{
-	const struct lp_leaf_entry *first = h->ooo ? lp_ooo_first(h->ooo) : NULL;
-
-	return first ? first->start : h->fin;
-}
-
-/* The peer has what is missing if it acknowledged up to what waits. Since when is
- * known for the first hole; for those behind it two samples, half the grace apart,
- * say it well enough, so that many holes in a row need not each wait in turn. */
-void lp_native_evidence(struct lp_reasm *r, struct lp_half *h)
+void lp_native_new_evidence(struct lp_reasm *r, struct lp_half *h)
 {
 	struct lp_ooo *q = h->ooo;
-	uint32_t at = waits_at(h);
+	uint32_t at = lp_native_waits_at(h);
 
 	if (r->now_ns - q->ack[1].ns >= r->config.grace_ns / 2) {
 		q->ack[0] = q->ack[1];
@@ -197,7 +186,7 @@ static void settle(struct lp_reasm *r, struct lp_flow *f)
 		if (!(f->early & 1U << side))
 			continue;
 		if (h->ooo)
-			h->next = waits_at(h);
+			h->next = lp_native_waits_at(h);
 		if (h->ooo || h->flags & LP_HALF_SEEN)
 			f->early = f->early & ~(1U << side) & 3U;
 	}
@@ -271,7 +260,7 @@ void lp_native_give_up(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
 		settle(r, f);
 		return;
 	}
-	at = waits_at(h);
+	at = lp_native_waits_at(h);
 	if (lp_seq_before(h->next, at))
 		give_gap(r, f, side, at, r->now_ns);
 	lp_native_drain(r, f, side);

@@ -9,38 +9,22 @@ static bool is_near(uint32_t a, uint32_t b)
 	return d <= LP_NATIVE_FAR && d >= -LP_NATIVE_FAR;
 }
 
-struct lp_ooo_piece lp_native_piece(const struct lp_segment *s)
-{
-	uint32_t urgent = s->urgent ? s->urgent - 1u : 0;
-	struct lp_ooo_piece p = {
-		.data = s->payload, .carried_ns = s->ts_ns, .captured = s->payload_len,
-		.seq = s->seq + ((s->flags & LP_TCP_SYN) ? 1 : 0), .wire = s->wire_len,
-	};
-
-	/* A host takes the byte out wherever it is; here it must be in the segment. The
-	 * urgent byte is the one before the pointer (RFC 6093 section 3.1: what
-	 * hosts do, not what was meant). */
-	if ((s->flags & LP_TCP_URG) && urgent < s->payload_len)
-		p.urgent = urgent + 1;
-	return p;
-}
-
 bool lp_native_make_room(struct lp_reasm *r, struct lp_flow *f, enum lp_side side, uint64_t cost,
 		      bool *again)
 {
 	struct lp_ooo *q = f->half[side].ooo;
 
 	*again = false;
+	if (lp_native_has_room(r, q, cost))
+		return true;
 	if (cost > r->config.max_ooo_side || cost > r->config.max_ooo)
 		return false;
 	if (q && q->bytes + cost > r->config.max_ooo_side) {
 		r->stats.cap_side++;
-	} else if (lp_budget_full(r->pool.budget, r->pool.bytes, cost, r->config.max_ooo)) {
+	} else {
 		r->stats.cap_total++;
 		for (q = r->pool.oldest; q && !q->bytes;)
 			q = q->newer;
-	} else {
-		return true;
 	}
 	*again = true;
 	if (q->flow->state == LP_FLOW_LIVE) {
@@ -53,20 +37,14 @@ bool lp_native_make_room(struct lp_reasm *r, struct lp_flow *f, enum lp_side sid
 	return true;
 }
 
-enum lp_err lp_native_keep(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
-			const struct lp_ooo_piece *piece)
+/* Puts a piece with those that wait already. */
+static inline enum lp_err keep(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+			       const struct lp_ooo_piece *piece)
 {
 	struct lp_half *h = &f->half[side];
 	bool added, conflict = false;
-	enum lp_err err;
+	enum lp_err err = lp_ooo_insert(&r->pool, h->ooo, piece, &added, &conflict);
 
-	if (!h->ooo) {
-		h->ooo = lp_ooo_new(&r->pool, f, side);
-		if (!h->ooo)
-			return LP_E_NOMEM;
-		lp_ooo_renew(&r->pool, h->ooo, h->next, r->now_ns, r->when.number);
-	}
-	err = lp_ooo_insert(&r->pool, h->ooo, piece, &added, &conflict);
 	if (err)
 		return err;
 	if (added)
@@ -81,6 +59,20 @@ enum lp_err lp_native_keep(struct lp_reasm *r, struct lp_flow *f, enum lp_side s
 	if (f->state == LP_FLOW_LIVE)
 		lp_native_evidence(r, h);
 	return LP_OK;
+}
+
+enum lp_err lp_native_keep(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+			const struct lp_ooo_piece *piece)
+{
+	struct lp_half *h = &f->half[side];
+
+	if (!h->ooo) {
+		h->ooo = lp_ooo_new(&r->pool, f, side);
+		if (!h->ooo)
+			return LP_E_NOMEM;
+		lp_ooo_renew(&r->pool, h->ooo, h->next, r->now_ns, r->when.number);
+	}
+	return keep(r, f, side, piece);
 }
 
 /* Bytes from seq on that had been handed on before: are they the same again? */
@@ -126,8 +118,8 @@ static void deliver_now(struct lp_reasm *r, struct lp_flow *f, enum lp_side side
  * again, for an offer may have been missed. Nothing is known before it acknowledged
  * something, nor if what arrives has passed its last offer: then it is its
  * acknowledgements that are missing. */
-static bool is_beyond_window(const struct lp_flow *f, enum lp_side side,
-			     const struct lp_ooo_piece *piece)
+static inline bool is_beyond_window(const struct lp_flow *f, enum lp_side side,
+				    const struct lp_ooo_piece *piece)
 {
 	const struct lp_half *h = &f->half[side];
 	unsigned scale = f->scale >> (side == LP_A2B ? 4 : 0) & 15;
@@ -139,7 +131,24 @@ static bool is_beyond_window(const struct lp_flow *f, enum lp_side side,
 	return lp_seq_diff(piece->seq, h->acked) > (int64_t)(2 * window + 65536);
 }
 
-/* The bytes of a segment of a live flow. */
+/* Whether the bytes of a segment of a live flow are to be taken. */
+static inline bool is_expected(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+			       const struct lp_ooo_piece *piece)
+{
+	struct lp_half *h = &f->half[side];
+	uint32_t end = piece->seq + piece->wire;
+
+	if (((f->stream.fin & 1 << side) && lp_seq_before(h->fin, end)) ||
+	    is_beyond_window(f, side, piece)) {
+		r->stats.out_of_window++;
+		return false;
+	}
+	if (lp_seq_before(h->end, end))
+		h->end = end;
+	return true;
+}
+
+/* Hands such bytes on, or puts them where they wait. */
 static enum lp_err on_data(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
 			   const struct lp_ooo_piece *piece)
 {
@@ -147,16 +156,6 @@ static enum lp_err on_data(struct lp_reasm *r, struct lp_flow *f, enum lp_side s
 	uint32_t end = piece->seq + piece->wire;
 	bool again = true;
 
-	if ((f->stream.fin & 1 << side) && lp_seq_before(h->fin, end)) {
-		r->stats.out_of_window++;
-		return LP_OK;
-	}
-	if (is_beyond_window(f, side, piece)) {
-		r->stats.out_of_window++;
-		return LP_OK;
-	}
-	if (lp_seq_before(h->end, end))
-		h->end = end;
 	while (again) {
 		if (f->state != LP_FLOW_LIVE) {
 			r->stats.closed_flow++;
@@ -276,10 +275,10 @@ static enum lp_err on_bytes(struct lp_reasm *r, struct lp_flow *f, enum lp_side 
 		h->fin = end;
 		h->end = end;
 	}
-	if (s->wire_len)
-		err = on_data(r, f, side, &piece);
-	else
+	if (!s->wire_len)
 		r->stats.processed++;
+	else if (is_expected(r, f, side, &piece))
+		err = on_data(r, f, side, &piece);
 	if (f->state == LP_FLOW_LIVE && (h->flags & LP_HALF_FIN) && !(f->stream.fin & 1 << side))
 		lp_native_drain(r, f, side);
 	return err;
@@ -325,11 +324,47 @@ static enum lp_err on_plain(struct lp_reasm *r, struct lp_flow *f, enum lp_side 
 	return err;
 }
 
+/* As many come one after another: bytes ahead of a hole that is known, and nothing else is to be
+ * found out about them. */
+static inline bool is_ahead(const struct lp_flow *f, enum lp_side side, const struct lp_segment *s)
+{
+	const struct lp_half *h = &f->half[side];
+
+	return h->ooo && s->wire_len && lp_seq_before(h->next, s->seq) &&
+	       is_near(s->seq, h->next) && lp_native_is_plain(f, side, s);
+}
+
+/* What lp_native_segment() comes to with such a one. */
+static enum lp_err on_ahead(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+			    const struct lp_segment *s)
+{
+	const struct lp_ooo_piece piece = lp_native_plain_piece(s);
+	struct lp_half *h = &f->half[side];
+	enum lp_err err = LP_OK;
+
+	if (lp_native_is_old(f, h, s)) {
+		r->stats.old_timestamp++;
+		return LP_OK;
+	}
+	lp_native_on_any(r, f, side, s);
+	if (is_expected(r, f, side, &piece)) {
+		if (lp_native_has_room(r, h->ooo, lp_ooo_cost(h->ooo, piece.captured)))
+			err = keep(r, f, side, &piece);
+		else
+			err = on_data(r, f, side, &piece);
+	}
+	if (h->ooo && !lp_native_is_young(r, h->ooo))
+		lp_native_look_at_holes(r, f);
+	return err;
+}
+
 enum lp_err lp_native_segment(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
 			      const struct lp_segment *s)
 {
 	struct lp_half *h = &f->half[side];
 
+	if (is_ahead(f, side, s))
+		return on_ahead(r, f, side, s);
 	if ((h->flags & LP_HALF_SYN) && !(f->md5 & 1 << side) &&
 	    s->options_len > LP_NATIVE_UNSIGNED && lp_native_is_signed(s)) {
 		r->stats.bad_md5++;

@@ -1,7 +1,7 @@
-/* The short way of what is next in order, and the look-up that a train of segments shares, against
- * the way of all else. The same random segments go to two reassemblers; to one with options that
- * keep them off the short way, and one at a time. Everything said, counted and remembered is the
- * same. */
+/* The short ways of what is next in order and of what is ahead of a hole, and the look-up that a
+ * train of segments shares, against the way of all else. The same random segments go to two
+ * reassemblers; to one with options that keep them off the short ways, and one at a time.
+ * Everything said, counted and remembered is the same. */
 #include <check.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -179,7 +179,7 @@ static void next_shot(struct wire *w, struct shot *x)
 {
 	w->tsval += any(2);
 	x->ts = w->ts;
-	x->tsval = w->tsval;
+	x->tsval = w->tsval - (any(60) ? 0 : any(100)); /* an old one is dropped: there is a hole */
 	x->seq = w->next[x->side];
 	x->ack = w->next[!x->side];
 	x->flags = LP_TCP_ACK | (any(2) ? LP_TCP_PSH : 0);
