@@ -282,8 +282,16 @@ static inline bool decode_plain(struct lp_decode *d, const struct lp_wire *p,
 	struct lp_cursor h = lp_cursor_span(lp_cursor_bytes(&c, ETHERNET));
 
 	lp_cursor_skip(&h, ETHERNET - 2);
-	return p->link == LP_LINK_ETHERNET && lp_cursor_u16(&h) == TYPE_IPV4 &&
-	       lp_decode_plain(d, lp_cursor_rest(&c), s);
+	if (p->link != LP_LINK_ETHERNET)
+		return false;
+	switch (lp_cursor_u16(&h)) {
+	case TYPE_IPV4:
+		return lp_decode_plain_ipv4(d, lp_cursor_rest(&c), s);
+	case TYPE_IPV6:
+		return lp_decode_plain_ipv6(d, lp_cursor_rest(&c), s);
+	default:
+		return false;
+	}
 }
 
 static void count_segment(struct lp_decode *d, const struct lp_segment *s)

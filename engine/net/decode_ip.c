@@ -282,7 +282,7 @@ enum lp_drop lp_decode_ipv4(struct lp_decode *d, struct lp_layer *l, struct lp_s
 	return decode_transport(d, l, s);
 }
 
-bool lp_decode_plain(const struct lp_decode *d, lp_span ip, struct lp_segment *s)
+bool lp_decode_plain_ipv4(const struct lp_decode *d, lp_span ip, struct lp_segment *s)
 {
 	struct lp_cursor c = lp_cursor_span(ip);
 	const uint8_t *h = lp_cursor_bytes(&c, 20).p;
@@ -469,4 +469,22 @@ enum lp_drop lp_decode_ipv6(struct lp_decode *d, struct lp_layer *l, struct lp_s
 	if (!drop)
 		drop = take_extensions(d, l);
 	return drop ? drop : decode_transport(d, l, s);
+}
+
+bool lp_decode_plain_ipv6(const struct lp_decode *d, lp_span ip, struct lp_segment *s)
+{
+	struct lp_cursor c = lp_cursor_span(ip);
+	const uint8_t *h = lp_cursor_bytes(&c, 40).p;
+	size_t payload;
+
+	if (!h || h[0] >> 4 != 6 || h[6] != PROTO_TCP)
+		return false;
+	payload = (size_t)(h[4] << 8 | h[5]);
+	if (!payload || payload > lp_cursor_left(&c))
+		return false;
+	s->src = h + 8;
+	s->dst = h + 24;
+	s->family = 6;
+	s->no_length = false;
+	return take_tcp(d, lp_cursor_bytes(&c, payload), 0, s) == LP_DROP_NONE;
 }

@@ -101,10 +101,11 @@ enum lp_drop lp_decode_ip(struct lp_decode *d, struct lp_layer *l, struct lp_seg
 enum lp_drop lp_decode_ipv4(struct lp_decode *d, struct lp_layer *l, struct lp_segment *s);
 enum lp_drop lp_decode_ipv6(struct lp_decode *d, struct lp_layer *l, struct lp_segment *s);
 
-/* IPv4 as nearly all of it is, and nothing wrong with it: without options, no fragment, all of it
- * in the capture, TCP. True: *s is its segment, but for what lp_decode_packet() adds. False:
- * nothing was counted, and the layers say what it is. */
-bool lp_decode_plain(const struct lp_decode *d, lp_span ip, struct lp_segment *s);
+/* IP as nearly all of it is, and nothing wrong with it: no options, no extension headers, no
+ * fragment, all of it in the capture, TCP. True: *s is its segment, but for what
+ * lp_decode_packet() adds. False: nothing was counted, and the layers say what it is. */
+bool lp_decode_plain_ipv4(const struct lp_decode *d, lp_span ip, struct lp_segment *s);
+bool lp_decode_plain_ipv6(const struct lp_decode *d, lp_span ip, struct lp_segment *s);
 
 /* An EtherType that stands before something this decoder knows. */
 bool lp_decode_knows(uint16_t type);
