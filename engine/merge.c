@@ -11,7 +11,7 @@ struct source {
 	struct lp_bell *bell;     /* of its worker, or NULL */
 	atomic_bool starved;      /* its worker waits for room */
 	atomic_bool watch;
-	bool news;                /* the worker's: something that the output thread was not woken for */
+	bool news;                /* the worker's: events that the output thread was not woken for */
 	pthread_mutex_t lock;     /* guards the two below; taken once a batch */
 	struct lp_when floor;
 	bool over;
@@ -128,6 +128,7 @@ void lp_merge_put(struct lp_merge *m, size_t source, struct lp_event *event)
 	*room = *event;
 	event->chunk = NULL;
 	lp_ring_push(&s->ring);
+	s->news = true;
 }
 
 /* A floor that moved may make look-ups final. */
@@ -141,14 +142,19 @@ static void moved(struct lp_merge *m, size_t source)
 void lp_merge_floor(struct lp_merge *m, size_t source, const struct lp_when *floor)
 {
 	struct source *s = &m->source[source];
+	const uint64_t before = s->floor.number;
+	uint64_t wanted;
 
 	pthread_mutex_lock(&s->lock);
 	assert(lp_when_compare(&s->floor, floor) <= 0);
 	s->floor = *floor;
 	pthread_mutex_unlock(&s->lock);
-	s->news = true;
-	if (m->eager || m->live || lp_ring_count(&s->ring) >= s->ring.slots / 2 ||
-	    floor->number >= atomic_load(&m->wanted))
+	/* It is wanted before the output thread looks at floors for the last time, so one that was
+	 * above it already has been seen. */
+	wanted = atomic_load(&m->wanted);
+	if (m->eager || m->live || (before <= wanted && floor->number >= wanted))
+		lp_bell_ring(&m->bell);
+	else if (lp_ring_count(&s->ring) >= s->ring.slots / 2)
 		lp_merge_news(m, source);
 	moved(m, source);
 }

@@ -10,8 +10,9 @@
  * is fast, as long as no two sources use the same place. Live nothing waits for another
  * source: the events of each keep their order, and floors are for lp_merge_passed() alone.
  *
- * The output thread is not woken for each event (eager or live: it is): half a ring makes it work, or that all may
- * leave that waited when it went to sleep, or a worker that has nothing to do for now.
+ * The output thread is not woken for each event (eager or live: it is): half a ring makes it
+ * work, or a worker that has put some and has nothing to do for now, or that comes past all that
+ * waited when the thread went to sleep.
  *
  * Threads: a source's functions are called by its worker alone; lp_merge_take() and
  * lp_merge_run() by the output thread alone; the rest says who.
@@ -59,7 +60,7 @@ void lp_merge_wake(struct lp_merge *m);
  * earlier places (secrets that may be resumed) is done, too. Never goes back. */
 void lp_merge_floor(struct lp_merge *m, size_t source, const struct lp_when *floor);
 
-/* To be called before its worker sleeps: what was put and told may leave now. */
+/* To be called before its worker sleeps: what it has put may leave now. */
 void lp_merge_news(struct lp_merge *m, size_t source);
 
 /* It puts nothing any more. */

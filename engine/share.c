@@ -15,6 +15,7 @@ enum {
 	NEWS = 8,            /* rounds after which those who sleep learn how far the reader is */
 	HUNGRY = 4,          /* live: less than this part of a ring is waiting */
 	STARVING = 4,        /* batches in the ring of a worker that will soon have nothing to do … */
+	FED = 32,            /* … and of one that has enough for a while */
 	FURTHER = 8,         /* … and times the bound that it is read ahead for its sake */
 	NOBODY = UINT8_MAX,
 };
@@ -38,6 +39,7 @@ struct lp_share {
 	enum lp_err fault;
 	bool live;
 	size_t bound;             /* of bytes in all rings, SIZE_MAX: none; a live one has none */
+	bool feeds;               /* a worker starved, and is not fed yet */
 	atomic_size_t inside;     /* … and what there is, open batches apart */
 	uint64_t shed;
 	uint64_t number;          /* of the last segment or second */
@@ -220,14 +222,17 @@ static void push_hungry(struct lp_share *sh)
 }
 
 /* A worker has next to nothing to do, and of late it had some of the bytes, a sixteenth of its
- * share at least: what it gets next stands further behind in the capture. */
-static bool one_starves(const struct lp_share *sh)
+ * share at least: what it gets next stands further behind in the capture. It is read until it is
+ * fed, for with each batch alone the reader would be woken for each. */
+static bool one_starves(struct lp_share *sh)
 {
-	for (size_t i = 0; i < sh->n; i++)
-		if (lp_ring_count(&sh->lane[i].ring) < STARVING &&
-		    sh->lane[i].bytes > sh->bytes / (16 * sh->n))
-			return true;
-	return false;
+	const size_t enough = sh->feeds ? FED : STARVING;
+
+	sh->feeds = false;
+	for (size_t i = 0; i < sh->n && !sh->feeds; i++)
+		sh->feeds = lp_ring_count(&sh->lane[i].ring) < enough &&
+			    sh->lane[i].bytes > sh->bytes / (16 * sh->n);
+	return sh->feeds;
 }
 
 /* The slot that comes next; NULL: too much is waiting for it, or for all. */
@@ -468,7 +473,7 @@ static bool has_room(const struct lp_share *sh, const struct lp_ring *ring)
 	size_t inside = atomic_load(&sh->inside);
 
 	return lp_ring_count(ring) <= ring->slots / 2 &&
-	       (inside <= sh->bound - sh->bound / 8 ||
+	       (inside <= sh->bound / 2 ||
 		(lp_ring_count(ring) < STARVING && inside / FURTHER < sh->bound));
 }
 

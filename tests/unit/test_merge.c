@@ -1,9 +1,13 @@
 /* merge.c: what several workers tell leaves in one order, whoever is fast. */
+#define _GNU_SOURCE
 #include <check.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "merge.h"
 
@@ -195,6 +199,76 @@ START_TEST(a_full_ring_says_no_and_rings_later)
 }
 END_TEST
 
+/* ---- the output thread's sleep ---- */
+
+struct sleeper {
+	struct lp_merge *m;
+	atomic_size_t seen;
+	long naps;
+};
+
+static void count(void *user, struct lp_event *e)
+{
+	struct sleeper *s = user;
+
+	(void)e;
+	atomic_fetch_add(&s->seen, 1);
+}
+
+static void *run_and_count(void *arg)
+{
+	struct sleeper *s = arg;
+	struct rusage use;
+
+	lp_merge_run(s->m);
+	s->naps = getrusage(RUSAGE_THREAD, &use) ? -1 : use.ru_nvcsw;
+	return NULL;
+}
+
+static void expect_seen(struct sleeper *s, size_t n)
+{
+	for (int i = 0; i < 5000 && atomic_load(&s->seen) < n; i++)
+		usleep(1000);
+	ck_assert_uint_eq(atomic_load(&s->seen), n);
+}
+
+/* An event waits for sources that are behind: who is ahead may go on without waking anybody;
+ * who comes past it wakes the thread, and it leaves. */
+START_TEST(wakes_for_who_comes_past)
+{
+	enum { FLOORS = 400 };
+	struct sleeper s = { .m = NULL };
+	pthread_t thread;
+
+	ck_assert_int_eq(lp_merge_new(&s.m, 2, 64, count, &s), LP_OK);
+	ck_assert_int_eq(pthread_create(&thread, NULL, run_and_count, &s), 0);
+	for (uint64_t round = 0; round < 3; round++) {
+		const uint64_t first = 1000 * round;
+
+		reach(s.m, 1, first, 0);
+		put(s.m, 0, first + 500, 0);
+		lp_merge_news(s.m, 0);
+		for (uint64_t i = 0; i < FLOORS; i++) {
+			reach(s.m, 0, first + 500 + i, 1);
+			reach(s.m, 1, first + 1 + i, 0);
+			lp_merge_news(s.m, 0);
+			usleep(20);
+		}
+		ck_assert_uint_eq(atomic_load(&s.seen), round);
+		/* At the place itself it may still bring something earlier. */
+		reach(s.m, 1, first + 500, 0);
+		reach(s.m, 1, first + 501, 0);
+		expect_seen(&s, round + 1);
+	}
+	lp_merge_over(s.m, 0);
+	lp_merge_over(s.m, 1);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_int_ge(s.naps, 0);
+	ck_assert_int_lt(s.naps, FLOORS / 4);
+	lp_merge_free(s.m);
+}
+END_TEST
+
 /* ---- workers as they will be: an order each, answers that come late ---- */
 
 enum { NUMBERS = 3000, WAITING = 16 };
@@ -363,6 +437,7 @@ Suite *suite_merge(void)
 	tcase_add_test(t, files_are_opened_anew_by_the_output_thread);
 	tcase_add_test(t, tells_when_all_others_have_passed);
 	tcase_add_test(t, a_full_ring_says_no_and_rings_later);
+	tcase_add_test(t, wakes_for_who_comes_past);
 	tcase_add_loop_test(t, any_speed_gives_one_order, 0, 16);
 	suite_add_tcase(s, t);
 	return s;

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "share.h"
@@ -295,7 +296,9 @@ struct ahead {
 	struct lp_share *sh;
 	uint64_t segments;
 	uint64_t both; /* so many of the first alternate between two flows; the rest is the first's */
+	uint64_t some; /* … but for each so manieth */
 	bool lent;
+	long naps;     /* of the reader */
 	atomic_uint_fast64_t given;
 };
 
@@ -303,9 +306,11 @@ static void *read_ahead(void *arg)
 {
 	static const uint8_t bytes[2][1000] = { { 1 }, { 2 } };
 	struct ahead *a = arg;
+	struct rusage use;
 
 	for (uint64_t number = 1; number <= a->segments; number++) {
-		const uint8_t *p = bytes[number <= a->both ? number % 2 : 0];
+		const bool second = number <= a->both ? number % 2 : a->some && !(number % a->some);
+		const uint8_t *p = bytes[second];
 		const struct lp_segment s = {
 			.number = number, .family = 4, .src = p, .dst = p + 4,
 			.tcp = p, .tcp_len = sizeof bytes[0], .lent = a->lent,
@@ -315,6 +320,7 @@ static void *read_ahead(void *arg)
 		atomic_store(&a->given, number);
 	}
 	lp_share_end(a->sh, a->segments, 1);
+	a->naps = getrusage(RUSAGE_THREAD, &use) ? -1 : use.ru_nvcsw;
 	return NULL;
 }
 
@@ -402,6 +408,41 @@ START_TEST(further_for_one_that_starves)
 }
 END_TEST
 
+/* Both have something to do, but one of them gets little: whenever it is nearly done, the reader
+ * is woken for many batches, not for each. */
+START_TEST(is_not_woken_for_each_batch)
+{
+	enum { SLOTS = 1024, BOUND = 4000000, SOME = 8, BATCHES = 48 };
+	const struct lp_hash_seed seed = { 1, 2 };
+	struct ahead a = { .segments = 26000, .some = SOME, .lent = true };
+	uint64_t taken = 0;
+	pthread_t thread;
+	size_t hungry;
+
+	ck_assert_int_eq(lp_share_new(&a.sh, 2, SLOTS, &seed), LP_OK);
+	lp_share_bound(a.sh, BOUND);
+	ck_assert_int_eq(pthread_create(&thread, NULL, read_ahead, &a), 0);
+	(void)at_rest(&a);
+	hungry = lp_share_front(a.sh, 0)->segment[0].number == 1 ? 1 : 0;
+	for (int i = 0; i < BATCHES; i++) {
+		const struct lp_batch *b;
+
+		while (!(b = lp_share_front(a.sh, hungry)))
+			usleep(1000);
+		taken += b->n;
+		lp_share_pop(a.sh, hungry);
+		usleep(2000);
+	}
+	while (taken < a.segments)
+		taken += take_from(&a, 0) + take_from(&a, 1);
+	ck_assert_uint_eq(taken, a.segments);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	ck_assert_int_gt(a.naps, 1);
+	ck_assert_int_lt(a.naps, BATCHES / 2);
+	lp_share_free(a.sh);
+}
+END_TEST
+
 Suite *suite_share(void)
 {
 	Suite *s = suite_create("share");
@@ -410,6 +451,7 @@ Suite *suite_share(void)
 	tcase_add_loop_test(t, all_of_a_flow_to_one, 0, 8);
 	tcase_add_loop_test(t, what_waits_is_bounded, 0, 2);
 	tcase_add_loop_test(t, further_for_one_that_starves, 0, 2);
+	tcase_add_test(t, is_not_woken_for_each_batch);
 	tcase_add_test(t, live_a_full_ring_sheds);
 	tcase_add_loop_test(t, eight_are_four_and_four, 0, 16);
 	tcase_add_loop_test(t, long_and_short_ones, 0, 4);
