@@ -163,7 +163,7 @@ static void resume(struct lp_tls *tls, enum lp_side side, enum lp_dir dir)
 			       s->wire - s->spoilt);
 	}
 	left = work(tls, side, dir);
-	if (tls->state == LP_TLS_ENDED || tls->dead[dir]) {
+	if (tls->state == LP_TLS_ENDED || tls->state == LP_TLS_OPAQUE || tls->dead[dir]) {
 		count_only(tls, dir, left);
 		left = 0;
 	}

@@ -294,6 +294,39 @@ START_TEST(the_short_way)
 }
 END_TEST
 
+/* A hole in a handshake of records with five bytes each, and behind it something that makes no
+ * sense: the player holds each session to its accounts. */
+START_TEST(a_hole_then_junk)
+{
+	enum { HOLE = 60, JUNK = 40, FRAGMENTED = 2 };
+	unsigned closed = 0;
+
+	help_trace_read(&trace, "hello.pcap");
+	flow = trace.flow[FRAGMENTED];
+	for (unsigned k = 0; k < 160; k++) {
+		const enum lp_side side = (enum lp_side)(k % 2);
+		const uint64_t off = 50 + k / 4 * 70, junk = off + HOLE + (k & 2 ? 33 : 300);
+		const struct help_play play = {
+			.crypto = &crypto, .key = { server }, .holes = 1, .hole = { { side, off, HOLE } },
+			.answers = (enum help_answers)(k % 3), .after = 3,
+		};
+		uint8_t was[JUNK];
+		struct help_told t;
+
+		if (junk + JUNK > flow->len[side])
+			break;
+		memcpy(was, flow->bytes[side] + junk, JUNK);
+		memset(flow->bytes[side] + junk, 0xfe, JUNK);
+		help_play(&t, flow, &play);
+		memcpy(flow->bytes[side] + junk, was, JUNK);
+		ck_assert_uint_eq(t.n, 1);
+		closed += t.session[0].result->pub.verdict == LP_OPAQUE;
+		help_told_clear(&t);
+	}
+	ck_assert_uint_gt(closed, 100);
+}
+END_TEST
+
 static struct lp_when now;
 
 static const struct lp_when *next(void)
@@ -683,6 +716,7 @@ Suite *suite_stage(void)
 	tcase_add_loop_test(order, one_side_first, 0, FLOWS);
 	tcase_add_loop_test(order, neighbours_swapped, 0, FLOWS);
 	tcase_add_loop_test(order, sides_swapped, 0, FLOWS);
+	tcase_add_test(order, a_hole_then_junk);
 	tcase_add_loop_test(ways, the_short_way, 0, STREAMS);
 	tcase_add_test(hand, looks);
 	tcase_add_test(hand, what_is_not_tls_goes_through);
