@@ -3,10 +3,12 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/sum.h"
+
 enum { PROTO_TCP = 6 };
 
 /* Lengths of the headers. */
-static const size_t ETHERNET = 14, IPV4 = 20, IPV6 = 40, TCP = 20, SYN_OPTIONS = 8;
+enum { ETHERNET = 14, IPV4 = 20, IPV6 = 40, TCP = 20 };
 
 static uint8_t *put16(uint8_t *p, unsigned v)
 {
@@ -26,37 +28,6 @@ static uint8_t *put_bytes(uint8_t *p, const uint8_t *from, size_t n)
 	return p + n;
 }
 
-/* The ones' complement sum of RFC 1071, not folded: 64 bits hold any frame's. */
-static uint64_t sum(uint64_t s, const uint8_t *p, size_t n)
-{
-	uint64_t words = 0;
-	uint32_t w[2];
-	uint16_t folded;
-	uint8_t pair[2];
-
-	/* In the machine's byte order, which section 2(B) allows until the end. */
-	for (; n >= sizeof w; p += sizeof w, n -= sizeof w) {
-		memcpy(w, p, sizeof w);
-		words += w[0];
-		words += w[1];
-	}
-	while (words >> 16)
-		words = (words & 0xffff) + (words >> 16);
-	folded = (uint16_t)words;
-	memcpy(pair, &folded, sizeof pair);
-	s += (uint64_t)pair[0] << 8 | pair[1];
-	for (; n > 1; p += 2, n -= 2)
-		s += (uint64_t)p[0] << 8 | p[1];
-	return n ? s + ((uint64_t)p[0] << 8) : s;
-}
-
-static unsigned checksum(uint64_t s)
-{
-	while (s >> 16)
-		s = (s & 0xffff) + (s >> 16);
-	return (unsigned)(~s & 0xffff);
-}
-
 /* A locally administered unicast address that tells the host it stands for: 02:00
  * and the IPv4 address, or 06 and the IPv6 address folded into five bytes. */
 static uint8_t *put_mac(uint8_t *p, int family, const uint8_t *addr)
@@ -73,68 +44,95 @@ static uint8_t *put_mac(uint8_t *p, int family, const uint8_t *addr)
 	return p + 6;
 }
 
-static uint8_t *put_ipv4(uint8_t *p, const struct lp_frame *f, size_t tcp_n)
+static uint8_t *put_ipv4(uint8_t *p, const struct lp_frame_ends *ends)
 {
-	uint8_t *start = p;
-
-	p = put16(p, 0x4500);
-	p = put16(p, (unsigned)(IPV4 + tcp_n));
+	p = put32(p, 0x45000000);
 	p = put16(p, 0);      /* identification: means nothing with DF (RFC 6864) */
 	p = put16(p, 0x4000); /* DF */
-	p = put16(p, 64 << 8 | PROTO_TCP);
-	p = put16(p, 0);
-	p = put_bytes(p, f->src_addr, 4);
-	p = put_bytes(p, f->dst_addr, 4);
-	put16(start + 10, checksum(sum(0, start, IPV4)));
-	return p;
+	p = put32(p, (64 << 8 | PROTO_TCP) << 16);
+	p = put_bytes(p, ends->src_addr, 4);
+	return put_bytes(p, ends->dst_addr, 4);
 }
 
-static uint8_t *put_ipv6(uint8_t *p, const struct lp_frame *f, size_t tcp_n)
+static uint8_t *put_ipv6(uint8_t *p, const struct lp_frame_ends *ends)
 {
 	p = put32(p, 0x60000000);
-	p = put16(p, (unsigned)tcp_n);
-	p = put16(p, PROTO_TCP << 8 | 64);
-	p = put_bytes(p, f->src_addr, 16);
-	return put_bytes(p, f->dst_addr, 16);
+	p = put32(p, PROTO_TCP << 8 | 64);
+	p = put_bytes(p, ends->src_addr, 16);
+	return put_bytes(p, ends->dst_addr, 16);
 }
 
-static uint8_t *put_tcp(uint8_t *p, const struct lp_frame *f, size_t tcp_n)
+void lp_frame_begin(struct lp_frame_way *w, const struct lp_frame_ends *ends)
 {
-	size_t addr_n = f->family == 6 ? 16 : 4;
-	size_t options = f->flags & LP_FRAME_SYN ? SYN_OPTIONS : 0;
-	uint8_t *start = p;
-	uint64_t s;
+	const uint8_t family = ends->family == 6 ? 6 : 4;
+	uint8_t *p = w->head, *ip = w->head + ETHERNET, *tcp;
 
-	p = put16(p, f->src_port);
-	p = put16(p, f->dst_port);
-	p = put32(p, f->seq);
-	p = put32(p, f->ack);
-	p = put16(p, (unsigned)((TCP + options) / 4 << 12) | f->flags);
-	p = put16(p, 0xffff);
-	p = put32(p, 0); /* checksum, urgent pointer */
-	if (options) {
-		p = put16(p, 0x0204); /* MSS */
-		p = put16(p, f->family == 6 ? LP_FRAME_MSS6 : LP_FRAME_MSS4);
-		p = put32(p, 0x01030300 | LP_FRAME_WINDOW_SCALE); /* NOP, window scale */
+	*w = (struct lp_frame_way){ .family = family };
+	p = put_mac(p, family, ends->dst_addr);
+	p = put_mac(p, family, ends->src_addr);
+	p = put16(p, family == 6 ? 0x86dd : 0x0800);
+	tcp = p = family == 6 ? put_ipv6(p, ends) : put_ipv4(p, ends);
+	p = put16(p, ends->src_port);
+	p = put16(p, ends->dst_port);
+	put16(p + 10, 0xffff); /* window */
+	w->ip_sum = lp_sum_header(ip, IPV4);
+	w->tcp_sum = lp_sum_header(tcp, TCP) +
+		     lp_sum_pseudo(family, ends->src_addr, ends->dst_addr, 0, PROTO_TCP);
+}
+
+static inline void put_checksum(uint8_t *p, uint64_t sum)
+{
+	const uint16_t field = (uint16_t)~lp_sum_fold(sum);
+
+	memcpy(p, &field, sizeof field);
+}
+
+static void put_options(uint8_t *p, int family)
+{
+	p = put16(p, 0x0204); /* MSS */
+	p = put16(p, family == 6 ? LP_FRAME_MSS6 : LP_FRAME_MSS4);
+	put32(p, 0x01030300 | LP_FRAME_WINDOW_SCALE); /* NOP, window scale */
+}
+
+/* p: n bytes, which begin with the header as lp_frame_begin() left it. The sum is made of what is known, not of what was
+ * just put there: a load over several stores waits until all of them are through. */
+static inline void put_tcp(uint8_t *p, const struct lp_frame_way *w, const struct lp_frame *f,
+			   size_t n)
+{
+	const size_t header = n - f->payload_n;
+	const uint16_t offset = (uint16_t)(header / 4 << 12 | f->flags);
+	uint64_t sum = w->tcp_sum + htons((uint16_t)n) + htons(offset);
+
+	sum += htonl(f->seq);
+	sum += htonl(f->ack);
+	put32(p + 4, f->seq);
+	put32(p + 8, f->ack);
+	put16(p + 12, offset);
+	if (header > TCP) {
+		put_options(p + TCP, w->family);
+		sum += lp_sum_header(p + TCP, LP_FRAME_SYN_OPTIONS);
 	}
-	if (f->payload_n)
-		p = put_bytes(p, f->payload, f->payload_n);
-	s = sum(PROTO_TCP + tcp_n, f->src_addr, addr_n);
-	s = sum(s, f->dst_addr, addr_n);
-	put16(start + 16, checksum(sum(s, start, tcp_n)));
-	return p;
+	if (f->payload_n) {
+		sum = lp_sum_add(sum, f->payload, f->payload_n);
+		memcpy(p + header, f->payload, f->payload_n);
+	}
+	put_checksum(p + 16, sum);
 }
 
-size_t lp_frame_write(uint8_t out[LP_FRAME_MAX], const struct lp_frame *f)
+void lp_frame_write(uint8_t *out, const struct lp_frame_way *w, const struct lp_frame *f)
 {
-	size_t tcp_n = TCP + (f->flags & LP_FRAME_SYN ? SYN_OPTIONS : 0) + f->payload_n;
-	uint8_t *p = out;
+	const size_t n = lp_frame_length(w, f) - ETHERNET;
+	uint8_t *ip = out + ETHERNET;
 
-	assert(ETHERNET + (f->family == 6 ? IPV6 : IPV4) + tcp_n <= LP_FRAME_MAX);
-	p = put_mac(p, f->family, f->dst_addr);
-	p = put_mac(p, f->family, f->src_addr);
-	p = put16(p, f->family == 6 ? 0x86dd : 0x0800);
-	p = f->family == 6 ? put_ipv6(p, f, tcp_n) : put_ipv4(p, f, tcp_n);
-	p = put_tcp(p, f, tcp_n);
-	return (size_t)(p - out);
+	assert(n <= LP_FRAME_MAX - ETHERNET);
+	if (w->family == 6) {
+		memcpy(out, w->head, LP_FRAME_HEAD6);
+		put16(ip + 4, (unsigned)(n - IPV6));
+		put_tcp(ip + IPV6, w, f, n - IPV6);
+		return;
+	}
+	memcpy(out, w->head, LP_FRAME_HEAD4);
+	put16(ip + 2, (unsigned)n);
+	put_checksum(ip + 10, w->ip_sum + htons((uint16_t)n));
+	put_tcp(ip + IPV4, w, f, n - IPV4);
 }

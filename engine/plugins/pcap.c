@@ -35,10 +35,12 @@ struct pcap {
 	uint16_t port;           /* 0: as on the wire */
 	int nanoseconds;
 	uint64_t last_ns;        /* of the packet written last */
+	uint32_t stamp[2];       /* the same as the file has it: seconds, and the rest */
 };
 
 struct flow {
 	struct lp_state state;
+	struct lp_frame_way way[2]; /* from each side */
 	int open;                /* the handshake is written, the end is not */
 	uint32_t runs;           /* conversations begun under these addresses and ports */
 	uint64_t breaks;         /* of the sink, when the conversation began */
@@ -120,13 +122,15 @@ static int pcap_open(void **self, const struct lp_host *host, const char *arg,
 	return 0;
 }
 
-static uint64_t stamp_time(struct pcap *p, const struct lp_stamp *at)
+static void stamp_time(struct pcap *p, const struct lp_stamp *at)
 {
 	uint64_t ns = at->carried_ns ? at->carried_ns : at->ts_ns;
 
-	if (ns > p->last_ns)
-		p->last_ns = ns;
-	return p->last_ns;
+	if (ns <= p->last_ns)
+		return;
+	p->last_ns = ns;
+	p->stamp[0] = (uint32_t)(ns / LP_NS_PER_S);
+	p->stamp[1] = (uint32_t)(ns % LP_NS_PER_S / (p->nanoseconds ? 1 : LP_NS_PER_US));
 }
 
 static enum lp_dir peer_of(enum lp_dir dir)
@@ -135,36 +139,28 @@ static enum lp_dir peer_of(enum lp_dir dir)
 }
 
 /* One packet from side `from`, with what it says and acknowledges now. */
-static int write_packet(struct pcap *p, struct flow *flow, const struct lp_flow_info *info,
-			enum lp_dir from, uint8_t flags, const uint8_t *payload, size_t n)
+static int write_packet(struct pcap *p, struct flow *flow, enum lp_dir from, uint8_t flags,
+			const uint8_t *payload, size_t n)
 {
-	const uint8_t *addr[2] = { info->client_addr, info->server_addr };
-	uint16_t port[2] = { info->client_port, p->port ? p->port : info->server_port };
-	enum lp_dir to = peer_of(from);
-	struct lp_frame f = {
-		.family = info->family,
-		.src_addr = addr[from],
-		.dst_addr = addr[to],
-		.src_port = port[from],
-		.dst_port = port[to],
+	const struct lp_frame_way *way = &flow->way[from];
+	const struct lp_frame f = {
 		.seq = flow->next[from],
-		.ack = flags & LP_FRAME_ACK ? flow->next[to] : 0,
+		.ack = flags & LP_FRAME_ACK ? flow->next[peer_of(from)] : 0,
 		.flags = flags,
 		.payload = payload,
 		.payload_n = n,
 	};
-	uint8_t out[LP_FRAME_MAX];
-	uint32_t unit = p->nanoseconds ? 1 : LP_NS_PER_US;
-	uint32_t length = (uint32_t)lp_frame_write(out, &f);
-	uint32_t header[PACKET_HEADER / 4] = {
-		(uint32_t)(p->last_ns / LP_NS_PER_S),
-		(uint32_t)(p->last_ns % LP_NS_PER_S) / unit, length, length,
-	};
+	const uint32_t length = (uint32_t)lp_frame_length(way, &f);
+	const uint32_t header[PACKET_HEADER / 4] = { p->stamp[0], p->stamp[1], length, length };
+	uint8_t *out;
 
 	flow->next[from] += (uint32_t)n + (flags & (LP_FRAME_SYN | LP_FRAME_FIN) ? 1 : 0);
-	if (lp_sink_write(&p->sink, header, sizeof header) ||
-	    lp_sink_write(&p->sink, out, length))
+	if (lp_sink_room(&p->sink, sizeof header + length, &out))
 		return -1;
+	if (out) {
+		memcpy(out, header, sizeof header);
+		lp_frame_write(out + sizeof header, way, &f);
+	}
 	return lp_sink_end(&p->sink);
 }
 
@@ -179,31 +175,41 @@ static uint32_t first_sequence(const struct lp_flow_info *info, const struct flo
 }
 
 /* Bytes that are lost: the sender goes on behind them, the peer acknowledges. */
-static int jump(struct pcap *p, struct flow *flow, const struct lp_flow_info *info,
-		enum lp_dir dir, uint64_t lost)
+static int jump(struct pcap *p, struct flow *flow, enum lp_dir dir, uint64_t lost)
 {
 	flow->next[dir] += (uint32_t)lost;
-	return write_packet(p, flow, info, peer_of(dir), LP_FRAME_ACK, NULL, 0);
+	return write_packet(p, flow, peer_of(dir), LP_FRAME_ACK, NULL, 0);
+}
+
+static void know_ways(const struct pcap *p, struct flow *flow, const struct lp_flow_info *info)
+{
+	const uint16_t port = p->port ? p->port : info->server_port;
+
+	lp_frame_begin(&flow->way[LP_C2S], &(struct lp_frame_ends){
+		info->family, info->client_addr, info->server_addr, info->client_port, port });
+	lp_frame_begin(&flow->way[LP_S2C], &(struct lp_frame_ends){
+		info->family, info->server_addr, info->client_addr, port, info->client_port });
 }
 
 static int begin(struct pcap *p, struct flow *flow, const struct lp_flow_info *info)
 {
 	const uint64_t lost = p->sink.lost;
 
+	know_ways(p, flow, info);
 	flow->breaks = p->sink.breaks;
 	for (int d = 0; d < 2; d++)
 		flow->next[d] = first_sequence(info, flow, (enum lp_dir)d);
 	flow->runs++;
 	flow->open = 1;
-	if (write_packet(p, flow, info, LP_C2S, LP_FRAME_SYN, NULL, 0) ||
-	    write_packet(p, flow, info, LP_S2C, LP_FRAME_SYN | LP_FRAME_ACK, NULL, 0) ||
-	    write_packet(p, flow, info, LP_C2S, LP_FRAME_ACK, NULL, 0))
+	if (write_packet(p, flow, LP_C2S, LP_FRAME_SYN, NULL, 0) ||
+	    write_packet(p, flow, LP_S2C, LP_FRAME_SYN | LP_FRAME_ACK, NULL, 0) ||
+	    write_packet(p, flow, LP_C2S, LP_FRAME_ACK, NULL, 0))
 		return -1;
 	for (int d = 0; d < 2; d++) {
 		uint64_t before = flow->before[d];
 
 		flow->before[d] = 0;
-		if (before && before <= GAP_MAX && jump(p, flow, info, (enum lp_dir)d, before))
+		if (before && before <= GAP_MAX && jump(p, flow, (enum lp_dir)d, before))
 			return -1;
 	}
 	/* Live, a reader may be too slow for it: the next bytes begin again. */
@@ -254,8 +260,8 @@ static int pcap_data(void *self, void **slot, void **session, const struct lp_fl
 	while (n) {
 		size_t take = n < mss ? n : mss;
 
-		if (write_packet(p, flow, info, dir, LP_FRAME_PSH | LP_FRAME_ACK, bytes, take) ||
-		    write_packet(p, flow, info, peer_of(dir), LP_FRAME_ACK, NULL, 0))
+		if (write_packet(p, flow, dir, LP_FRAME_PSH | LP_FRAME_ACK, bytes, take) ||
+		    write_packet(p, flow, peer_of(dir), LP_FRAME_ACK, NULL, 0))
 			return -1;
 		bytes += take;
 		n -= take;
@@ -271,6 +277,7 @@ static int pcap_gap(void *self, void **slot, void **session, const struct lp_flo
 	struct flow *flow;
 
 	(void)session;
+	(void)info;
 	if (!gap->clear_max || (!tls && !p->host->cleartext))
 		return 0;
 	flow = flow_of(p, slot);
@@ -283,27 +290,26 @@ static int pcap_gap(void *self, void **slot, void **session, const struct lp_flo
 	}
 	stamp_time(p, at);
 	if (gap->clear_max <= GAP_MAX)
-		return jump(p, flow, info, dir, gap->clear_max);
+		return jump(p, flow, dir, gap->clear_max);
 	flow->open = 0;
-	return write_packet(p, flow, info, dir, LP_FRAME_RST | LP_FRAME_ACK, NULL, 0);
+	return write_packet(p, flow, dir, LP_FRAME_RST | LP_FRAME_ACK, NULL, 0);
 }
 
 /* As it ended: a FIN of each side that sent one, a RST, or nothing. */
-static int finish(struct pcap *p, struct flow *flow, const struct lp_flow_info *info,
-		  const enum lp_end end[2])
+static int finish(struct pcap *p, struct flow *flow, const enum lp_end end[2])
 {
 	const uint8_t fin = LP_FRAME_FIN | LP_FRAME_ACK, rst = LP_FRAME_RST | LP_FRAME_ACK;
 
 	for (enum lp_dir d = LP_C2S; d <= LP_S2C; d++) {
 		if (end[d] != LP_END_FIN)
 			continue;
-		if (write_packet(p, flow, info, d, fin, NULL, 0) ||
-		    write_packet(p, flow, info, peer_of(d), LP_FRAME_ACK, NULL, 0))
+		if (write_packet(p, flow, d, fin, NULL, 0) ||
+		    write_packet(p, flow, peer_of(d), LP_FRAME_ACK, NULL, 0))
 			return -1;
 	}
 	for (enum lp_dir d = LP_C2S; d <= LP_S2C; d++)
 		if (end[d] == LP_END_RST)
-			return write_packet(p, flow, info, d, rst, NULL, 0);
+			return write_packet(p, flow, d, rst, NULL, 0);
 	return 0;
 }
 
@@ -314,9 +320,10 @@ static int pcap_flow_end(void *self, void **slot, const struct lp_flow_info *inf
 	struct flow *flow = *slot;
 	int status = 0;
 
+	(void)info;
 	if (flow && going_on(p, flow)) {
 		stamp_time(p, at);
-		status = finish(p, flow, info, end);
+		status = finish(p, flow, end);
 	}
 	lp_states_free(flow);
 	*slot = NULL;

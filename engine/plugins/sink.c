@@ -16,6 +16,9 @@
  * least 512; on Linux a free slot of a pipe is a page). */
 enum { PIPE_CHUNK = 4096 };
 
+/* What is seldom needed, kept out of what is called for each piece. */
+#define APART __attribute__((noinline))
+
 /* Every byte before `whole` is written. */
 static void shift(struct lp_sink *s)
 {
@@ -130,7 +133,15 @@ static int grow(struct lp_sink *s, size_t need)
 	return 0;
 }
 
-static int make_room(struct lp_sink *s, size_t need)
+/* What there is room for. */
+static inline int take(struct lp_sink *s, size_t n, uint8_t **room)
+{
+	*room = (uint8_t *)s->buffer + s->n;
+	s->n += n;
+	return 0;
+}
+
+static APART int make_room(struct lp_sink *s, size_t need, uint8_t **room)
 {
 	if (lp_sink_flush(s))
 		return -1;
@@ -141,21 +152,31 @@ static int make_room(struct lp_sink *s, size_t need)
 	/* Only when that frees a good part: a slow reader takes little at a time. */
 	if (s->n - s->at <= 3 * s->at)
 		shift(s);
-	return need <= s->size - s->n ? 0 : grow(s, need);
+	if (need > s->size - s->n && grow(s, need))
+		return -1;
+	return s->skipping ? 0 : take(s, need, room);
 }
 
-int lp_sink_write(struct lp_sink *s, const void *p, size_t n)
+int lp_sink_room(struct lp_sink *s, size_t n, uint8_t **room)
 {
+	*room = NULL;
 	if (s->dead)
 		return -1;
 	if (s->stopped)
 		s->skipping = 1;
-	if (!s->skipping && n > s->size - s->n && make_room(s, n))
-		return -1;
-	if (s->skipping || !n)
+	if (s->skipping)
 		return 0;
-	memcpy(s->buffer + s->n, p, n);
-	s->n += n;
+	return n > s->size - s->n ? make_room(s, n, room) : take(s, n, room);
+}
+
+int lp_sink_write(struct lp_sink *s, const void *p, size_t n)
+{
+	uint8_t *room;
+
+	if (lp_sink_room(s, n, &room))
+		return -1;
+	if (room && n)
+		memcpy(room, p, n);
 	return 0;
 }
 
@@ -177,18 +198,22 @@ int lp_sink_print(struct lp_sink *s, const char *format, ...)
 	return lp_sink_write(s, line, (size_t)n);
 }
 
-static int note_end(struct lp_sink *s)
+static APART int more_ends(struct lp_sink *s)
 {
 	size_t size = s->ends_size ? 2 * s->ends_size : 64;
-	uint32_t *more;
+	uint32_t *more = realloc(s->ends, size * sizeof *more);
 
-	if (s->ends_n == s->ends_size) {
-		more = realloc(s->ends, size * sizeof *more);
-		if (!more)
-			return -1;
-		s->ends = more;
-		s->ends_size = size;
-	}
+	if (!more)
+		return -1;
+	s->ends = more;
+	s->ends_size = size;
+	return 0;
+}
+
+static int note_end(struct lp_sink *s)
+{
+	if (s->ends_n == s->ends_size && more_ends(s))
+		return -1;
 	s->ends[s->ends_n++] = (uint32_t)s->n;
 	return 0;
 }

@@ -81,6 +81,9 @@ LP_MUST int lp_sink_take_at(struct lp_sink *s, const struct lp_host *host, int f
  * most LP_SINK_HEADER bytes. */
 LP_MUST int lp_sink_header(struct lp_sink *s, const void *p, size_t n);
 
+/* Room for n bytes of a piece, to be filled at once; NULL if the piece is dropped. */
+LP_MUST int lp_sink_room(struct lp_sink *s, size_t n, uint8_t **room);
+
 /* Parts of a piece. What is printed at a time is cut off at 4 KiB. */
 LP_MUST int lp_sink_write(struct lp_sink *s, const void *p, size_t n);
 LP_MUST int lp_sink_print(struct lp_sink *s, const char *format, ...) LP_PRINTF(2, 3);
