@@ -2,7 +2,7 @@
  * bounded table, least recently used out first. An entry is named by its slot and its
  * owner: memory that is the owner's alone and stays where it is, his keys, until he has
  * dropped the entry. So an entry that was given to somebody else is recognised.
- * Only protect.c uses this. */
+ * Only protect.c and opening.c use this. */
 #ifndef LP_TLS_CTXCACHE_H
 #define LP_TLS_CTXCACHE_H
 

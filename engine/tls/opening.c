@@ -1,0 +1,304 @@
+/* Opening records with the keys of an lp_protect: AEAD, CBC, stream ciphers. See tls/protect.h. */
+#include <string.h>
+
+#include "base/secret.h"
+#include "tls/protect_parts.h"
+#include "tls/record.h"
+
+enum {
+	NONCE = 12,
+	MAC_HEADER = 13,     /* seq_num, type, version, length: RFC 5246 6.2.3.1 */
+	SSL3_PAD_MAX = 48,
+	CONTENT_MAX = LP_RECORD_PLAIN_MAX + 1024, /* 2^14, and what compression may add */
+};
+
+/* ---- contexts ---- */
+
+static enum lp_err make_contexts(const struct lp_protect *p, struct lp_ctx_pair *pair)
+{
+	const struct lp_cipher_info *info = lp_protect_info(p);
+	enum lp_err err = LP_OK;
+
+	if (info->kind == LP_KIND_CBC || info->kind == LP_KIND_AEAD) {
+		pair->cipher_provider = lp_protect_cipher(p);
+		err = lp_protect_cipher(p)->cipher_new(
+			p->suite->cipher, lp_span_of(lp_protect_key_at(p), info->key),
+			&pair->cipher);
+	}
+	if (!err && p->suite->mac && lp_protect_version(p) > LP_PROTECT_SSL30) {
+		pair->mac_provider = lp_protect_base(p);
+		err = lp_protect_base(p)->mac_new(
+			p->suite->mac,
+			lp_span_of(lp_protect_mac_at(p), lp_digest_size(p->suite->mac)),
+			&pair->mac);
+	}
+	return err;
+}
+
+static enum lp_err contexts(struct lp_protect *p, struct lp_ctx_pair **out)
+{
+	enum lp_err err;
+
+	*out = lp_ctx_cache_get(p->cache, p->slot, p->keys);
+	if (*out)
+		return LP_OK;
+	err = lp_ctx_cache_add(p->cache, p->keys, &p->slot, out);
+	if (err)
+		return err;
+	err = make_contexts(p, *out);
+	if (err)
+		lp_ctx_cache_drop(p->cache, p->slot, p->keys);
+	return err;
+}
+
+/* A stream cipher's context stands at the byte where the last opened record ended; if it
+ * does not (a record failed, or was passed by), it is brought there. */
+static enum lp_err stream_context(struct lp_protect *p)
+{
+	const struct lp_keystream_kind kind = {
+		.crypto = lp_protect_cipher(p), .cipher = p->suite->cipher,
+		.key = lp_span_of(lp_protect_key_at(p), lp_protect_info(p)->key),
+	};
+
+	return lp_keystream_seek(&lp_protect_stream(p)->keys, &kind, lp_protect_stream(p)->at);
+}
+
+/* ---- opening ---- */
+
+/* What is being opened; the checks return false and leave the reason here. */
+struct opening {
+	struct lp_protect *p;
+	const struct lp_cipher_info *info;
+	struct lp_ctx_pair *ctx;
+	const struct lp_sealed *record;
+	uint64_t seq;
+	uint8_t *out;
+	size_t n;         /* content */
+	const char *why;
+	bool unchecked;   /* the MAC counts as right */
+};
+
+static enum lp_err refuse(struct opening *o, const char *why)
+{
+	o->why = why;
+	return LP_E_AUTH;
+}
+
+static void mac_header(const struct opening *o, size_t length, uint8_t h[MAC_HEADER])
+{
+	for (int i = 0; i < 8; i++)
+		h[i] = (uint8_t)(o->seq >> (56 - 8 * i));
+	h[8] = o->record->type;
+	h[9] = (uint8_t)(o->record->version >> 8);
+	h[10] = (uint8_t)o->record->version;
+	h[11] = (uint8_t)(length >> 8);
+	h[12] = (uint8_t)length;
+}
+
+/* RFC 6101 section 5.2.3.1: hash(secret + pad_2 + hash(secret + pad_1 + seq_num +
+ * type + length + content)). */
+static enum lp_err ssl3_mac(const struct opening *o, lp_span bytes, uint8_t *out)
+{
+	const enum lp_digest digest = (enum lp_digest)o->p->suite->mac;
+	const size_t size = lp_digest_size(digest), pad = digest == LP_MD5 ? 48 : 40;
+	const lp_span secret = { lp_protect_mac_at(o->p), size };
+	uint8_t pad1[SSL3_PAD_MAX], pad2[SSL3_PAD_MAX], header[MAC_HEADER], inner[LP_DIGEST_MAX];
+	const lp_span first[] = { secret, { pad1, pad }, { header, 9 }, { header + 11, 2 }, bytes };
+	const lp_span second[] = { secret, { pad2, pad }, { inner, size } };
+	enum lp_err err;
+
+	memset(pad1, 0x36, sizeof pad1);
+	memset(pad2, 0x5c, sizeof pad2);
+	mac_header(o, bytes.n, header); /* but for the version */
+	err = lp_digest_once(lp_protect_base(o->p), digest, first, 5, inner);
+	return err ? err : lp_digest_once(lp_protect_base(o->p), digest, second, 3, out);
+}
+
+/* RFC 5246 section 6.2.3.1. */
+static enum lp_err check_mac(struct opening *o, lp_span bytes, const uint8_t *mac)
+{
+	uint8_t header[MAC_HEADER], want[LP_DIGEST_MAX];
+	const lp_span parts[] = { { header, sizeof header }, bytes };
+	enum lp_err err;
+
+	if (o->unchecked)
+		return LP_OK;
+	mac_header(o, bytes.n, header);
+	if (lp_protect_version(o->p) == LP_PROTECT_SSL30)
+		err = ssl3_mac(o, bytes, want);
+	else
+		err = lp_protect_base(o->p)->mac(o->ctx->mac, parts, 2, want);
+	if (err)
+		return err;
+	return lp_equal_ct(want, mac, o->p->mac_len) ? LP_OK : refuse(o, "mac");
+}
+
+/* RFC 5246 6.2.3.2: the last byte is padding_length, and every byte of the padding
+ * has that value; in SSL 3.0 (RFC 6101 5.2.3.2) it may have any, and nobody checks. */
+static enum lp_err strip_padding(struct opening *o, size_t n, size_t behind, size_t *left)
+{
+	size_t pad = o->out[n - 1];
+
+	if (pad + 1 + behind > n)
+		return refuse(o, "padding");
+	for (size_t i = n - 1 - pad; lp_protect_version(o->p) > LP_PROTECT_SSL30 && i < n - 1; i++)
+		if (o->out[i] != pad)
+			return refuse(o, "padding");
+	*left = n - 1 - pad - behind;
+	return LP_OK;
+}
+
+static enum lp_err open_cbc(struct opening *o)
+{
+	struct lp_protect *p = o->p;
+	size_t block = o->info->block, mac_len = p->mac_len;
+	size_t after = p->etm ? mac_len : 0;
+	struct lp_cursor c = lp_cursor_span(o->record->fragment);
+	lp_span iv = { lp_protect_iv_at(p), block }, body, sealed_mac;
+	size_t content;
+	enum lp_err err;
+
+	if (lp_protect_explicit_iv(lp_protect_version(p)))
+		iv = lp_cursor_bytes(&c, block);
+	if (lp_cursor_left(&c) < after + block)
+		return refuse(o, "length");
+	body = lp_cursor_bytes(&c, lp_cursor_left(&c) - after);
+	sealed_mac = lp_cursor_rest(&c);
+	if (body.n % block || (!p->etm && body.n < mac_len + 1))
+		return refuse(o, "length");
+	if (p->etm) { /* RFC 7366 section 3: over IV and ciphertext, before decryption */
+		err = check_mac(o, lp_span_of(o->record->fragment.p, o->record->fragment.n - after),
+				sealed_mac.p);
+		if (err)
+			return err;
+	}
+	err = lp_protect_cipher(p)->decrypt(o->ctx->cipher, iv.p, body.p, body.n, o->out);
+	if (!err)
+		err = strip_padding(o, body.n, p->etm ? 0 : mac_len, &content);
+	if (!err && !p->etm)
+		err = check_mac(o, lp_span_of(o->out, content), o->out + content);
+	if (err)
+		return err;
+	if (!lp_protect_explicit_iv(lp_protect_version(p)))
+		memcpy(lp_protect_iv_at(p), body.p + body.n - block, block);
+	o->n = content;
+	return LP_OK;
+}
+
+/* Nonce: RFC 5288 section 3 (implicit part, then what the record carries), RFC 7905
+ * section 2 (nothing carried: the sequence number is added to it). */
+static enum lp_err open_aead(struct opening *o)
+{
+	struct lp_protect *p = o->p;
+	struct lp_cursor c = lp_cursor_span(o->record->fragment);
+	lp_span carried = lp_cursor_bytes(&c, o->info->explicit_nonce), body, tag;
+	uint8_t nonce[NONCE], header[MAC_HEADER];
+	enum lp_err err;
+
+	if (lp_cursor_left(&c) < o->info->tag)
+		return refuse(o, "length");
+	body = lp_cursor_bytes(&c, lp_cursor_left(&c) - o->info->tag);
+	tag = lp_cursor_rest(&c);
+	memcpy(nonce, lp_protect_iv_at(p), o->info->iv);
+	if (carried.n)
+		memcpy(nonce + o->info->iv, carried.p, carried.n);
+	else
+		for (int i = 0; i < 8; i++)
+			nonce[NONCE - 1 - i] ^= (uint8_t)(o->seq >> 8 * i);
+	mac_header(o, body.n, header);
+	err = lp_protect_cipher(p)->open(o->ctx->cipher, nonce,
+					 lp_span_of(header, sizeof header), body.p, body.n, tag.p,
+					 o->out);
+	if (err == LP_E_AUTH)
+		return refuse(o, "tag");
+	o->n = body.n;
+	return err;
+}
+
+/* Stream ciphers and NULL (RFC 5246 section 6.2.3.1): content, then its MAC. */
+static enum lp_err open_stream(struct opening *o)
+{
+	struct lp_protect *p = o->p;
+	lp_span in = o->record->fragment;
+	enum lp_err err = LP_OK;
+
+	if (in.n < p->mac_len)
+		return refuse(o, "length");
+	if (o->info->kind == LP_KIND_STREAM) {
+		err = stream_context(p);
+		if (!err)
+			err = lp_protect_cipher(p)->decrypt(lp_protect_stream(p)->keys.ctx, NULL,
+							    in.p, in.n, o->out);
+		lp_protect_stream(p)->keys.at += in.n;
+	} else {
+		memcpy(o->out, in.p, in.n);
+	}
+	if (!err)
+		err = check_mac(o, lp_span_of(o->out, in.n - p->mac_len),
+				o->out + in.n - p->mac_len);
+	if (err)
+		return err;
+	if (p->stream)
+		lp_protect_stream(p)->at += in.n;
+	o->n = in.n - p->mac_len;
+	return LP_OK;
+}
+
+static enum lp_err open_record(struct opening *o, size_t size, size_t *n, const char **why)
+{
+	const struct lp_sealed *record = o->record;
+	struct lp_protect *p = o->p;
+	enum lp_err err;
+
+	*n = 0;
+	*why = NULL;
+	if (size < record->fragment.n)
+		return LP_E_ARG;
+	err = contexts(p, &o->ctx);
+	if (err)
+		return err;
+	if (o->info->kind == LP_KIND_CBC)
+		err = open_cbc(o);
+	else if (o->info->kind == LP_KIND_AEAD)
+		err = open_aead(o);
+	else
+		err = open_stream(o);
+	if (!err && o->n > CONTENT_MAX) {
+		err = LP_E_FORMAT;
+		o->why = "length";
+	}
+	if (err) {
+		/* What may be unauthentic is not left lying about. */
+		if (record->fragment.n)
+			memset(o->out, 0, record->fragment.n);
+		*why = o->why;
+		return err;
+	}
+	p->seq = o->seq + 1;
+	*n = o->n;
+	return LP_OK;
+}
+
+enum lp_err lp_protect_open(struct lp_protect *p, uint16_t epoch, uint64_t seq,
+			    const struct lp_sealed *record, uint8_t *out, size_t size, size_t *n,
+			    const char **why)
+{
+	struct opening o = { .p = p, .info = lp_protect_info(p), .record = record, .seq = seq,
+			     .out = out };
+
+	if (epoch != p->epoch) {
+		*n = 0;
+		*why = "epoch";
+		return LP_E_AUTH;
+	}
+	return open_record(&o, size, n, why);
+}
+
+enum lp_err lp_protect_open_unchecked(struct lp_protect *p, const struct lp_sealed *record,
+				      uint8_t *out, size_t size, size_t *n, const char **why)
+{
+	struct opening o = { .p = p, .info = lp_protect_info(p), .record = record, .seq = p->seq,
+			     .out = out, .unchecked = true };
+
+	return open_record(&o, size, n, why);
+}
