@@ -7,6 +7,13 @@
 #include "base/clock.h"
 
 enum { MAX_WAIT_S = 5, BUCKETS = 4096, LIVE_SHARE = 8, DOZE_ROOM = 32 };
+enum {
+	TOGETHER = 16,   /* questions that are worth a call of the system */
+	ANSWERS = 32,    /* … and answers that are worth waking up for; less than a socket holds */
+	SHARE = 4,       /* … but not more than this part of those that are to come */
+	PACE = 8,        /* answers that show a pace */
+	DOZE_MS = 2,     /* before there is one */
+};
 
 struct slot {
 	void *asker;          /* NULL: forgotten, or the slot is free */
@@ -35,6 +42,9 @@ struct lp_asks {
 	uint32_t first, last; /* unsent, oldest first */
 	size_t unsent, pending;
 	size_t room;          /* questions that the warden is to have at once */
+	uint64_t since;       /* monotonic: the pace is that of the answers from then on */
+	uint64_t answers;
+	uint64_t pace_ns;     /* for an answer; 0: not known yet */
 	uint64_t max_waiting; /* of the unsent, live */
 	bool live;
 	struct shares share[2];
@@ -102,6 +112,7 @@ static void answer(struct lp_asks *a, uint32_t i, const struct lp_answer *ans)
 {
 	void *asker = a->slot[i].asker;
 
+	a->answers++;
 	release(a, i);
 	if (asker)
 		a->cb(asker, ans);
@@ -273,6 +284,19 @@ static void take(void *user, const struct lp_answer *ans)
 	answer(a, i, ans);
 }
 
+static enum lp_err doze(struct lp_asks *a)
+{
+	const int ms = lp_asks_doze(a);
+	enum lp_err err;
+
+	if (!ms)
+		return LP_OK;
+	err = lp_asks_flush(a, true);
+	if (!err)
+		(void)poll(NULL, 0, ms);
+	return err;
+}
+
 enum lp_err lp_asks_poll(struct lp_asks *a, int timeout_ms, lp_asks_answer *cb)
 {
 	enum lp_err err;
@@ -283,8 +307,8 @@ enum lp_err lp_asks_poll(struct lp_asks *a, int timeout_ms, lp_asks_answer *cb)
 		return lp_line_poll(a->line, 0, take, a);
 	shed(a);
 	err = send_more(a);
-	if (!err && lp_asks_doze(a) && (timeout_ms < 0 || timeout_ms > LP_ASKS_DOZE_MS))
-		(void)poll(NULL, 0, LP_ASKS_DOZE_MS);
+	if (!err && (timeout_ms < 0 || timeout_ms > LP_ASKS_DOZE_MS))
+		err = doze(a);
 	if (!err)
 		err = lp_line_poll(a->line, timeout_ms, take, a);
 	if (!err)
@@ -292,10 +316,20 @@ enum lp_err lp_asks_poll(struct lp_asks *a, int timeout_ms, lp_asks_answer *cb)
 	return err;
 }
 
-enum lp_err lp_asks_flush(struct lp_asks *a)
+/* The warden has work for long, without what is still to be sent. */
+static bool sated(const struct lp_asks *a)
 {
-	enum lp_err err = lp_line_flush(a->line);
+	return !a->live && a->room >= DOZE_ROOM &&
+	       lp_line_pending(a->line) - lp_line_queued(a->line) >= a->room / 2;
+}
 
+enum lp_err lp_asks_flush(struct lp_asks *a, bool all)
+{
+	enum lp_err err;
+
+	if (!all && lp_line_queued(a->line) < TOGETHER && sated(a))
+		return LP_OK;
+	err = lp_line_flush(a->line);
 	return err == LP_MORE ? LP_OK : err; /* the next poll goes on */
 }
 
@@ -309,9 +343,31 @@ bool lp_asks_full(const struct lp_asks *a)
 	return !a->live && a->unsent > 0;
 }
 
-bool lp_asks_doze(const struct lp_asks *a)
+static void keep_pace(struct lp_asks *a)
 {
-	return !a->live && a->room >= DOZE_ROOM && lp_line_pending(a->line) >= a->room / 2;
+	const uint64_t now = lp_clock_mono();
+
+	if (a->since && a->answers < PACE)
+		return;
+	if (a->since)
+		a->pace_ns = (now - a->since) / a->answers;
+	a->since = now;
+	a->answers = 0;
+}
+
+int lp_asks_doze(struct lp_asks *a)
+{
+	const size_t pending = lp_line_pending(a->line);
+	const uint64_t answers = pending / SHARE < ANSWERS ? pending / SHARE : ANSWERS;
+	uint64_t ms;
+
+	if (a->live || pending < DOZE_ROOM)
+		return 0;
+	keep_pace(a);
+	if (!a->pace_ns)
+		return pending >= a->room / 2 ? DOZE_MS : 0;
+	ms = answers * a->pace_ns / LP_NS_PER_MS;
+	return ms < LP_ASKS_DOZE_MS ? (int)ms : LP_ASKS_DOZE_MS;
 }
 
 size_t lp_asks_pending(const struct lp_asks *a)

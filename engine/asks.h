@@ -55,9 +55,11 @@ void lp_asks_forget(struct lp_asks *a, const void *asker);
  * LP_E_IO: the warden is gone. */
 LP_MUST enum lp_err lp_asks_poll(struct lp_asks *a, int timeout_ms, lp_asks_answer *cb);
 
-/* Sends what was put, before the worker does something else than asking.
+/* Sends what was put: all of it before the worker sleeps; before it does something else than
+ * asking, what the warden may need by then. While a replay has the warden at work for long
+ * anyway, that is nothing until there are several to be sent at once.
  * LP_E_IO: the warden is gone. */
-LP_MUST enum lp_err lp_asks_flush(struct lp_asks *a);
+LP_MUST enum lp_err lp_asks_flush(struct lp_asks *a, bool all);
 
 /* Readable when there are answers to take in. */
 int lp_asks_fd(const struct lp_asks *a);
@@ -65,12 +67,13 @@ int lp_asks_fd(const struct lp_asks *a);
 bool lp_asks_full(const struct lp_asks *a);
 size_t lp_asks_pending(const struct lp_asks *a);
 
-/* A replay has asked so much that the warden is at work for longer than LP_ASKS_DOZE_MS, with
- * any number of cores: better to sleep so long than to be woken by each answer, for the core on
- * which that happens is the warden's, too. */
-bool lp_asks_doze(const struct lp_asks *a);
+/* A replay has asked so much that the warden is at work for a while: better to sleep until there
+ * are several answers than to be woken by each, for the core on which that happens is the
+ * warden's, too. So many milliseconds, at the pace of late; 0: not so. For who is about to
+ * sleep. */
+int lp_asks_doze(struct lp_asks *a);
 
-enum { LP_ASKS_DOZE_MS = 2 };
+enum { LP_ASKS_DOZE_MS = 20 }; /* at most */
 
 void lp_asks_stats(const struct lp_asks *a, struct lp_asks_stats *out);
 

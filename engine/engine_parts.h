@@ -211,6 +211,8 @@ void lp_worker_segments(void *worker, const struct lp_segment *s, size_t n, uint
 void lp_worker_second(void *worker, uint64_t number, uint64_t ns);
 /* Takes in answers that are there; false: there were none, and no look-up was done. */
 bool lp_worker_turn(struct lp_worker *w);
+/* Sends what was asked; before it sleeps. */
+void lp_worker_flush(struct lp_worker *w);
 /* It has no room for more packets until answers come, or its events leave. */
 bool lp_worker_full(const struct lp_worker *w);
 /* The capture ended for this worker with packet number, at ns. */

@@ -1,6 +1,7 @@
 /* A worker's place in a crew: the thread that gives it packets and answers, and tells the merge
  * how far it is. */
 #define _GNU_SOURCE
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -298,25 +299,34 @@ static bool step(struct lp_hand *h)
 static void nap(struct lp_hand *h)
 {
 	const struct lp_engine *e = h->crew->engine;
-	const struct lp_worker *w = h->worker;
+	struct lp_worker *w = h->worker;
 	/* What is not going to be read must not wake it. */
 	bool listens = h->tap && !h->over && !h->ended && !lp_worker_full(w);
 	int fd = listens ? h->poll_fd : -1, timeout = listens ? IDLE_MS : -1;
+	int doze = h->over ? 0 : lp_asks_doze(w->asks);
 
+	if (!h->over)
+		lp_worker_flush(w);
 	if (fd < 0 && !h->over && (lp_asks_pending(w->asks) || (e->follow && !h->number)))
 		fd = lp_asks_fd(w->asks);
 	if (!h->over && !h->number && lp_keylogs_followed(e->keylogs))
 		timeout = LP_KEYLOGS_POLL_MS;
 	if (!h->over && lp_asks_pending(w->asks))
 		timeout = RETRY_MS;
-	if (!h->over && lp_asks_doze(w->asks)) {
+	if (doze) {
 		fd = -1;
-		timeout = LP_ASKS_DOZE_MS;
+		timeout = doze;
 	}
 	if (!h->over && w->late)
 		timeout = LP_LATE_POLL_MS;
 	if (!h->over && w->stored_asked)
 		timeout = LP_STORED_POLL_MS;
+	if (doze && doze == timeout && lp_asks_full(w->asks)) {
+		/* It is for answers alone, and nobody rings for these. */
+		lp_bell_disarm(&h->bell);
+		(void)poll(NULL, 0, timeout);
+		return;
+	}
 	lp_bell_sleep(&h->bell, fd, timeout);
 }
 

@@ -214,17 +214,22 @@ bool lp_worker_full(const struct lp_worker *w)
 }
 
 /* What was asked leaves together. */
-static void flush(struct lp_worker *w)
+static void flush(struct lp_worker *w, bool all)
 {
-	const enum lp_err err = lp_asks_flush(w->asks);
+	const enum lp_err err = lp_asks_flush(w->asks, all);
 
 	if (err)
 		w->env.fault = err;
 }
 
+void lp_worker_flush(struct lp_worker *w)
+{
+	flush(w, true);
+}
+
 static int state(struct lp_worker *w)
 {
-	flush(w);
+	flush(w, false);
 	lp_order_drain(w->order);
 	if (w->env.fault) {
 		snprintf(w->engine->why, sizeof w->engine->why, "%s",
@@ -312,7 +317,7 @@ bool lp_worker_turn(struct lp_worker *w)
 	if (err)
 		w->env.fault = err;
 	lp_wanted_lookups(w);
-	flush(w);
+	flush(w, false);
 	lp_order_drain(w->order);
 	return pending != lp_asks_pending(w->asks) || lookups != w->lookups || late != w->late ||
 	       stored != w->stored_asked;

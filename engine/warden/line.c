@@ -16,6 +16,7 @@ struct lp_line {
 	struct lp_line_config config;
 	bool dead;
 	size_t pending;
+	size_t queued;         /* of them, not sent yet */
 	struct lp_buf out;     /* questions that were not sent yet: length ‖ datagram */
 	uint8_t *bytes;        /* the question that is being written */
 	uint8_t *in;           /* what comes in; secret memory */
@@ -76,6 +77,11 @@ size_t lp_line_pending(const struct lp_line *l)
 	return l->pending;
 }
 
+size_t lp_line_queued(const struct lp_line *l)
+{
+	return l->queued;
+}
+
 int lp_line_fd(const struct lp_line *l)
 {
 	return l->config.fd;
@@ -112,6 +118,7 @@ enum lp_err lp_line_flush(struct lp_line *l)
 			return die(l);
 		for (int i = 0; i < sent; i++)
 			lp_buf_consume(&l->out, v[i].iov_len + LENGTH);
+		l->queued -= sent > 0 ? (size_t)sent : 0;
 	}
 	return LP_OK;
 }
@@ -131,8 +138,10 @@ enum lp_err lp_line_ask(struct lp_line *l, const struct lp_ask *ask)
 	for (size_t i = 0; i < LENGTH; i++)
 		l->bytes[i] = (uint8_t)(n >> (8 * (LENGTH - 1 - i)));
 	err = lp_buf_append(&l->out, l->bytes, n + LENGTH);
-	if (!err)
+	if (!err) {
 		l->pending++;
+		l->queued++;
+	}
 	return err;
 }
 
@@ -170,7 +179,7 @@ enum lp_err lp_line_poll(struct lp_line *l, int timeout_ms, lp_warden_answer *cb
 		struct pollfd p = { l->config.fd, POLLIN, 0 };
 		int left = timeout_ms;
 
-		err = lp_line_flush(l);
+		err = timeout_ms ? lp_line_flush(l) : LP_OK;
 		if (err < 0)
 			return err;
 		if (err == LP_MORE)

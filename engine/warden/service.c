@@ -10,6 +10,12 @@
 #include "warden/message.h"
 #include "warden/service_parts.h"
 
+enum {
+	MANY = 64,   /* jobs for each thread: no need to look for more … */
+	FEW = 16,    /* … until there are so few */
+	REST_MS = 20,
+};
+
 static void *work(void *arg)
 {
 	struct lp_solver *v = arg;
@@ -25,6 +31,8 @@ static void *work(void *arg)
 			s->first = job->next;
 			if (!s->first)
 				s->last = &s->first;
+			if (--s->jobs <= FEW * s->solvers_n && s->resting)
+				pthread_cond_signal(&s->rest);
 		}
 		pthread_mutex_unlock(&s->lock);
 		if (!job)
@@ -33,6 +41,11 @@ static void *work(void *arg)
 		lp_solver_answer(v, job);
 		lp_keyring_leave(s->config.ring);
 	}
+}
+
+static struct timespec time_of(uint64_t ns)
+{
+	return (struct timespec){ (time_t)(ns / LP_NS_PER_S), (long)(ns % LP_NS_PER_S) };
 }
 
 /* Wipes premaster secrets when their time is over. */
@@ -51,12 +64,27 @@ static void *run_clock(void *arg)
 			s->no_end = false;
 			continue;
 		}
-		ts.tv_sec = (time_t)(end / LP_NS_PER_S);
-		ts.tv_nsec = (long)(end % LP_NS_PER_S);
+		ts = time_of(end);
 		(void)pthread_cond_timedwait(&s->tick, &s->lock, &ts);
 	}
 	pthread_mutex_unlock(&s->lock);
 	return NULL;
+}
+
+void lp_service_rest(struct lp_service *s)
+{
+	struct timespec end;
+	int err = 0;
+
+	pthread_mutex_lock(&s->lock);
+	if (s->jobs >= MANY * s->solvers_n) {
+		end = time_of(lp_clock_mono() + REST_MS * LP_NS_PER_MS);
+		s->resting = true;
+		while (!err && s->jobs > FEW * s->solvers_n)
+			err = pthread_cond_timedwait(&s->rest, &s->lock, &end);
+		s->resting = false;
+	}
+	pthread_mutex_unlock(&s->lock);
 }
 
 /* How many cores we may use. */
@@ -97,6 +125,7 @@ static void init_locks(struct lp_service *s)
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->work, NULL);
 	pthread_cond_init(&s->tick, &mono);
+	pthread_cond_init(&s->rest, &mono);
 	pthread_condattr_destroy(&mono);
 }
 
@@ -175,6 +204,7 @@ void lp_service_ask(struct lp_service *s, unsigned line, const struct lp_ask *as
 	pthread_mutex_lock(&s->lock);
 	*s->last = job;
 	s->last = &job->next;
+	s->jobs++;
 	pthread_cond_signal(&s->work);
 	pthread_mutex_unlock(&s->lock);
 }
@@ -205,6 +235,7 @@ void lp_service_free(struct lp_service *s)
 	free(s->solvers);
 	pthread_cond_destroy(&s->work);
 	pthread_cond_destroy(&s->tick);
+	pthread_cond_destroy(&s->rest);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }

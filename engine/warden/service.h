@@ -43,6 +43,11 @@ LP_MUST enum lp_err lp_service_new(struct lp_service **out, const struct lp_serv
  * shows at the next read, not here. */
 void lp_service_ask(struct lp_service *s, unsigned line, const struct lp_ask *ask);
 
+/* For whoever brings the questions: while the threads have many to answer it sleeps until they
+ * have few, or some milliseconds; so it is woken once for many, and not on a thread's core for
+ * each. */
+void lp_service_rest(struct lp_service *s);
+
 /* lp_keyring's wiping: drops what the threads have made of the key. who: the service. */
 void lp_service_forget(void *who, uint32_t key);
 

@@ -39,7 +39,10 @@ struct lp_service {
 	pthread_mutex_t lock;  /* guards all below but the solvers' own */
 	pthread_cond_t work;   /* a job came, or stop */
 	pthread_cond_t tick;   /* the clock thread has something to wait for, or stop */
+	pthread_cond_t rest;   /* what jobs there are will soon be done */
 	struct lp_job *first, **last;
+	size_t jobs;           /* that nobody has begun */
+	bool resting;          /* whoever brings them waits for that */
 	struct lp_recent *recent;
 	bool no_end; /* the clock waits for an entry */
 	bool stop;

@@ -29,6 +29,7 @@ struct warden {
 	int fd;                                  /* of the first line */
 	struct pollfd line[LP_WARDEN_LINES];     /* fd -1: it has ended */
 	unsigned lines;
+	bool more;                               /* a line had more to say than we heard */
 	pid_t parent;
 	struct lp_crypto_set crypto;
 	struct lp_keyring ring;
@@ -189,9 +190,10 @@ static enum lp_err load_keys(struct warden *w, char why[LP_KEYRING_LINE])
 static enum lp_err heed(struct warden *w, unsigned line, struct lp_service *service)
 {
 	enum lp_err err = LP_OK;
+	unsigned n;
 
 	/* A busy line does not keep us from the others. */
-	for (unsigned n = 0; n < TURN && !(err = receive(w, line)); n++) {
+	for (n = 0; n < TURN && !(err = receive(w, line)); n++) {
 		if (w->message.type == LP_MESSAGE_ASK)
 			lp_service_ask(service, line, &w->message.ask);
 		else if (w->message.type == LP_MESSAGE_RELOAD && line == 0)
@@ -199,6 +201,7 @@ static enum lp_err heed(struct warden *w, unsigned line, struct lp_service *serv
 		else
 			return LP_E_ORDER;
 	}
+	w->more = w->more || n == TURN;
 	if (err == LP_EOF && line) { /* that worker has ended */
 		w->line[line].fd = -1;
 		return LP_OK;
@@ -210,6 +213,7 @@ static enum lp_err heed_all(struct warden *w, struct lp_service *service)
 {
 	enum lp_err err = listen_up(w);
 
+	w->more = false;
 	for (unsigned i = 0; !err && i < w->lines; i++)
 		if (w->line[i].revents)
 			err = heed(w, i, service);
@@ -242,8 +246,11 @@ static int serve(struct warden *w)
 	err = lp_reload_tell(w->reload);
 	if (!err && lp_reload_start(w->reload))
 		warn(w, "files with keys are not followed: no thread can be started for that");
-	while (!err)
+	while (!err) {
+		if (!w->more)
+			lp_service_rest(service);
 		err = heed_all(w, service);
+	}
 	/* Or a thread could wait for ever for somebody to read its answer. */
 	for (unsigned i = 0; i < w->lines; i++)
 		(void)shutdown(fd[i], SHUT_RDWR);

@@ -133,21 +133,22 @@ struct lp_line *lp_warden_line(struct lp_warden *w, unsigned i);
 LP_MUST enum lp_err lp_line_ask(struct lp_line *l, const struct lp_ask *ask);
 
 /* Sends what is queued, so that the warden is woken once for several questions: whoever asks
- * calls it, or lp_line_poll(), before it waits for anything. LP_MORE: the socket has no room for
+ * calls it, or lp_line_poll() with a timeout, before it waits for anything. LP_MORE: the socket has no room for
  * all. LP_E_IO as below. */
 LP_MUST enum lp_err lp_line_flush(struct lp_line *l);
 
 /* How many questions a line may have unanswered: its share of LP_WARDEN_QUEUE. */
 size_t lp_line_room(const struct lp_line *l);
 
-/* Questions without an answer. */
+/* Questions without an answer, and those of them that were not sent yet. */
 size_t lp_line_pending(const struct lp_line *l);
+size_t lp_line_queued(const struct lp_line *l);
 
 /* Readable when answers are there. */
 int lp_line_fd(const struct lp_line *l);
 
-/* Sends what is queued and hands out the answers that have come; waits at most
- * timeout_ms for the first (0: not at all, -1: for ever). The callback may ask
+/* Hands out the answers that have come; waits at most timeout_ms for the first (0: not at all,
+ * -1: for ever), having sent what is queued. The callback may ask
  * again, not poll. Does not wait when nothing is pending; returns early on a signal.
  * LP_E_IO if the warden is gone (a fault of the machine; one line has gone to
  * stderr). */

@@ -1,5 +1,6 @@
 /* asks.h: the cap on questions that wait, what is shed at it, and whose. */
 #include <check.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,7 +94,7 @@ START_TEST(the_oldest_are_shed)
 
 	for (unsigned i = 0; i < all; i++) {
 		ck_assert(!lp_asks_full(a) || i > sent);
-		ck_assert_int_eq(lp_asks_doze(a), !live && i >= LP_WARDEN_QUEUE / 2);
+		ck_assert_int_eq(lp_asks_doze(a) > 0, !live && i >= LP_WARDEN_QUEUE / 2);
 		put(a, &asker[i], 1, 1);
 	}
 	ck_assert_uint_eq(lp_asks_pending(a), all);
@@ -193,6 +194,94 @@ START_TEST(shares_are_given_back)
 }
 END_TEST
 
+/* The warden may be slow to take them. */
+static void send_all(struct lp_asks *a, const struct lp_line *line, bool all)
+{
+	for (unsigned i = 0; i < 2000 && (!i || lp_line_queued(line)); i++) {
+		ck_assert_int_eq(lp_asks_flush(a, all), LP_OK);
+		if (lp_line_queued(line))
+			(void)poll(NULL, 0, 10);
+	}
+	ck_assert_uint_eq(lp_line_queued(line), 0);
+}
+
+/* While the warden has enough to do for long, questions wait for each other; else, or live, or if
+ * all are to go, they do not. */
+START_TEST(few_wait_for_more)
+{
+	enum { HALF = LP_WARDEN_QUEUE / 2, FEW = 10, MORE = 30 };
+	static struct asker asker[HALF + MORE];
+	const bool live = _i;
+	struct lp_warden *warden = start(60000);
+	struct lp_line *line = lp_warden_line(warden, 0);
+	struct lp_asks *a = asks_of(warden, live, 10000, 10000, 10000);
+
+	for (unsigned i = 0; i < (live ? SENT / 2 : HALF); i++) {
+		put(a, &asker[i], 1, 1);
+		ck_assert_uint_gt(lp_line_queued(line), 0);
+		send_all(a, line, false);
+	}
+	for (unsigned i = 0; i < MORE; i++) {
+		const size_t queued = lp_line_queued(line);
+
+		put(a, &asker[HALF + i], 1, 1);
+		ck_assert_int_eq(lp_asks_flush(a, false), LP_OK);
+		ck_assert(lp_line_queued(line) == (live ? 0 : queued + 1) || queued >= FEW);
+		/* Whoever only looks for answers does not send either. */
+		ck_assert_int_eq(lp_asks_poll(a, 0, take), LP_OK);
+		ck_assert(lp_line_queued(line) <= queued + 1);
+		if (i == FEW - 1)
+			ck_assert_uint_eq(lp_line_queued(line), live ? 0 : FEW);
+	}
+	ck_assert_uint_lt(lp_line_queued(line), MORE); /* they went when there were enough */
+	send_all(a, line, true);
+	lp_asks_free(a);
+	lp_warden_stop(warden);
+}
+END_TEST
+
+static void all_answered(struct lp_asks *a, struct asker *asker, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		put(a, &asker[i], 1, 1);
+	while (lp_asks_pending(a)) /* not long enough for a doze of its own */
+		ck_assert_int_eq(lp_asks_poll(a, LP_ASKS_DOZE_MS, take), LP_OK);
+	for (unsigned i = 0; i < n; i++)
+		ck_assert_uint_ge(asker[i].answered, 1);
+	ck_assert_int_eq(lp_asks_doze(a), 0); /* for nothing */
+}
+
+/* As long as a part of the answers needs that are to come, by the answers of late. */
+START_TEST(a_doze_follows_the_pace)
+{
+	enum { DELAY_MS = 60, FEW = 40, MANY = 400, TRIES = 20 };
+	static struct asker asker[MANY];
+	struct lp_warden *warden = start(DELAY_MS);
+	struct lp_asks *a = asks_of(warden, false, 1, 1, 1);
+	int doze, n;
+
+	for (unsigned i = 0; i < FEW; i++)
+		put(a, &asker[i], 1, 1);
+	ck_assert_int_eq(lp_asks_doze(a), 0); /* nothing is known yet */
+	all_answered(a, asker, FEW);
+	for (unsigned i = 0; i < FEW; i++)
+		put(a, &asker[i], 1, 1);
+	doze = lp_asks_doze(a); /* until 10 are there, at 1.5 ms or (the first were 80) half of that */
+	ck_assert_int_ge(doze, 10 * DELAY_MS / (2 * FEW));
+	ck_assert_int_le(doze, LP_ASKS_DOZE_MS);
+	/* 32 of those that come 400 at a time. A machine with other work may need longer at times. */
+	for (n = 0; n < TRIES && doze > 32 * DELAY_MS / MANY + 1; n++) {
+		all_answered(a, asker, MANY);
+		for (unsigned i = 0; i < MANY; i++)
+			put(a, &asker[i], 1, 1);
+		doze = lp_asks_doze(a);
+	}
+	ck_assert_int_lt(n, TRIES);
+	lp_asks_free(a);
+	lp_warden_stop(warden);
+}
+END_TEST
+
 Suite *suite_asks(void);
 
 Suite *suite_asks(void)
@@ -205,6 +294,8 @@ Suite *suite_asks(void)
 	tcase_add_loop_test(t, the_oldest_are_shed, 0, 2);
 	tcase_add_loop_test(t, a_flood_sheds_its_own, 0, 2);
 	tcase_add_test(t, shares_are_given_back);
+	tcase_add_loop_test(t, few_wait_for_more, 0, 2);
+	tcase_add_test(t, a_doze_follows_the_pace);
 	suite_add_tcase(s, t);
 	return s;
 }
