@@ -307,10 +307,13 @@ void lp_tls_end(struct lp_tls *tls, const enum lp_end end[2])
 			    peers ? "connection" : "capture of it");
 	}
 	for (int dir = 0; dir < 2; dir++) {
-		/* The rest of a record that never came whole. */
-		if (tls->state != LP_TLS_OPAQUE)
+		/* The rest of a record that never came whole, and what never had its turn. */
+		if (tls->state != LP_TLS_OPAQUE) {
 			lp_tls_account(tls, (enum lp_dir)dir, LP_IN_LOST,
 				       lp_records_held(&tls->records[dir]));
+			lp_tls_account(tls, (enum lp_dir)dir, LP_IN_OPAQUE,
+				       lp_buf_len(&tls->hurt->back[dir]));
+		}
 		if (tls->proven && (end[dir] == LP_END_FIN || end[dir] == LP_END_RST))
 			tls->notes |= LP_NOTE_TRUNCATED;
 		if (tls->state != LP_TLS_OPAQUE)

@@ -258,7 +258,9 @@ static enum lp_reply on_ask(void *owner, const struct lp_question *q, struct lp_
 		t->attempts = q->attempt + 1;
 	no->detail[0] = 'x';
 	no->detail[1] = '\0';
-	if (hs->facts.resumed > 0)
+	if (t->play->masters)
+		no->reason = q->attempt < t->play->masters ? LP_REASON_NONE : LP_REASON_NO_KEY;
+	else if (hs->facts.resumed > 0)
 		no->reason = LP_REASON_SESSION_UNKNOWN;
 	else if (!lp_suite_is_rsa(hs->suite))
 		no->reason = LP_REASON_FORWARD_SECRET;
@@ -276,7 +278,8 @@ static enum lp_reply on_ask(void *owner, const struct lp_question *q, struct lp_
 	memcpy(seed + 32, hs->server_random, 32);
 	t->has_secret = !t->play->none && (!extended || hs->session_hash_size || t->play->master);
 	if (t->has_secret && t->play->master)
-		memcpy(t->secret, t->play->master, sizeof t->secret);
+		memcpy(t->secret, t->play->master + (t->play->masters ? q->attempt * sizeof t->secret : 0),
+		       sizeof t->secret);
 	else if (t->has_secret)
 		HELP_REQUIRE(!lp_kdf_master(&kdf,
 					    lp_span_of(premaster(key, lp_span_of(hs->exchange.p,
@@ -531,6 +534,7 @@ void help_data(struct help_told *t, enum lp_side side, const uint8_t *p, size_t 
 		t->short_ways++;
 	else
 		lp_stage_data(&t->stage, side, copy, n, off, when);
+	t->fed += n;
 	memset(copy, 0xee, n);
 	free(copy);
 	after_call(t);
@@ -540,7 +544,20 @@ void help_gap(struct help_told *t, enum lp_side side, uint64_t off, uint64_t n,
 	      const struct lp_when *when)
 {
 	lp_stage_gap(&t->stage, side, off, n, when);
+	t->fed += n;
 	after_call(t);
+}
+
+/* Of a flow that is one session, every byte is in its accounts. (What comes behind both
+ * close_notify is in none.) */
+static void check_all(const struct help_told *t)
+{
+	const struct lp_session_result *r = &t->session[0].result->pub;
+
+	if (t->n != 1 || t->plain[0] || t->plain[1] || t->play->keep ||
+	    (r->end[0] == LP_END_CLOSE_NOTIFY && r->end[1] == LP_END_CLOSE_NOTIFY))
+		return;
+	HELP_REQUIRE(r->total[0].stream + r->total[1].stream == t->fed);
 }
 
 void help_close(struct help_told *t, const enum lp_end end[2], bool conflict,
@@ -550,6 +567,7 @@ void help_close(struct help_told *t, const enum lp_end end[2], bool conflict,
 	while (!t->done)
 		help_answer(t);
 	HELP_REQUIRE(!t->env.fault && !t->env.waiting && !t->waits && !t->open);
+	check_all(t);
 	lp_stage_clear_all(&t->stage);
 	HELP_REQUIRE(!t->env.held && !t->env.kept && !t->env.over && !t->env.spares.lent);
 	lp_spares_clear(&t->env.spares);

@@ -63,6 +63,7 @@ struct help_play {
 	const struct lp_crypto_set *crypto;
 	struct help_key *key[HELP_KEYS]; /* candidates, NULL ends */
 	const uint8_t *master;  /* if set: answers with this, no key is needed */
+	unsigned masters;       /* … and with so many, 48 bytes each: the candidates, for any suite */
 	size_t piece;           /* at most so many bytes in a call; 0 as they came */
 	bool longhand;          /* the stage is never asked for its short way */
 	bool cut;               /* one more cut, of cut_side at cut_off */
@@ -120,6 +121,7 @@ struct help_told {
 	bool has_secret;
 	uint8_t secret[48];
 	unsigned calls;
+	uint64_t fed;             /* stream bytes, gaps included */
 };
 
 /* Plays a flow; help_told_clear() afterwards. */

@@ -754,6 +754,7 @@ START_TEST(large_counts)
 			tls->count[dir].records += MORE;
 			lp_tls_account(tls, (enum lp_dir)dir, LP_IN_HANDSHAKE, 4ULL * MORE);
 			tls->fed[dir] += 4ULL * MORE;
+			t.fed += 4ULL * MORE;
 		}
 	}
 	help_close(&t, f->end, false, &f->close_when);
