@@ -35,14 +35,15 @@ static void bad_record(struct lp_tls *tls, enum lp_dir dir, lp_span next)
 	struct lp_records *r = &tls->records[dir];
 	uint64_t at = lp_records_offset(r);
 	const char *fault = lp_records_why(r), *why = fault ? fault : "no record header";
+	size_t held;
 
 	if (in_doubt(tls, dir, next, why))
 		return;
-	lp_tls_account(tls, dir, LP_IN_OPAQUE, lp_records_held(r));
-	(void)lp_records_resync(r, at);
+	/* The other direction may be well: only this one is lost. */
+	tls->dead[dir] = tls->proven;
+	held = lp_records_resync(r, at);
+	count_only(tls, dir, held);
 	if (tls->proven) {
-		/* The other direction may be well: only this one is lost. */
-		tls->dead[dir] = true;
 		if (tls->reason == LP_REASON_NONE) {
 			lp_tls_because(tls, LP_REASON_RECORD_BAD,
 				       "at byte %llu the %s's stream stops being TLS (%s)",

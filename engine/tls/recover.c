@@ -1,7 +1,7 @@
 /* Whether a record that stands behind a hole is the session's, and which number it has.
  *
  * seek.c names the position. What looks like a record there (type, the session's version,
- * a possible length, a next header that agrees) is tried with the sequence numbers that
+ * a possible length) is tried with the sequence numbers that
  * are possible: first the one that the explicit nonce names (a counter in OpenSSL, NSS,
  * GnuTLS and JSSE), then outwards from what the length of the hole suggests. If the
  * likely ones are wrong, the shortest of this record and the next three is tried in its
@@ -300,11 +300,13 @@ static bool fits(struct lp_tls *tls, enum lp_dir dir, enum lp_seek_mode mode, ui
 	return max || type == LP_CONTENT_DATA;
 }
 
-/* Does a record of this session begin here? */
+/* Does a record of this session begin here? followed: nothing behind it speaks against it. Under
+ * keys that is no condition, since it depends on how much has come. */
 static enum lp_look look(struct lp_tls *tls, enum lp_dir dir, lp_span b, size_t at,
-			 struct lp_record *rec)
+			 struct lp_record *rec, bool *followed)
 {
-	bool fit, whole;
+	const enum lp_seek_mode mode = (enum lp_seek_mode)tls->hurt->seek[dir]->mode;
+	bool fit;
 	struct lp_cursor c = lp_cursor_of(b.p + at, b.n - at);
 
 	rec->header = lp_cursor_bytes(&c, LP_RECORD_HEADER);
@@ -317,15 +319,15 @@ static enum lp_look look(struct lp_tls *tls, enum lp_dir dir, lp_span b, size_t 
 	rec->type = lp_cursor_u8(&c);
 	rec->version = lp_cursor_u16(&c);
 	rec->fragment = lp_cursor_vec16(&c);
-	fit = fits(tls, dir, (enum lp_seek_mode)tls->hurt->seek[dir]->mode, rec->type, rec->version,
+	fit = fits(tls, dir, mode, rec->type, rec->version,
 		   (size_t)(rec->header.p[3] << 8 | rec->header.p[4]));
 	if (lp_cursor_ok(&c))
 		return fit ? LP_LOOK_MORE : LP_LOOK_NO;
-	whole = lp_record_plausible(c.p, c.n < LP_RECORD_HEADER ? c.n : LP_RECORD_HEADER);
+	*followed = lp_record_plausible(c.p, c.n < LP_RECORD_HEADER ? c.n : LP_RECORD_HEADER);
 	/* A record of the session, but none of these keys: of another suite's, perhaps. */
-	if (whole && !fit && tls->shake->unsure[dir] && rec->version == lp_tls_version(tls))
+	if (*followed && !fit && tls->shake->unsure[dir] && rec->version == lp_tls_version(tls))
 		tls->hurt->seek[dir]->look->tried = true;
-	return fit && whole ? LP_LOOK_YES : LP_LOOK_NO;
+	return fit && (*followed || mode == LP_SEEK_SEALED) ? LP_LOOK_YES : LP_LOOK_NO;
 }
 
 /* The shortest of the record at s->at and those behind it: its place among them, or
@@ -336,11 +338,12 @@ static int shortest(struct lp_tls *tls, enum lp_dir dir, bool final, struct lp_r
 	lp_span b = tls->hurt->seek[dir]->look->bytes;
 	size_t pos = tls->hurt->seek[dir]->at;
 	struct lp_record r;
+	bool followed;
 	int best = 0;
 
 	*at = pos;
 	for (int i = 0; i < LP_SEEK_CHAIN; i++) {
-		enum lp_look l = look(tls, dir, b, pos, &r);
+		enum lp_look l = look(tls, dir, b, pos, &r, &followed);
 
 		if (l == LP_LOOK_MORE && !final)
 			return -1;
@@ -406,10 +409,11 @@ enum lp_look lp_tls_seek_look(struct lp_tls *tls, enum lp_dir dir, struct lp_vie
 	struct lp_seek *s = tls->hurt->seek[dir];
 	struct lp_record rec = { 0 };
 	uint64_t spent = s->spent;
+	bool followed = false;
 	enum lp_look l;
 
 	s->look = v;
-	l = look(tls, dir, v->bytes, s->at, &rec);
+	l = look(tls, dir, v->bytes, s->at, &rec, &followed);
 	if (l != LP_LOOK_YES)
 		return l == LP_LOOK_MORE && final ? LP_LOOK_NO : l;
 	if (s->mode == LP_SEEK_CLEAR) {
@@ -418,6 +422,6 @@ enum lp_look lp_tls_seek_look(struct lp_tls *tls, enum lp_dir dir, struct lp_vie
 	}
 	s->blind = false;
 	l = try_record(tls, dir, &rec, final);
-	v->tried |= l == LP_LOOK_NO && s->spent > spent && !s->blind;
+	v->tried |= l == LP_LOOK_NO && followed && s->spent > spent && !s->blind;
 	return l;
 }

@@ -304,8 +304,48 @@ static void begin_prelude(struct lp_stage *s)
 	feed_again(s);
 }
 
-/* Everything that has come so far is held. Decides as soon as it can. */
-static void sniff(struct lp_stage *s, const struct lp_when *when)
+/* What cannot be told from more bytes is told from there being none. An answer may come later than
+ * that. */
+static void at_close(struct lp_stage *s, bool tls)
+{
+	(void)told(s, &s->wait->close_when);
+	if (tls)
+		begin_uncaptured(s);
+	else
+		s->state = LP_STAGE_CLEAR;
+}
+
+/* Of the record that a side begins with, as much as there is. */
+static void drop_record(struct lp_stage *s, int side)
+{
+	struct lp_holds *q = &s->wait->holds;
+	uint8_t header[LP_RECORD_HEADER] = { 0 };
+	size_t left = sizeof header, n;
+
+	(void)lp_holds_peek(q, side, header, sizeof header);
+	left += (size_t)(header[3] << 8 | header[4]);
+	for (const struct lp_hold *h = q->head[side]; left && h && !h->gap; h = q->head[side]) {
+		n = (size_t)h->n - h->taken < left ? (size_t)h->n - h->taken : left;
+		lp_holds_take(q, (enum lp_side)side, n);
+		left -= n;
+	}
+	s->nobodys[side] = (uint16_t)left;
+}
+
+/* Records behind both close_notify belong to nobody (RFC 5246 7.2.1), nor do holes. */
+static void drop_nobodys(struct lp_stage *s, const enum lp_looks looks[2])
+{
+	for (int side = 0; side < 2; side++) {
+		if (looks[side] == LP_LOOKS_TLS)
+			drop_record(s, side);
+		if (looks[side] == LP_LOOKS_HOLE)
+			lp_holds_pop(&s->wait->holds, side);
+	}
+}
+
+/* Everything that has come so far is held. Decides as soon as it can; true: not all, but
+ * something of what is held is dealt with. */
+static bool sniff(struct lp_stage *s, const struct lp_when *when)
 {
 	enum lp_looks a = looks(s, LP_A2B);
 	enum lp_looks b = looks(s, LP_B2A);
@@ -324,13 +364,12 @@ static void sniff(struct lp_stage *s, const struct lp_when *when)
 	else if (hole && (more[0] == LP_LOOKS_HELLO || more[1] == LP_LOOKS_HELLO))
 		begin_behind(s, more[0] == LP_LOOKS_HELLO ? LP_A2B : LP_B2A);
 	else if (s->had_session && (tls || hole))
-		/* Records behind both close_notify belong to nobody (RFC 5246 7.2.1). */
-		lp_holds_clear(&s->wait->holds);
-	else if (tls && (a == b || (hole && more[0] != LP_LOOKS_SHORT && more[1] != LP_LOOKS_SHORT) ||
-			 final))
+		drop_nobodys(s, (const enum lp_looks[]){ a, b });
+	else if (tls && (a == b || (hole && more[0] != LP_LOOKS_SHORT && more[1] != LP_LOOKS_SHORT)))
 		begin_uncaptured(s);
 	else if (final)
-		s->state = LP_STAGE_CLEAR;
+		at_close(s, tls);
+	return s->had_session && (tls || hole);
 }
 
 /* ---- the pump ---- */
@@ -420,8 +459,9 @@ static void pump(struct lp_stage *s, const struct lp_when *when)
 	while (vain < 2) {
 		session_over(s);
 		if (s->state == LP_STAGE_SNIFF) {
-			if (lp_holds_any(&s->wait->holds))
-				sniff(s, when);
+			while (s->state == LP_STAGE_SNIFF && lp_holds_any(&s->wait->holds) &&
+			       sniff(s, when))
+				continue;
 			if (s->state == LP_STAGE_SNIFF)
 				return;
 		}
@@ -524,10 +564,16 @@ static bool finish(struct lp_stage *s)
 void lp_stage_data(struct lp_stage *s, enum lp_side side, const uint8_t *p, size_t n,
 		   uint64_t off, const struct lp_when *when)
 {
-	size_t took = 0;
+	size_t took = n < s->nobodys[side] ? n : s->nobodys[side];
 
 	s->seen[side] = true;
 	session_over(s);
+	if (took) {
+		s->nobodys[side] = (uint16_t)(s->nobodys[side] - took);
+		if (took < n)
+			lp_stage_data(s, side, p + took, n - took, off + took, when);
+		return;
+	}
 	if (s->state == LP_STAGE_PRELUDE) {
 		const struct lp_prelude_host host = prelude_host(s);
 
@@ -565,6 +611,7 @@ void lp_stage_other(struct lp_stage *s, enum lp_side side, const uint8_t *p, siz
 void lp_stage_gap(struct lp_stage *s, enum lp_side side, uint64_t off, uint64_t n,
 		  const struct lp_when *when)
 {
+	s->nobodys[side] = 0;
 	if (s->state == LP_STAGE_PRELUDE) {
 		const struct lp_prelude_host host = prelude_host(s);
 

@@ -38,10 +38,12 @@ struct lp_stage {
 	struct lp_stage_wait *wait;        /* never NULL; not always its own */
 	uint8_t state;                     /* enum lp_stage_state */
 	bool seen[2];                      /* data of this side came */
-	bool closing;                      /* close came and waits for its turn */
-	bool had_session;
-	bool over;                         /* counted in env->over */
-	bool conflict;
+	bool closing : 1;                  /* close came and waits for its turn */
+	bool had_session : 1;
+	bool over : 1;                     /* counted in env->over */
+	bool conflict : 1;
+	uint16_t nobodys[2];               /* bytes that are to come of a record behind the
+	                                    * session's end, by side */
 };
 
 /* What the first bytes of a side look like. */

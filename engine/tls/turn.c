@@ -85,6 +85,7 @@ bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side, int next)
 {
 	const struct lp_handshake *hs = tls->shake->hs;
 	enum lp_dir dir = lp_tls_dir(tls, side);
+	const struct lp_seek *seek;
 	lp_span back;
 	int begun, turn;
 
@@ -94,10 +95,13 @@ bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side, int next)
 		return false;
 	begun = lp_records_type(&tls->records[dir]);
 	back = lp_buf_span(&tls->hurt->back[dir]);
+	seek = tls->hurt->seek[dir];
 	if (begun >= 0)
 		next = begun;
 	else if (back.n) /* what a search has left over comes before anything new */
 		next = back.p[0];
+	else if (seek && lp_buf_len(&seek->buf)) /* any byte of what is searched through */
+		next = -1;
 	if (passes(tls, dir, next))
 		return false;
 	if (!hs || lp_handshake_idle(hs))

@@ -327,6 +327,76 @@ START_TEST(a_hole_then_junk)
 }
 END_TEST
 
+/* Offset of the record behind a side's ChangeCipherSpec: its Finished. */
+static uint64_t finished_of(enum lp_side side)
+{
+	const uint8_t *p = flow->bytes[side];
+	uint64_t at = 0;
+	bool ccs = false;
+
+	while (!ccs && at + 5 < flow->len[side]) {
+		ccs = p[at] == 20;
+		at += 5 + (uint64_t)(p[at + 3] << 8 | p[at + 4]);
+	}
+	ck_assert(ccs);
+	return at;
+}
+
+/* The header of a record at or behind offset `at`, which is that of one. */
+static uint64_t header_near(enum lp_side side, uint64_t at, uint64_t off)
+{
+	const uint8_t *p = flow->bytes[side];
+
+	while (at < off && at + 5 < flow->len[side])
+		at += 5 + (uint64_t)(p[at + 3] << 8 | p[at + 4]);
+	return at;
+}
+
+/* Holes and junk in what is under keys: what becomes of it does not depend on how the bytes are
+ * cut. (In clear it does: whether a record behind a hole is believed.) */
+START_TEST(damage_in_pieces)
+{
+	uint32_t random = 12345;
+
+	load(_i);
+	for (unsigned k = 0; k < 40; k++) {
+		const enum lp_side side = (enum lp_side)(k % 2);
+		const uint64_t from = finished_of(side) + (k % 4 < 2 ? 60 : 0), room = flow->len[side] - from;
+		struct help_play play = { .crypto = &crypto, .key = { server } };
+		struct help_told a, b;
+		uint64_t junk, finished;
+
+		random = random * 1103515245 + 12345;
+		junk = from + (random >> 8) % (room - 5);
+		if (k % 3 == 2) /* or in a header */
+			junk = header_near(side, finished_of(side), junk);
+		if (junk + 5 > flow->len[side])
+			continue;
+		finished = k & 4 ? finished_of(LP_B2A) + 12 : junk;
+		play.hole[0] = (struct help_hole){ side, from + (random >> 12) % (room - 150), 1 + k % 7 * 17 };
+		play.holes = k & 8 ? 1 : 0;
+		if (k % 3 == 2 && k & 16) { /* a hole, whole records, and that header */
+			play.hole[0].off = header_near(side, finished_of(side), junk > 250 ? junk - 250 : 0);
+			play.holes = play.hole[0].off + play.hole[0].n < junk;
+		}
+		flow->bytes[side][junk] ^= 0x40;
+		flow->bytes[LP_B2A][finished] ^= 0x20;
+		help_play(&a, flow, &play);
+		for (play.piece = 1; play.piece < 8; play.piece += 6) {
+			help_play(&b, flow, &play);
+			ck_assert_uint_eq(a.n, b.n);
+			same(&a.dir[0], &b.dir[0]);
+			same(&a.dir[1], &b.dir[1]);
+			same_session(&a.session[0], &b.session[0]);
+			help_told_clear(&b);
+		}
+		help_told_clear(&a);
+		flow->bytes[side][junk] ^= 0x40;
+		flow->bytes[LP_B2A][finished] ^= 0x20;
+	}
+}
+END_TEST
+
 static struct lp_when now;
 
 static const struct lp_when *next(void)
@@ -503,6 +573,53 @@ START_TEST(one_session_behind_another)
 		ck_assert_uint_eq(sessions, 3);
 		for (size_t k = 0; k < sessions; k++)
 			same_session(&t.session[k], &whole.session[0]);
+		help_told_clear(&t);
+	}
+}
+END_TEST
+
+/* Records behind the end of a session belong to nobody, however they are cut; the next session
+ * is found behind them. */
+START_TEST(records_behind_the_end)
+{
+	enum { FRAGMENT = 100, RECORD = 5 + FRAGMENT };
+	struct help_play play = { .crypto = &crypto, .key = { server } };
+	const struct help_call *c;
+	struct help_told t;
+	uint8_t both[2 * RECORD + 1000] = { 23, 3, 3, 0, FRAGMENT };
+	uint64_t off[2];
+
+	load(0);
+	ck_assert_int_eq(whole.session[0].result->pub.end[0], LP_END_CLOSE_NOTIFY);
+	c = &flow->call[0];
+	ck_assert(c->n <= 1000 && c->side == LP_A2B);
+	memset(both + 5, 'x', FRAGMENT);
+	memcpy(both + RECORD, both, RECORD);
+	memcpy(both + 2 * RECORD, flow->bytes[0], c->n);
+	for (size_t cut = 1; cut <= 2 * RECORD + 20; cut++) {
+		help_begin(&t, &play);
+		for (size_t i = 0; i < flow->n; i++) {
+			c = &flow->call[i];
+			help_data(&t, c->side, flow->bytes[c->side] + c->off, c->n, c->off, next());
+		}
+		memcpy(off, flow->len, sizeof off);
+		help_data(&t, LP_B2A, both, cut < RECORD ? cut : RECORD, off[1], next());
+		if (cut < RECORD)
+			help_data(&t, LP_B2A, both + cut, RECORD - cut, off[1] + cut, next());
+		off[1] += RECORD;
+		c = &flow->call[0];
+		help_data(&t, LP_A2B, both, cut, off[0], next());
+		help_data(&t, LP_A2B, both + cut, 2 * RECORD + c->n - cut, off[0] + cut, next());
+		off[0] += 2 * RECORD;
+		for (size_t i = 1; i < flow->n; i++) {
+			c = &flow->call[i];
+			help_data(&t, c->side, flow->bytes[c->side] + c->off, c->n,
+				  off[c->side] + c->off, next());
+		}
+		close_at(&t);
+		ck_assert_uint_eq(t.n, 2);
+		same_session(&t.session[1], &whole.session[0]);
+		ck_assert_uint_eq(t.plain[0] + t.plain[1], 0);
 		help_told_clear(&t);
 	}
 }
@@ -717,6 +834,7 @@ Suite *suite_stage(void)
 	tcase_add_loop_test(order, neighbours_swapped, 0, FLOWS);
 	tcase_add_loop_test(order, sides_swapped, 0, FLOWS);
 	tcase_add_test(order, a_hole_then_junk);
+	tcase_add_loop_test(order, damage_in_pieces, 0, FLOWS);
 	tcase_add_loop_test(ways, the_short_way, 0, STREAMS);
 	tcase_add_test(hand, looks);
 	tcase_add_test(hand, what_is_not_tls_goes_through);
@@ -724,6 +842,7 @@ Suite *suite_stage(void)
 	tcase_add_test(hand, records_without_a_hello);
 	tcase_add_test(hand, a_hole_before_anything_else);
 	tcase_add_test(hand, one_session_behind_another);
+	tcase_add_test(hand, records_behind_the_end);
 	tcase_add_loop_test(hand, a_replay_stops_reading_and_loses_nothing, 0, FLOWS);
 	tcase_add_test(hand, live_the_oldest_gives_way);
 	tcase_add_loop_test(hand, one_direction_only, 0, 3);
