@@ -13,6 +13,7 @@
 
 #include "plugins/label.h"
 #include "plugins/plugins.h"
+#include "plugins/shown.h"
 #include "plugins/sink.h"
 #include "plugins/states.h"
 #include "plugins/tally.h"
@@ -97,35 +98,23 @@ static const char *arrow(enum lp_dir dir)
 	return dir == LP_C2S ? "C>S" : "S>C";
 }
 
-/* Bytes as tcpdump -A shows them: what a terminal could act upon becomes a dot,
- * and a line ends without its CR. */
+/* As lp_shown has them; the last line is ended. */
 static int print_bytes(struct text *t, const uint8_t *bytes, size_t n)
 {
 	char line[4096];
-	size_t at = 0;
+	const uint8_t *end = bytes + n;
 
-	for (size_t i = 0; i < n;) {
-		size_t stop = n - i < sizeof line - 1 ? n : i + sizeof line - 1;
+	while (n) {
+		size_t take = n < sizeof line - LP_SHOWN_SPARE ? n : sizeof line - LP_SHOWN_SPARE;
 
-		if (at && lp_sink_write(&t->sink, line, at))
+		if (lp_sink_write(&t->sink, line, lp_shown_write(line, bytes, take, end)))
 			return -1;
-		for (at = 0; i < stop; i++) {
-			uint8_t c = bytes[i];
-			/* One bit or the other, no jump: binary data would mispredict it. */
-			int shown = (c - 0x20U < 0x5fU) | (c == '\n') | (c == '\t');
-
-			line[at++] = (char)('.' ^ (('.' ^ c) & -shown));
-			if (c == '\r' && i + 1 < n && bytes[i + 1] == '\n')
-				at--;
-		}
+		bytes += take;
+		n -= take;
+		if (!n && bytes[-1] != '\n')
+			return lp_sink_write(&t->sink, "\n", 1);
 	}
-	if (n && bytes[n - 1] != '\n') {
-		if (lp_sink_write(&t->sink, line, at))
-			return -1;
-		line[0] = '\n';
-		at = 1;
-	}
-	return lp_sink_write(&t->sink, line, at);
+	return 0;
 }
 
 /* Where a piece or a hole is counted; NULL with *fault 0: nobody asked for it. */
