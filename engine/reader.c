@@ -99,6 +99,7 @@ void lp_reader_packets(struct lp_reader *r, const struct lp_wire *packets, size_
 {
 	/* Whose packets are lent, their payload is looked at on another core. */
 	size_t ahead = n && !r->lends ? next_batch(packets, n) : 0;
+	size_t flushed = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct lp_wire *p = &packets[i];
@@ -115,10 +116,14 @@ void lp_reader_packets(struct lp_reader *r, const struct lp_wire *packets, size_
 			s->lent = r->lends && is_within(p, s->tcp) && is_within(p, s->src);
 			r->n++;
 		}
-		if (r->n == BATCH)
+		if (r->n == BATCH) {
 			flush(r);
+			flushed = i + 1;
+		}
 	}
-	flush(r);
+	/* A batch without segments says that just now there are no more. */
+	if (flushed < n || !n)
+		flush(r);
 }
 
 void lp_reader_advance(struct lp_reader *r, uint64_t now_ns)

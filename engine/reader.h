@@ -14,7 +14,7 @@
 
 /* Where it all goes. ns: the clock of the capture. */
 struct lp_reader_sink {
-	/* n may be 0: then only time has passed. */
+	/* n may be 0: then just now there are no packets, perhaps time has passed. */
 	void (*segments)(void *user, const struct lp_segment *s, size_t n, uint64_t ns);
 	/* The clock has passed a whole second at packet number. */
 	void (*second)(void *user, uint64_t number, uint64_t ns);

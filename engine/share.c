@@ -17,6 +17,7 @@ enum {
 	STARVING = 4,        /* batches in the ring of a worker that will soon have nothing to do … */
 	FED = 32,            /* … and of one that has enough for a while */
 	FURTHER = 8,         /* … and times the bound that it is read ahead for its sake */
+	AHEAD = 4,           /* segments: whose place in the ring is asked for before they come */
 	NOBODY = UINT8_MAX,
 };
 
@@ -39,7 +40,7 @@ struct lp_share {
 	enum lp_err fault;
 	bool live;
 	size_t bound;             /* of bytes in all rings, SIZE_MAX: none; a live one has none */
-	bool feeds;               /* a worker starved, and is not fed yet */
+	atomic_bool feeds;        /* a worker starved, and is not fed yet */
 	atomic_size_t inside;     /* … and what there is, open batches apart */
 	uint64_t shed;
 	uint64_t number;          /* of the last segment or second */
@@ -226,13 +227,15 @@ static void push_hungry(struct lp_share *sh)
  * fed, for with each batch alone the reader would be woken for each. */
 static bool one_starves(struct lp_share *sh)
 {
-	const size_t enough = sh->feeds ? FED : STARVING;
+	const bool fed = atomic_load_explicit(&sh->feeds, memory_order_relaxed);
+	bool starves = false;
 
-	sh->feeds = false;
-	for (size_t i = 0; i < sh->n && !sh->feeds; i++)
-		sh->feeds = lp_ring_count(&sh->lane[i].ring) < enough &&
-			    sh->lane[i].bytes > sh->bytes / (16 * sh->n);
-	return sh->feeds;
+	for (size_t i = 0; i < sh->n && !starves; i++)
+		starves = lp_ring_count(&sh->lane[i].ring) < (fed ? FED : STARVING) &&
+			  sh->lane[i].bytes > sh->bytes / (16 * sh->n);
+	if (starves != fed)
+		atomic_store(&sh->feeds, starves);
+	return starves;
 }
 
 /* The slot that comes next; NULL: too much is waiting for it, or for all. */
@@ -308,7 +311,11 @@ static size_t address_size(const struct lp_segment *s)
 static void add(struct lp_batch *b, const struct lp_segment *s)
 {
 	struct lp_segment *to = &b->segment[b->n++];
+	const uintptr_t ahead = (uintptr_t)to + AHEAD * sizeof *to;
 
+	/* A worker had it last, or nobody for so long that it is in no cache. */
+	__builtin_prefetch((const void *)ahead, 1);
+	__builtin_prefetch((const void *)(ahead + LP_CACHE_LINE), 1);
 	*to = *s;
 	b->sum += s->tcp_len;
 	if (s->lent)
@@ -467,14 +474,18 @@ const struct lp_batch *lp_share_second(struct lp_share *sh, size_t i)
 	return lp_ring_second(&sh->lane[i].ring);
 }
 
-/* Not for each slot, nor for each byte: a reader that is woken has something to do then. */
+/* Not for each slot, nor for each byte: a reader that is woken has something to do then. One that
+ * sleeps although a worker starves is as far ahead as it may be, and has to go on soon. */
 static bool has_room(const struct lp_share *sh, const struct lp_ring *ring)
 {
-	size_t inside = atomic_load(&sh->inside);
+	size_t inside = atomic_load(&sh->inside), waiting = lp_ring_count(ring);
 
-	return lp_ring_count(ring) <= ring->slots / 2 &&
-	       (inside <= sh->bound / 2 ||
-		(lp_ring_count(ring) < STARVING && inside / FURTHER < sh->bound));
+	if (atomic_load(&sh->feeds))
+		return waiting <= ring->slots - ring->slots / 8 &&
+		       inside / FURTHER <= sh->bound - sh->bound / 16;
+	return waiting <= ring->slots / 2 &&
+	       (inside <= sh->bound - sh->bound / 4 ||
+		(waiting < STARVING && inside / FURTHER < sh->bound));
 }
 
 void lp_share_pop(struct lp_share *sh, size_t i)

@@ -148,6 +148,34 @@ START_TEST(time_passes_without_packets)
 }
 END_TEST
 
+/* A batch that is full leaves at once, and no empty one follows it: that says that just now there
+ * are no packets. */
+START_TEST(an_empty_batch_means_no_packets)
+{
+	enum { FULL = 64 };
+	struct said said = { .n = 0 };
+	struct lp_reader *r = make(&said);
+	const uint8_t payload = 1;
+	const struct help_packet h = { .flags = LP_TCP_ACK, .payload = &payload, .len = 1,
+				       .number = 1 };
+
+	for (size_t i = 0; i < 3 * FULL; i++)
+		wire[i] = help_packet(&h, bytes[i], sizeof bytes[i]);
+	lp_reader_packets(r, wire, FULL);
+	ck_assert_uint_eq(said.calls, 1);
+	ck_assert_uint_eq(said.n, FULL);
+	lp_reader_packets(r, wire, 2 * FULL);
+	ck_assert_uint_eq(said.calls, 3);
+	lp_reader_packets(r, wire, 2 * FULL + 1);
+	ck_assert_uint_eq(said.calls, 6);
+	ck_assert_uint_eq(said.n, 5 * FULL + 1);
+	lp_reader_packets(r, NULL, 0);
+	ck_assert_uint_eq(said.calls, 7);
+	ck_assert_uint_eq(said.n, 5 * FULL + 1);
+	lp_reader_free(r);
+}
+END_TEST
+
 /* What lies in its packet, that is: a datagram that was in fragments does not. */
 START_TEST(who_lends_says_so)
 {
@@ -200,6 +228,7 @@ Suite *suite_reader(void)
 
 	tcase_add_loop_test(t, the_same_however_given, 0, 10);
 	tcase_add_test(t, time_passes_without_packets);
+	tcase_add_test(t, an_empty_batch_means_no_packets);
 	tcase_add_test(t, who_lends_says_so);
 	tcase_add_test(t, fragments_are_not_lent);
 	suite_add_tcase(s, t);
