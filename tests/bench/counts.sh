@@ -102,6 +102,30 @@ resumed() {
 	figure resumed-session 400 resumed.500 resumed.100
 	figure json-line $((lines[500] - lines[100])) more.500 more.100
 }
+# What it costs more to write the bytes of a packet with -w, and to show them with -d.
+outputs() {
+	local n how
+	local -a run
+	local -A is
+
+	for n in 300 1500; do
+		"$BENCH/loss" send gcm 16384 $n "$tmp/out.$n.pcap" "$tmp/out.keys" >/dev/null || return 1
+		chmod 600 "$tmp/out.keys"
+		is[$n]=$(packets "$tmp/out.$n.pcap")
+		run=(-r "$tmp/out.$n.pcap" -l "$tmp/out.keys")
+		opens "$tmp/out.$n.pcap" 1 -l "$tmp/out.keys" || return 1
+		count "out.$n" "${run[@]}" && count "w.$n" "${run[@]}" -w "$tmp/clear.$n" &&
+			count "d.$n" "${run[@]}" -d || return 1
+		[ "$(stat -c %s "$tmp/clear.$n")" -gt $((n * 2800)) ] || return 1
+		[ "$(stat -c %s "$tmp/d.$n.log")" -gt $((n * 2800)) ] || return 1
+		for how in w d; do
+			paste -d' ' "$tmp/$how.$n.count" "$tmp/out.$n.count" |
+				awk '{ print $1 - $4, $2 - $5 }' >"$tmp/more-$how.$n.count"
+		done
+	done
+	figure written-packet $((is[1500] - is[300])) more-w.1500 more-w.300
+	figure shown-packet $((is[1500] - is[300])) more-d.1500 more-d.300
+}
 clear() {
 	local n
 
@@ -119,7 +143,7 @@ measure() {
 	: >"$tmp/figures"
 	for job in "bulk gcm-packet gcm 16384 $provider" "bulk gcm-record gcm 256 $provider record" \
 		"bulk cbc-sha1-packet cbc 16384 $provider" "bulk cbc-sha256-packet cbc-sha256 16384 $provider" \
-		"bulk chacha-packet chacha 16384 $provider" "bulk gcm-packet-mbedtls gcm 16384 mbedtls" resumed clear; do
+		"bulk chacha-packet chacha 16384 $provider" "bulk gcm-packet-mbedtls gcm 16384 mbedtls" resumed clear outputs; do
 		{ $job || echo "counts.sh: $job: cannot be measured" >>"$tmp/faults"; } &
 		n=$((n + 1))
 		[ $n -lt "$(nproc)" ] || { wait -n; n=$((n - 1)); }
