@@ -552,9 +552,12 @@ void help_gap(struct help_told *t, enum lp_side side, uint64_t off, uint64_t n,
  * close_notify is in none.) */
 static void check_all(const struct help_told *t)
 {
-	const struct lp_session_result *r = &t->session[0].result->pub;
+	const struct lp_session_result *r;
 
-	if (t->n != 1 || t->plain[0] || t->plain[1] || t->play->keep ||
+	if (t->n != 1)
+		return;
+	r = &t->session[0].result->pub;
+	if (t->plain[0] || t->plain[1] || t->play->keep ||
 	    (r->end[0] == LP_END_CLOSE_NOTIFY && r->end[1] == LP_END_CLOSE_NOTIFY))
 		return;
 	HELP_REQUIRE(r->total[0].stream + r->total[1].stream == t->fed);
