@@ -252,7 +252,7 @@ static enum lp_err open_lines(struct lp_warden *w, int *fd)
 		const struct lp_line_config config = {
 			.fd = fd[i],
 			.room = LP_WARDEN_QUEUE / w->lines,
-			.datagram = i ? LP_MESSAGE_ANSWER_ROOM : LP_MESSAGE_MAX,
+			.datagram = i ? LP_MESSAGE_ANSWERS_ROOM : LP_MESSAGE_MAX,
 			.overhear = i ? overhear_nothing : overhear,
 			.ended = ended,
 			.user = w,

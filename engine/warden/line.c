@@ -145,11 +145,26 @@ enum lp_err lp_line_ask(struct lp_line *l, const struct lp_ask *ask)
 	return err;
 }
 
+/* An answer, and the others that came with it. */
+static enum lp_err hand_out(struct lp_line *l, lp_warden_answer *cb, void *user, size_t *heard)
+{
+	struct lp_message *m = l->message;
+	enum lp_err err = LP_OK;
+
+	for (; !err && l->pending; err = lp_message_next_answer(m)) {
+		l->pending--;
+		++*heard;
+		cb(user, &m->answer);
+	}
+	return err == LP_EOF ? LP_OK : LP_E_FORMAT; /* more than we have asked */
+}
+
 /* One message, if there is one. LP_MORE: there is none. *heard counts answers. */
 static enum lp_err receive(struct lp_line *l, lp_warden_answer *cb, void *user, size_t *heard)
 {
 	const size_t room = l->config.datagram;
 	struct lp_message *m = l->message;
+	enum lp_err err;
 	ssize_t n;
 
 	n = recv(l->config.fd, l->in, room, MSG_DONTWAIT | MSG_TRUNC);
@@ -159,12 +174,10 @@ static enum lp_err receive(struct lp_line *l, lp_warden_answer *cb, void *user, 
 		return die(l);
 	if (m->type != LP_MESSAGE_ANSWER || !l->pending)
 		return l->config.overhear(l->config.user, m) ? die(l) : LP_OK;
+	err = hand_out(l, cb, user, heard);
 	lp_wipe(l->in, (size_t)n);
-	l->pending--;
-	++*heard;
-	cb(user, &m->answer);
 	lp_wipe(&m->answer, sizeof m->answer);
-	return LP_OK;
+	return err ? die(l) : LP_OK;
 }
 
 enum lp_err lp_line_poll(struct lp_line *l, int timeout_ms, lp_warden_answer *cb, void *user)

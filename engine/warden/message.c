@@ -217,6 +217,36 @@ static enum lp_err read_keys(struct lp_message_keys *keys, struct lp_cursor *c)
 	return err == LP_EOF ? LP_OK : err;
 }
 
+enum lp_err lp_message_next_answer(struct lp_message *m)
+{
+	enum lp_err err = LP_EOF;
+
+	if (lp_cursor_left(&m->answers)) {
+		err = read_answer(&m->answer, &m->answers);
+		if (!err && m->answers.bad)
+			err = LP_E_TRUNCATED;
+	}
+	return err;
+}
+
+/* All of them are checked, and the first is left in m->answer. */
+static enum lp_err read_answers(struct lp_message *m, struct lp_cursor *c)
+{
+	const struct lp_cursor first = *c;
+	enum lp_err err;
+
+	m->answers = *c;
+	do
+		err = lp_message_next_answer(m);
+	while (!err);
+	*c = m->answers;
+	if (err != LP_EOF)
+		return err;
+	m->answers = first;
+	err = lp_message_next_answer(m);
+	return err == LP_EOF ? LP_E_TRUNCATED : err;
+}
+
 static enum lp_err read_line(struct lp_message *m, struct lp_cursor *c)
 {
 	m->text = lp_cursor_vec16(c);
@@ -255,7 +285,7 @@ static enum lp_err read_body(struct lp_message *m, struct lp_cursor *c)
 	case LP_MESSAGE_KEYS:
 		return read_keys(&m->keys, c);
 	case LP_MESSAGE_ANSWER:
-		return read_answer(&m->answer, c);
+		return read_answers(m, c);
 	}
 	return LP_E_FORMAT;
 }
@@ -358,7 +388,12 @@ size_t lp_message_write_fault(uint8_t *out, size_t room, enum lp_err err, const 
 
 size_t lp_message_write_answer(uint8_t *out, size_t room, const struct lp_answer *answer)
 {
-	struct out to = begin(out, room, LP_MESSAGE_ANSWER);
+	return lp_message_add_answer(out, begin(out, room, LP_MESSAGE_ANSWER).n, room, answer);
+}
+
+size_t lp_message_add_answer(uint8_t *out, size_t n, size_t room, const struct lp_answer *answer)
+{
+	struct out to = { out, n, room, !n };
 
 	if (answer->secret_len > sizeof answer->secret)
 		return 0;

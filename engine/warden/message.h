@@ -11,7 +11,7 @@
  *   engine → warden   OPTIONS once, PATH for each -k, PSKS for each --psk, TICKETS for each -t,
  *                     GO; then ASK and RELOAD, any number
  *   warden → engine   LOG any number, then FAULT (and the end) or KEYS, as many
- *                     datagrams as it takes; then ANSWER, one for each ASK; LOG and
+ *                     datagrams as it takes; then ANSWER with those to one ASK or more; LOG and
  *                     all KEYS again when keys were read anew
  *
  * Owner: nobody; writers fill the caller's bytes, readers borrow from the
@@ -23,7 +23,7 @@
 #include "warden/warden.h"
 
 enum {
-	LP_MESSAGE_PROTOCOL = 4,      /* both ends must have the same */
+	LP_MESSAGE_PROTOCOL = 5,      /* both ends must have the same */
 	LP_MESSAGE_MAX = 70 * 1024,   /* no datagram is longer */
 	LP_MESSAGE_PATHS_MAX = 1024,  /* paths in a configuration */
 	LP_MESSAGE_PATH_MAX = 4095,   /* PATH_MAX without its NUL */
@@ -31,7 +31,9 @@ enum {
 	LP_MESSAGE_TEXT_MAX = 511,    /* a LOG or FAULT line */
 	LP_MESSAGE_LINE_ROOM = 520,   /* room for either */
 	LP_MESSAGE_ASK_ROOM = 1152,   /* but of TICKET, which takes up to LP_MESSAGE_MAX */
-	LP_MESSAGE_ANSWER_ROOM = 96,
+	LP_MESSAGE_ANSWERS = 8,       /* in a datagram, at most */
+	LP_MESSAGE_ANSWER_ROOM = 96,  /* with one */
+	LP_MESSAGE_ANSWERS_ROOM = LP_MESSAGE_ANSWERS * LP_MESSAGE_ANSWER_ROOM,
 	LP_MESSAGE_OPTIONS_ROOM = LP_MESSAGE_PATH_MAX + LP_MESSAGE_NAME_MAX + 32,
 };
 
@@ -74,7 +76,8 @@ struct lp_message {
 	struct lp_message_options options;
 	struct lp_message_keys keys;
 	struct lp_ask ask;
-	struct lp_answer answer;            /* a secret: the caller wipes it */
+	struct lp_answer answer;            /* the first; a secret: the caller wipes it */
+	struct lp_cursor answers;           /* the others, for lp_message_next_answer() */
 };
 
 /* Reads a whole datagram and checks every field. LP_E_FORMAT, LP_E_TRUNCATED: not
@@ -83,6 +86,9 @@ LP_MUST enum lp_err lp_message_read(struct lp_message *m, lp_span datagram);
 
 /* The next key, LP_OK, or LP_EOF. */
 LP_MUST enum lp_err lp_message_next_key(struct lp_message_keys *keys, struct lp_warden_key *out);
+
+/* Reads the next answer into m->answer: LP_OK, or LP_EOF. */
+LP_MUST enum lp_err lp_message_next_answer(struct lp_message *m);
 
 size_t lp_message_write_options(uint8_t *out, size_t room, const struct lp_message_options *o);
 /* type: PATH, PSKS or TICKETS. */
@@ -94,6 +100,8 @@ size_t lp_message_write_ask(uint8_t *out, size_t room, const struct lp_ask *ask)
 size_t lp_message_write_log(uint8_t *out, size_t room, const char *text);
 size_t lp_message_write_fault(uint8_t *out, size_t room, enum lp_err err, const char *text);
 size_t lp_message_write_answer(uint8_t *out, size_t room, const struct lp_answer *answer);
+/* The same behind those in the n bytes of a datagram; its length with it. */
+size_t lp_message_add_answer(uint8_t *out, size_t n, size_t room, const struct lp_answer *answer);
 
 /* As many of n keys as there is room for; *taken says how many. */
 size_t lp_message_write_keys(uint8_t *out, size_t room, const struct lp_warden_key *keys, size_t n,

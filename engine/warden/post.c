@@ -18,8 +18,8 @@ struct held {
 	struct held *next;
 	uint64_t due;
 	unsigned line;
-	size_t n;
-	uint8_t datagram[LP_MESSAGE_ANSWER_ROOM];
+	size_t answers, n;
+	uint8_t datagram[LP_MESSAGE_ANSWERS_ROOM];
 };
 
 struct line {
@@ -65,18 +65,18 @@ bool lp_post_take(struct lp_post *p, unsigned line)
 	return true;
 }
 
-/* A question is out of the count before its answer leaves, or the engine's next one
+/* Questions are out of the count before their answers leave, or the engine's next one
  * could come too early for us. */
-static void count_answer(struct lp_post *p, unsigned line)
+static void count_answers(struct lp_post *p, unsigned line, size_t n)
 {
-	size_t before = atomic_fetch_sub(&p->line[line].unanswered, 1);
+	size_t before = atomic_fetch_sub(&p->line[line].unanswered, n);
 
-	assert(before);
+	assert(before >= n);
 	(void)before;
 }
 
 /* Puts a datagram aside until its time; false if there is no memory for that. */
-static bool hold(struct lp_post *p, unsigned line, lp_span datagram)
+static bool hold(struct lp_post *p, unsigned line, size_t n, lp_span datagram)
 {
 	struct held *h = lp_secret_alloc(sizeof *h);
 
@@ -84,6 +84,7 @@ static bool hold(struct lp_post *p, unsigned line, lp_span datagram)
 		return false;
 	assert(datagram.n <= sizeof h->datagram);
 	memcpy(h->datagram, datagram.p, datagram.n);
+	h->answers = n;
 	h->n = datagram.n;
 	h->line = line;
 	h->next = NULL;
@@ -96,11 +97,11 @@ static bool hold(struct lp_post *p, unsigned line, lp_span datagram)
 	return true;
 }
 
-void lp_post_answer(struct lp_post *p, unsigned line, lp_span datagram)
+void lp_post_answer(struct lp_post *p, unsigned line, size_t n, lp_span datagram)
 {
-	if (p->delay_ns && hold(p, line, datagram))
+	if (p->delay_ns && hold(p, line, n, datagram))
 		return;
-	count_answer(p, line);
+	count_answers(p, line, n);
 	lp_post_say(p, line, datagram);
 }
 
@@ -113,7 +114,7 @@ static void send_first(struct lp_post *p)
 	if (!p->first)
 		p->last = &p->first;
 	pthread_mutex_unlock(&p->lock);
-	count_answer(p, h->line);
+	count_answers(p, h->line, h->answers);
 	lp_post_say(p, h->line, lp_span_of(h->datagram, h->n));
 	lp_secret_free(h, sizeof *h);
 	pthread_mutex_lock(&p->lock);

@@ -23,8 +23,8 @@ void lp_post_free(struct lp_post *p);
 /* One more question of a line. False: it has too many without an answer. */
 LP_MUST bool lp_post_take(struct lp_post *p, unsigned line);
 
-/* The answer to one that was taken; at most LP_MESSAGE_ANSWER_ROOM bytes. */
-void lp_post_answer(struct lp_post *p, unsigned line, lp_span datagram);
+/* The answers to n that were taken; at most LP_MESSAGE_ANSWERS_ROOM bytes. */
+void lp_post_answer(struct lp_post *p, unsigned line, size_t n, lp_span datagram);
 
 /* What is no such answer; never held back. */
 void lp_post_say(struct lp_post *p, unsigned line, lp_span datagram);

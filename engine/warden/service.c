@@ -12,7 +12,7 @@
 
 enum {
 	MANY = 64,   /* jobs for each thread: no need to look for more … */
-	FEW = 16,    /* … until there are so few */
+	FEW = 16,    /* … until there are so few; above that their answers leave together */
 	REST_MS = 20,
 };
 
@@ -24,14 +24,22 @@ static void *work(void *arg)
 
 	for (;;) {
 		pthread_mutex_lock(&s->lock);
-		while (!s->stop && !s->first)
-			pthread_cond_wait(&s->work, &s->lock);
+		while (!s->stop && !s->first) {
+			if (!v->answers) {
+				pthread_cond_wait(&s->work, &s->lock);
+				continue;
+			}
+			pthread_mutex_unlock(&s->lock);
+			lp_solver_send(v);
+			pthread_mutex_lock(&s->lock);
+		}
 		job = s->stop ? NULL : s->first;
 		if (job) {
 			s->first = job->next;
 			if (!s->first)
 				s->last = &s->first;
-			if (--s->jobs <= FEW * s->solvers_n && s->resting)
+			v->more = --s->jobs > FEW * s->solvers_n;
+			if (!v->more && s->resting)
 				pthread_cond_signal(&s->rest);
 		}
 		pthread_mutex_unlock(&s->lock);

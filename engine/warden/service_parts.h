@@ -31,6 +31,9 @@ struct lp_solver {
 	struct lp_context *contexts; /* one for each key, made when first asked for */
 	size_t open;
 	uint64_t uses;
+	unsigned line;               /* of the answers that were not sent yet */
+	size_t answers;
+	bool more;                   /* many jobs wait: answers may wait for each other */
 };
 
 struct lp_service {
@@ -57,6 +60,9 @@ void lp_solver_clear(struct lp_solver *v);
 
 /* Answers, or leaves the job to the thread that works on the same. Takes the job. */
 void lp_solver_answer(struct lp_solver *v, struct lp_job *job);
+
+/* Sends what it has answered. */
+void lp_solver_send(struct lp_solver *v);
 
 /* Drops what it has made of a key; not while it answers. */
 void lp_solver_forget(struct lp_solver *v, uint32_t key);

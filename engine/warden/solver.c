@@ -15,7 +15,8 @@ struct lp_scratch {
 	uint8_t combined[LP_PREMASTER_PSK_ROOM]; /* that of a PSK suite, or an ECDH secret */
 	struct lp_ticket_session session;
 	struct lp_answer answer;
-	uint8_t datagram[LP_MESSAGE_ANSWER_ROOM];
+	uint8_t datagram[LP_MESSAGE_ANSWERS_ROOM]; /* answers that were not sent yet */
+	size_t n;
 };
 
 struct lp_context {
@@ -45,16 +46,34 @@ void lp_solver_clear(struct lp_solver *v)
 	lp_secret_free(v->ticket, LP_WARDEN_TICKET);
 }
 
-/* Sends the answer in scratch and wipes it. Takes the job. */
+void lp_solver_send(struct lp_solver *v)
+{
+	struct lp_scratch *x = v->scratch;
+
+	if (!v->answers)
+		return;
+	lp_post_answer(v->s->post, v->line, v->answers, lp_span_of(x->datagram, x->n));
+	lp_wipe(x->datagram, x->n);
+	x->n = 0;
+	v->answers = 0;
+}
+
+/* Sends the answer in scratch, at once or, while many are asked for, with others of that line, and
+ * wipes it. Takes the job. */
 static void reply(struct lp_solver *v, struct lp_job *job)
 {
 	struct lp_scratch *x = v->scratch;
-	size_t n = lp_message_write_answer(x->datagram, sizeof x->datagram, &x->answer);
 
-	lp_post_answer(v->s->post, job->line, lp_span_of(x->datagram, n));
+	if (v->line != job->line)
+		lp_solver_send(v);
+	x->n = v->answers ? lp_message_add_answer(x->datagram, x->n, sizeof x->datagram, &x->answer)
+			  : lp_message_write_answer(x->datagram, sizeof x->datagram, &x->answer);
+	v->line = job->line;
+	v->answers++;
 	free(job);
-	lp_wipe(x->datagram, sizeof x->datagram);
 	lp_wipe(&x->answer, sizeof x->answer);
+	if (!v->more || v->answers == LP_MESSAGE_ANSWERS)
+		lp_solver_send(v);
 }
 
 static void refuse(struct lp_solver *v, struct lp_job *job, enum lp_answer_code code)

@@ -35,7 +35,10 @@ static size_t write_again(struct lp_message *m, uint8_t *out, size_t room)
 	case LP_MESSAGE_FAULT:
 		return lp_message_write_fault(out, room, m->fault, text);
 	case LP_MESSAGE_ANSWER:
-		return lp_message_write_answer(out, room, &m->answer);
+		n = lp_message_write_answer(out, room, &m->answer);
+		while (lp_message_next_answer(m) == LP_OK)
+			n = lp_message_add_answer(out, n, room, &m->answer);
+		return n;
 	case LP_MESSAGE_KEYS:
 		while (n < 2048 && lp_message_next_key(&m->keys, &keys[n]) == LP_OK)
 			n++;

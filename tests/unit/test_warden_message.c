@@ -68,6 +68,45 @@ START_TEST(questions_and_answers)
 }
 END_TEST
 
+/* Whatever is in the first is in the others, too, and each is read once and in order. */
+START_TEST(answers_share_a_datagram)
+{
+	uint8_t bytes[LP_MESSAGE_ANSWERS_ROOM], cut[LP_MESSAGE_ANSWERS_ROOM];
+	const size_t most = sizeof ((struct lp_answer *)NULL)->secret;
+	struct lp_answer answer = { .version = 0x0303, .ems = -1, .key = 5 };
+	struct lp_message m;
+	size_t n = 0, end[LP_MESSAGE_ANSWERS];
+
+	for (unsigned i = 0; i < LP_MESSAGE_ANSWERS; i++) {
+		answer.id = i;
+		answer.code = i % 3 == 1 ? LP_ANSWER_NO_KEY : LP_ANSWER_DONE;
+		answer.secret_len = answer.code ? 0 : most;
+		memset(answer.secret, (int)i, sizeof answer.secret);
+		ck_assert_uint_eq(lp_message_add_answer(bytes, 0, sizeof bytes, &answer), 0);
+		n = i ? lp_message_add_answer(bytes, n, sizeof bytes, &answer)
+		      : lp_message_write_answer(bytes, sizeof bytes, &answer);
+		ck_assert_uint_gt(n, 0);
+		end[i] = n;
+	}
+	for (size_t k = 1, whole = 0; k <= n; k++) {
+		memcpy(cut, bytes, k);
+		if (k != end[whole]) {
+			ck_assert_int_lt(lp_message_read(&m, lp_span_of(cut, k)), 0);
+			continue;
+		}
+		ck_assert_int_eq(lp_message_read(&m, lp_span_of(cut, k)), LP_OK);
+		whole++;
+		for (unsigned i = 0; i < whole; i++) {
+			ck_assert_uint_eq(m.answer.id, i);
+			ck_assert_int_eq(m.answer.code == LP_ANSWER_DONE, i % 3 != 1);
+			ck_assert_uint_eq(m.answer.secret_len, m.answer.code ? 0 : most);
+			ck_assert(m.answer.code || m.answer.secret[most - 1] == i);
+			ck_assert_int_eq(lp_message_next_answer(&m), i + 1 < whole ? LP_OK : LP_EOF);
+		}
+	}
+}
+END_TEST
+
 /* The largest of everything fits its room. */
 START_TEST(rooms_are_large_enough)
 {
@@ -214,6 +253,7 @@ Suite *suite_warden_message(void)
 	TCase *t = tcase_create("message");
 
 	tcase_add_test(t, questions_and_answers);
+	tcase_add_test(t, answers_share_a_datagram);
 	tcase_add_test(t, rooms_are_large_enough);
 	tcase_add_test(t, unsound_questions);
 	tcase_add_test(t, keys_in_several_datagrams);
