@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cpu.h"
 #include "base/log.h"
 #include "base/ring.h"
 #include "net/flow.h"
@@ -17,6 +18,7 @@ enum {
 	STARVING = 4,        /* batches in the ring of a worker that will soon have nothing to do … */
 	FED = 32,            /* … and of one that has enough for a while */
 	FURTHER = 8,         /* … and times the bound that it is read ahead for its sake */
+	LEAD = 16,           /* batches that a worker is to have less than another to get the reader */
 	AHEAD = 4,           /* segments: whose place in the ring is asked for before they come */
 	NOBODY = UINT8_MAX,
 };
@@ -27,6 +29,7 @@ struct lane {
 	struct lp_bell *bell;     /* of the worker, or NULL */
 	uint64_t bytes, buckets;  /* that it was given of late; buckets times 2^16 */
 	atomic_size_t copied;     /* batches in its ring that hold copies */
+	atomic_int cpu;           /* its worker's, when it last gave a batch back */
 };
 
 struct lp_share {
@@ -73,7 +76,7 @@ enum lp_err lp_share_new(struct lp_share **out, size_t workers, size_t slots,
 	while (!err && sh->n < workers) {
 		struct lane *l = &sh->lane[sh->n];
 
-		*l = (struct lane){ .open = NULL };
+		*l = (struct lane){ .cpu = -1 };
 		err = lp_ring_init(&l->ring, slots, sizeof(struct lp_batch));
 		sh->n += !err;
 	}
@@ -247,6 +250,37 @@ static struct lp_batch *room_of(struct lp_share *sh, struct lane *l)
 		       ? lp_ring_room(&l->ring) : NULL;
 }
 
+int lp_share_place(const struct lp_share *sh, int here)
+{
+	size_t least = SIZE_MAX, beside = 0;
+	int cpu = here;
+
+	for (size_t i = 0; i < sh->n; i++) {
+		const struct lane *l = &sh->lane[i];
+		const size_t waiting = lp_ring_count(&l->ring);
+		const int its = atomic_load_explicit(&l->cpu, memory_order_relaxed);
+
+		if (its == here && waiting > beside)
+			beside = waiting;
+		if (waiting < least) {
+			least = waiting;
+			cpu = its;
+		}
+	}
+	return beside >= LEAD && beside - LEAD >= least ? cpu : here;
+}
+
+/* With as many workers as processors the reader shares one with a worker, the same for long, for
+ * a thread that wakes stays where it was; and that worker falls behind, until the other has
+ * nothing to do. So the reader goes to who has the least to do. */
+static void settle_down(const struct lp_share *sh)
+{
+	const int here = lp_cpu_here(), cpu = lp_share_place(sh, here);
+
+	if (cpu != here)
+		lp_cpu_go(cpu, sh->n);
+}
+
 /* A batch to fill; live NULL if there is no room. */
 static struct lp_batch *open_batch(struct lp_share *sh, struct lane *l, uint64_t ns)
 {
@@ -259,10 +293,12 @@ static struct lp_batch *open_batch(struct lp_share *sh, struct lane *l, uint64_t
 	while (!b) {
 		lp_bell_arm(&sh->room);
 		b = room_of(sh, l);
-		if (b)
+		if (b) {
 			lp_bell_disarm(&sh->room);
-		else
+		} else {
 			lp_bell_sleep(&sh->room, -1, -1);
+			settle_down(sh);
+		}
 	}
 	if (!l->open) {
 		b->n = 0;
@@ -493,6 +529,7 @@ void lp_share_pop(struct lp_share *sh, size_t i)
 	struct lp_ring *ring = &sh->lane[i].ring;
 	struct lp_batch *b = lp_ring_front(ring);
 
+	atomic_store_explicit(&sh->lane[i].cpu, lp_cpu_here(), memory_order_relaxed);
 	atomic_fetch_sub(&sh->inside, b->sum);
 	if (b->used) {
 		/* A long ring's slots would keep more than their share. */

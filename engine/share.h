@@ -8,12 +8,12 @@
  * directions, falls into one of LP_SHARE_BUCKETS; a bucket belongs to a worker from its first
  * segment to the end: to the one that had the least to do of late, in bytes and in new
  * buckets. (So eight connections on two workers are four and four, which a hash alone seldom
- * makes of them.) Batches hold copies of the bytes, unless these are lent for
- * as long as the capture is open. A full ring
- * makes the reader wait, but not before everybody has what is meant for them and knows
- * how far the reader is; so nobody waits for a reader that waits. While it need not wait, it
- * lets batches fill. Live it never waits: what finds a full ring is shed and counted, and
- * reassembly finds the hole.
+ * makes of them.) Batches hold copies of the bytes, unless these are lent for as long as the
+ * capture is open. A full ring makes the reader wait, but not before everybody has what is meant
+ * for them and knows how far the reader is; so nobody waits for a reader that waits. While it need
+ * not wait, it lets batches fill. Waking beside a worker that has much more to do than another, it
+ * goes to the other's processor. Live it never waits: what finds a full ring is shed and counted,
+ * and reassembly finds the hole.
  *
  * Threads: the sink, lp_share_fault() and lp_share_end() belong to the reader's; front and pop to
  * that worker's; the rest to anybody.
@@ -77,6 +77,10 @@ void lp_share_bell(struct lp_share *sh, size_t i, struct lp_bell *bell);
 
 /* The worker of a segment, whose tag is set. The reader's thread. */
 size_t lp_share_pick(struct lp_share *sh, struct lp_segment *s);
+
+/* The processor for a reader that is at here: its own, unless a worker there has much more to do
+ * than another, then the other's; -1: not known. The reader's thread. */
+int lp_share_place(const struct lp_share *sh, int here);
 
 /* All packets up to this number are in the rings. A worker asks before it looks into its
  * ring: if that is empty then, nothing for it comes at this number or below. */

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <check.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -451,6 +452,78 @@ START_TEST(is_not_woken_for_each_batch)
 }
 END_TEST
 
+static void be_on(int cpu)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET((size_t)cpu, &one);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof one, &one), 0);
+}
+
+/* The first two processors, or the same twice. */
+static void two_of(int cpu[2])
+{
+	cpu_set_t may;
+	int n = 0;
+
+	ck_assert_int_eq(sched_getaffinity(0, sizeof may, &may), 0);
+	for (int i = 0; i < CPU_SETSIZE && n < 2; i++)
+		if (CPU_ISSET((size_t)i, &may))
+			cpu[n++] = i;
+	ck_assert_int_gt(n, 0);
+	if (n == 1)
+		cpu[1] = cpu[0];
+}
+
+/* The reader belongs beside the worker that has less to do, once that is much less. */
+START_TEST(a_place_for_the_reader)
+{
+	enum { EACH = 40, LEAD = 16 };
+	static const uint8_t bytes[2][1000] = { { 1 }, { 2 } };
+	const struct lp_hash_seed seed = { 1, 2 };
+	struct lp_share *sh;
+	int cpu[2];
+
+	two_of(cpu);
+	ck_assert_int_eq(lp_share_new(&sh, 2, 64, &seed), LP_OK);
+	ck_assert_int_eq(lp_share_place(sh, cpu[0]), cpu[0]);
+	for (uint64_t n = 1; n <= (uint64_t)2 * EACH * LP_SHARE_BATCH; n++) {
+		const uint8_t *p = bytes[n % 2];
+		const struct lp_segment s = {
+			.number = n, .family = 4, .src = p, .dst = p + 4,
+			.tcp = p, .tcp_len = sizeof bytes[0], .lent = true,
+		};
+
+		lp_share_sink.segments(sh, &s, 1, 1);
+	}
+	/* Nothing is known of workers that have done nothing yet. */
+	ck_assert_int_eq(lp_share_place(sh, cpu[0]), cpu[0]);
+	for (size_t i = 0; i < 2; i++) {
+		be_on(cpu[i]);
+		lp_share_pop(sh, i);
+	}
+	for (int lead = 0; lead <= LEAD; lead++) {
+		ck_assert_int_eq(lp_share_place(sh, cpu[0]), cpu[lead == LEAD]);
+		ck_assert_int_eq(lp_share_place(sh, cpu[1]), cpu[1]);
+		/* It is with nobody. */
+		ck_assert_int_eq(lp_share_place(sh, CPU_SETSIZE), CPU_SETSIZE);
+		lp_share_pop(sh, 1);
+	}
+	/* The other way round. */
+	be_on(cpu[0]);
+	for (int i = 0; i < 2 * LEAD + 1; i++)
+		lp_share_pop(sh, 0);
+	ck_assert_int_eq(lp_share_place(sh, cpu[0]), cpu[0]);
+	ck_assert_int_eq(lp_share_place(sh, cpu[1]), cpu[0]);
+	for (size_t i = 0; i < 2; i++)
+		while (lp_share_front(sh, i))
+			lp_share_pop(sh, i);
+	lp_share_end(sh, 1, 1);
+	lp_share_free(sh);
+}
+END_TEST
+
 Suite *suite_share(void)
 {
 	Suite *s = suite_create("share");
@@ -460,6 +533,7 @@ Suite *suite_share(void)
 	tcase_add_loop_test(t, what_waits_is_bounded, 0, 2);
 	tcase_add_loop_test(t, further_for_one_that_starves, 0, 2);
 	tcase_add_test(t, is_not_woken_for_each_batch);
+	tcase_add_test(t, a_place_for_the_reader);
 	tcase_add_test(t, live_a_full_ring_sheds);
 	tcase_add_loop_test(t, eight_are_four_and_four, 0, 16);
 	tcase_add_loop_test(t, long_and_short_ones, 0, 4);

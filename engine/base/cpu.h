@@ -1,0 +1,15 @@
+/* lp_cpu: which processor a thread is on, and going to another. A system that cannot say or do
+ * that leaves all as it is: this is about speed only. Linux. */
+#ifndef LP_BASE_CPU_H
+#define LP_BASE_CPU_H
+
+#include <stddef.h>
+
+/* Of the calling thread, a moment ago; -1: not known. */
+int lp_cpu_here(void);
+
+/* Brings the calling thread to a processor that it may use, if there are at most so many of
+ * these; it may be moved on from there as before. */
+void lp_cpu_go(int cpu, size_t most);
+
+#endif
