@@ -6,7 +6,10 @@
 
 #include "net/flow.h"
 
-enum { NEAR = 16 };
+enum {
+	NEAR = 16,
+	FETCHED = 640, /* bytes; leaves that are filled in any order are seldom fuller than that */
+};
 
 static const uint64_t each = sizeof(struct lp_leaf *) + sizeof(uint32_t);
 
@@ -43,16 +46,19 @@ static inline uint32_t steps_to(const uint32_t *from, uint32_t seq)
 
 /* Leaves that are filled in any order stand for about the same number of bytes each: the leaf where
  * seq is, if it is near where it would be if all did. Of these loads none waits for another. */
-static inline bool find_near(const uint32_t *from, uint32_t n, uint32_t seq, uint32_t *k)
+static inline bool find_near(const struct lp_leaves *l, uint32_t seq, uint32_t *k)
 {
-	uint64_t x = (uint64_t)(seq - from[0]) * n / (from[n - 1] - from[0]);
+	const uint32_t *from = l->from + l->skip;
+	const uint64_t last = l->count - NEAR - 1;
+	uint64_t x = (uint64_t)(seq - from[0]) * l->density >> 32;
 
 	x -= x < NEAR / 2 ? x : NEAR / 2;
-	if (x >= NEAR && !reaches(seq, from[x]))
-		x -= NEAR;
-	else if (x + NEAR < n && reaches(seq, from[x + NEAR]))
-		x += NEAR;
-	if (x >= n - NEAR || !reaches(seq, from[x]) || reaches(seq, from[x + NEAR]))
+	x = x < last ? x : last;
+	if (!reaches(seq, from[x]))
+		x -= x < NEAR ? x : NEAR;
+	else if (reaches(seq, from[x + NEAR]))
+		x = x + NEAR < last ? x + NEAR : last;
+	if (!reaches(seq, from[x]) || reaches(seq, from[x + NEAR]))
 		return false;
 	*k = (uint32_t)x + steps_to(from + x, seq) - 1;
 	return true;
@@ -65,7 +71,7 @@ static uint32_t find_leaf(const struct lp_leaves *l, uint32_t seq)
 	const uint32_t *from = l->from + l->skip, *x;
 	uint32_t k = 0, n = l->count, step, steps;
 
-	if (n > NEAR && find_near(from, n, seq, &k))
+	if (n > NEAR && find_near(l, seq, &k))
 		return k;
 	while (n >= 8) {
 		step = n / 8;
@@ -104,7 +110,7 @@ uint32_t lp_leaves_prefetch(const struct lp_leaves *l, uint32_t seq)
 		return l->count - 1;
 	k = find_leaf(l, seq);
 	leaf = (const char *)lp_leaves_leaf(l, k);
-	for (size_t at = 0; at < lp_leaf_size(LP_LEAF_MOST); at += 128) {
+	for (size_t at = 0; at < FETCHED; at += 128) {
 		__builtin_prefetch(leaf + at, 1);
 		__builtin_prefetch(leaf + at + 64, 1);
 	}
@@ -185,6 +191,13 @@ static void move_leaves(struct lp_leaves *l, uint32_t to, uint32_t k, uint32_t n
 	memmove(l->from + to, l->from + l->skip + k, n * sizeof *l->from);
 }
 
+static uint32_t density(const struct lp_leaves *l)
+{
+	uint32_t range = l->from[l->skip + l->count - 1] - l->from[l->skip];
+
+	return (uint32_t)(((uint64_t)(l->count - 1) << 32) / ((uint64_t)range + 1));
+}
+
 /* An empty leaf before the k-th. */
 static enum lp_err add_leaf(struct lp_leaves *l, uint32_t k, uint16_t room, uint32_t from,
 			    struct lp_leaf **out)
@@ -211,6 +224,7 @@ static enum lp_err add_leaf(struct lp_leaves *l, uint32_t k, uint16_t room, uint
 	l->leaf[l->skip + k] = leaf;
 	l->from[l->skip + k] = from;
 	l->count++;
+	l->density = density(l);
 	l->bytes += lp_leaf_size(room);
 	*out = leaf;
 	return LP_OK;
@@ -274,7 +288,7 @@ static enum lp_err split(struct lp_leaves *l, struct lp_leaf_at *at, uint32_t st
 
 /* ---- entries ---- */
 
-static void put_into(struct lp_leaf *leaf, uint32_t i, struct lp_leaf_entry entry)
+static struct lp_leaf_entry *make_place(struct lp_leaf *leaf, uint32_t i)
 {
 	struct lp_leaf_entry *e = leaf->e + leaf->first;
 	bool down = leaf->first && (i < leaf->count / 2U || leaf->first + leaf->count == leaf->room);
@@ -288,26 +302,28 @@ static void put_into(struct lp_leaf *leaf, uint32_t i, struct lp_leaf_entry entr
 		memmove(e + i + 1, e + i, (leaf->count - i) * sizeof *e);
 	}
 	leaf->count++;
-	e[i] = entry;
+	return e + i;
 }
 
-enum lp_err lp_leaves_put(struct lp_leaves *l, struct lp_leaf_at at, struct lp_leaf_entry entry)
+enum lp_err lp_leaves_put(struct lp_leaves *l, struct lp_leaf_at at, uint32_t start,
+			  struct lp_leaf_entry **out)
 {
 	struct lp_leaf *leaf;
 
-	if (!l->count && add_leaf(l, 0, LP_LEAF_LEAST, entry.start, &leaf))
+	if (!l->count && add_leaf(l, 0, LP_LEAF_LEAST, start, &leaf))
 		return LP_E_NOMEM;
 	leaf = lp_leaves_leaf(l, at.leaf);
 	if (leaf->count == leaf->room && leaf->room < LP_LEAF_MOST) {
 		if (widen(l, at.leaf))
 			return LP_E_NOMEM;
 	} else if (leaf->count == leaf->room) {
-		if (split(l, &at, entry.start))
+		if (split(l, &at, start))
 			return LP_E_NOMEM;
 	}
-	put_into(lp_leaves_leaf(l, at.leaf), at.i, entry);
+	*out = make_place(lp_leaves_leaf(l, at.leaf), at.i);
+	(*out)->start = start;
 	if (!at.i)
-		l->from[l->skip + at.leaf] = entry.start;
+		l->from[l->skip + at.leaf] = start;
 	return LP_OK;
 }
 

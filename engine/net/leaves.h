@@ -43,6 +43,7 @@ struct lp_leaves {
 	uint32_t *from;      /* where the leaf's first entry starts */
 	uint32_t skip;       /* places of the arrays that are empty at their beginning */
 	uint32_t count, room;
+	uint32_t density;    /* leaves a byte, times 2^32, when the last was added: for a guess */
 	uint64_t bytes;
 };
 
@@ -120,9 +121,10 @@ static inline struct lp_leaf_at lp_leaves_next(const struct lp_leaves *l, struct
 	return lp_leaves_settle(l, at);
 }
 
-/* Puts an entry before the one there, or at the end. */
-LP_MUST enum lp_err lp_leaves_put(struct lp_leaves *l, struct lp_leaf_at at,
-				  struct lp_leaf_entry entry);
+/* Puts an entry that begins at start before the one there, or at the end. What else it is to have
+ * is the caller's to write into *out, at once: written elsewhere and copied, it would be waited for. */
+LP_MUST enum lp_err lp_leaves_put(struct lp_leaves *l, struct lp_leaf_at at, uint32_t start,
+				  struct lp_leaf_entry **out);
 
 /* Takes the entry there out; returns where the one after it stands. */
 struct lp_leaf_at lp_leaves_cut(struct lp_leaves *l, struct lp_leaf_at at);

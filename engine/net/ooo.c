@@ -177,16 +177,6 @@ static void count(struct lp_ooo_pool *pool, struct lp_ooo *q, uint64_t more, uin
 		pool->peak = pool->bytes;
 }
 
-static enum lp_err put(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at at,
-		       struct lp_leaf_entry entry)
-{
-	uint64_t was = q->waiting.bytes;
-	enum lp_err err = lp_leaves_put(&q->waiting, at, entry);
-
-	count(pool, q, q->waiting.bytes + (err ? 0 : size_of(&entry)), was);
-	return err;
-}
-
 /* Takes the entry out; its node is the caller's. */
 static struct lp_ooo_node *take(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at *at)
 {
@@ -301,7 +291,8 @@ static uint64_t hold(struct lp_ooo_pool *pool, const struct lp_ooo_piece *piece)
 	if (is_tiny(piece)) {
 		if (room <= FEW)
 			return 1 | few_bytes(piece->data, piece->captured);
-		room = rounded(node_size(room)) - node_size(0);
+		/* Most have a neighbour before long. */
+		room = rounded(node_size(room * 3)) - node_size(0);
 	}
 	n = make_room(pool, room);
 	if (!n)
@@ -427,7 +418,7 @@ static enum lp_err widen(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_l
 	captured = captured_of(e);
 	assert(captured + more <= LP_OOO_RUN);
 	was = size_of(e);
-	room = rounded(node_size((captured + more) * 2U)) - node_size(0);
+	room = rounded(node_size((captured + more) * 4U)) - node_size(0);
 	if (room > LP_OOO_RUN)
 		room = LP_OOO_RUN;
 	wider = make_room(pool, room);
@@ -562,20 +553,26 @@ static bool find_start(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_lea
 static enum lp_err put_piece(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at at,
 			     const struct lp_ooo_piece *piece, uint32_t start, bool *conflict)
 {
-	struct lp_leaf_entry entry = { .start = start, .end = piece->seq + piece->wire,
-				       .carried_ns = piece->carried_ns,
-				       .held = hold(pool, piece) };
+	uint64_t held = hold(pool, piece), was;
+	struct lp_leaf_entry *e;
 	enum lp_err err;
 
-	if (!entry.held)
+	if (!held)
 		return LP_E_NOMEM;
 	push_aside(pool, q, &at, piece, conflict);
-	if (is_few(&entry))
-		entry.held |= (uint64_t)(start - piece->seq) << 1;
-	err = put(pool, q, at, entry);
-	if (err && !is_few(&entry))
-		free_node(pool, node_of(&entry));
-	return err;
+	was = q->waiting.bytes;
+	err = lp_leaves_put(&q->waiting, at, start, &e);
+	if (err) {
+		count(pool, q, q->waiting.bytes, was);
+		if (!(held & 1))
+			free_node(pool, (struct lp_ooo_node *)(uintptr_t)held);
+		return err;
+	}
+	e->end = piece->seq + piece->wire;
+	e->carried_ns = piece->carried_ns;
+	e->held = held & 1 ? held | (uint64_t)(start - piece->seq) << 1 : held;
+	count(pool, q, q->waiting.bytes + size_of(e), was);
+	return LP_OK;
 }
 
 enum lp_err lp_ooo_insert(struct lp_ooo_pool *pool, struct lp_ooo *q,
