@@ -2,6 +2,12 @@
  * resets. */
 #include "net/native_next.h"
 
+enum {
+	SLACK = 64 << 10,    /* bytes beyond a window */
+	ETHERNET = 1460,     /* bytes of a segment */
+	ANOTHER_ORDER = 128, /* packets that may be shown before their turn */
+};
+
 static bool is_near(uint32_t a, uint32_t b)
 {
 	int32_t d = lp_seq_diff(a, b);
@@ -114,21 +120,24 @@ static void deliver_now(struct lp_reasm *r, struct lp_flow *f, enum lp_side side
 		lp_native_drain(r, f, side);
 }
 
-/* What starts above a hole must lie within what the receiver has offered, and as much
- * again, for an offer may have been missed. Nothing is known before it acknowledged
- * something, nor if what arrives has passed its last offer: then it is its
- * acknowledgements that are missing. */
+/* What starts above a hole must lie within what the receiver has offered, and as much again, for
+ * an offer may have been missed; or not far behind the last byte that was seen, if packets are
+ * shown in another order: then offers come behind what was sent upon them. Nothing is known before
+ * the receiver acknowledged something, nor if what arrives has passed its last offer: then it is
+ * its acknowledgements that are missing. */
 static inline bool is_beyond_window(const struct lp_flow *f, enum lp_side side,
 				    const struct lp_ooo_piece *piece)
 {
 	const struct lp_half *h = &f->half[side];
 	unsigned scale = f->scale >> (side == LP_A2B ? 4 : 0) & 15;
 	uint64_t window = (uint64_t)f->window[!side] << scale;
+	uint64_t largest = piece->wire > ETHERNET ? piece->wire : ETHERNET;
 
 	if (!lp_seq_before(h->next, piece->seq) || !window || scale == LP_FLOW_NO_SCALE ||
 	    lp_seq_before(h->acked + (uint32_t)window, h->next))
 		return false;
-	return lp_seq_diff(piece->seq, h->acked) > (int64_t)(2 * window + 65536);
+	return lp_seq_diff(piece->seq, h->acked) > (int64_t)(2 * window + SLACK) &&
+	       lp_seq_diff(piece->seq, h->end) > (int64_t)(largest * ANOTHER_ORDER);
 }
 
 /* Whether the bytes of a segment of a live flow are to be taken. */

@@ -144,6 +144,19 @@ static void no_acks(struct help_tcp *t)
 	help_tcp_run(t, "AFK BFK AK");
 }
 
+/* Packets in another order: what an offer allowed is shown before the offer is. */
+static void offers_behind(struct help_tcp *t)
+{
+	char word[40];
+
+	help_tcp_run(t, "hs AK:a1460 BKw500");
+	for (unsigned i = 2; i <= 300; i++) {
+		snprintf(word, sizeof word, "AK%u:b1460", i * 1460 + 1);
+		help_tcp_run(t, word);
+	}
+	help_tcp_run(t, "AK1461:a1460 BKw4000 end");
+}
+
 static void syn_flood(struct help_tcp *t)
 {
 	help_tcp_run(t, "#1 hs AK:a10 BK");
@@ -193,6 +206,8 @@ static const struct long_row {
 	  { "out_of_order", 2000 } },
 	{ "beyond the window, no ACK seen", no_acks, "A0:a200000 FIN",
 	  "A0:a66000 EOF", 0, { "gaps", 0 } },
+	{ "offers shown behind what they allow", offers_behind, "A0:a2920b436540 FIN", NULL, 0,
+	  { "out_of_window", 0 } },
 	{ "SYN flood", syn_flood, "A0:a10b10 FIN", NULL, 780, { "evicted", 1000 - 780 / 4 } },
 	{ "strange addresses", syn_from_nowhere, "A0:a10 FIN | A0:a10 FIN",
 	  "A0:a10 FIN", 0, { "segments", 16 } },
