@@ -202,8 +202,7 @@ static bool awaits(const struct lp_flow *f)
 
 		if (!(h->flags & LP_HALF_KNOWN) || (f->stream.fin & 1 << side))
 			continue;
-		/* (What waits for its SYN waits behind no hole.) */
-		if ((h->ooo && !(f->early & 1U << side)) || lp_seq_before(h->next, h->acked))
+		if (h->ooo || lp_seq_before(h->next, h->acked))
 			return true;
 	}
 	return false;

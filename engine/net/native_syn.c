@@ -67,13 +67,20 @@ void lp_native_start_early(struct lp_flow *f, enum lp_side side, uint32_t seq)
 	f->early = (f->early | 1U << side) & 3U;
 }
 
+/* Whether a side that had begun already may have begun at seq, as its SYN says. */
+static bool may_begin_at(const struct lp_flow *f, enum lp_side side, uint32_t seq)
+{
+	int32_t d = lp_seq_diff(f->half[side].next, seq);
+
+	return (f->early & 1U << side) && d >= 0 && d <= FIRST_FAR;
+}
+
 /* The SYN, or who acknowledged it, says where a side begins that had begun already. */
 static bool begins_at(struct lp_reasm *r, struct lp_flow *f, enum lp_side side, uint32_t seq)
 {
 	struct lp_half *h = &f->half[side];
-	int32_t d = lp_seq_diff(h->next, seq);
 
-	if (!(f->early & 1U << side) || d < 0 || d > FIRST_FAR)
+	if (!may_begin_at(f, side, seq))
 		return false;
 	h->next = seq;
 	f->early = f->early & ~(1U << side) & 3U;
@@ -202,6 +209,16 @@ static bool is_own_syn(const struct lp_half *h, const struct lp_segment *s)
 	return s->seq + 1 == h->next - (uint32_t)h->off;
 }
 
+/* Data that belonged to no connection was reset, and waited for its beginning: it is not this one,
+ * whatever its SYN looked like. */
+static bool is_of_another(const struct lp_flow *f, enum lp_side side, const struct lp_segment *s)
+{
+	const struct lp_half *h = &f->half[side];
+
+	return f->state == LP_FLOW_LIVE && f->stream.rst && (h->flags & LP_HALF_KNOWN) &&
+	       !may_begin_at(f, side, s->seq + 1) && !is_own_syn(h, s);
+}
+
 enum lp_err lp_native_syn_ack(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
 			      const struct lp_segment *s)
 {
@@ -209,6 +226,12 @@ enum lp_err lp_native_syn_ack(struct lp_reasm *r, struct lp_flow *f, enum lp_sid
 
 	if (f->pending_side == !side + 1 && s->ack == f->pending + 1) {
 		lp_native_reuse(r, f, (enum lp_side)!side, s);
+		side = LP_B2A;
+		h = &f->half[LP_B2A];
+		o = &f->half[LP_A2B];
+	} else if (is_of_another(f, side, s)) {
+		lp_native_close(r, f, LP_WHY_RST);
+		begin(r, f, side == LP_A2B ? !f->swap : f->swap, s);
 		side = LP_B2A;
 		h = &f->half[LP_B2A];
 		o = &f->half[LP_A2B];

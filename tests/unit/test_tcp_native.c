@@ -303,6 +303,18 @@ START_TEST(a_reset_waits_for_holes)
 }
 END_TEST
 
+/* All of a connection in another order, its reset early. */
+START_TEST(a_reset_before_nearly_all)
+{
+	struct help_tcp *t = help_tcp_native(NULL);
+
+	help_tcp_run(t, "AKP21:c10/31 BR31 BKP11:z20/21 AK1/1 AS0 BSK0/1 AK1:a20/1 BK1:y10/21");
+	help_tcp_flush(t);
+	ck_assert_str_eq(help_tcp_text(t), "A0:a20c10 B0:y10z20 RST");
+	help_tcp_discard(t);
+}
+END_TEST
+
 /* A replay has time: holes are given up after so many packets, too. */
 START_TEST(a_hole_is_given_packets)
 {
@@ -528,6 +540,7 @@ Suite *suite_tcp_native(void)
 	tcase_add_test(t, skip_from_inside_what_waited);
 	tcase_add_test(t, a_reset_waits_for_what_was_acknowledged);
 	tcase_add_test(t, a_reset_waits_for_holes);
+	tcase_add_test(t, a_reset_before_nearly_all);
 	tcase_add_test(t, what_was_acknowledged_comes_first);
 	tcase_add_test(t, an_early_word_is_no_hurry);
 	tcase_add_test(t, single_bytes_before_their_syn);
