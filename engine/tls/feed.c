@@ -273,11 +273,15 @@ void lp_tls_wake(struct lp_tls *tls)
 	}
 }
 
-/* Nothing that a hole or two copies left stands before what comes next of dir. */
+/* Nothing that a hole or two copies left stands before what comes next of dir, and nothing of the
+ * other direction is searched through: for that, any call may be the one with which a copy counts
+ * (lp_tls_doubt_news). */
 static bool is_clean(const struct lp_tls *tls, enum lp_dir dir)
 {
-	return !tls->hurt->skip[dir] && !tls->hurt->seek[dir] && !tls->hurt->other[dir] &&
-	       !lp_buf_len(&tls->hurt->back[dir]);
+	const struct lp_hurt *hurt = tls->hurt;
+
+	return !hurt->skip[dir] && !hurt->seek[0] && !hurt->seek[1] && !hurt->other[dir] &&
+	       !lp_buf_len(&hurt->back[dir]);
 }
 
 /* Nothing is under way but application data. */
