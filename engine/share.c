@@ -24,11 +24,15 @@ enum {
 };
 
 struct lane {
-	struct lp_ring ring;
-	struct lp_batch *open;    /* the slot that is being filled, or NULL */
+	struct lp_ring ring;      /* of struct lp_batch *, to the worker */
+	struct lp_ring back;      /* … and those that it is done with */
+	struct lp_batch *batch;   /* as many as the ring has slots */
+	struct lp_batch **spare;  /* the reader's: the last that came back is the next to be filled, */
+	size_t spares;            /* … so few of them are ever touched unless many wait */
+	struct lp_batch *open;    /* the one that is being filled, or NULL */
 	struct lp_bell *bell;     /* of the worker, or NULL */
 	uint64_t bytes, buckets;  /* that it was given of late; buckets times 2^16 */
-	atomic_size_t copied;     /* batches in its ring that hold copies */
+	_Alignas(LP_CACHE_LINE) atomic_size_t copied; /* batches in its ring that hold copies */
 	atomic_int cpu;           /* its worker's, when it last gave a batch back */
 };
 
@@ -55,6 +59,36 @@ struct lp_share {
 	uint8_t bucket[LP_SHARE_BUCKETS]; /* whose it is */
 };
 
+static enum lp_err make_lane(struct lane *l, size_t slots)
+{
+	enum lp_err err;
+
+	*l = (struct lane){ .cpu = -1 };
+	err = lp_ring_init(&l->ring, slots, sizeof(struct lp_batch *));
+	if (!err)
+		err = lp_ring_init(&l->back, slots, sizeof(struct lp_batch *));
+	l->batch = calloc(slots, sizeof *l->batch);
+	l->spare = calloc(slots, sizeof *l->spare);
+	if (err || !l->batch || !l->spare)
+		return LP_E_NOMEM;
+	while (l->spares < slots) {
+		l->spare[l->spares] = &l->batch[slots - 1 - l->spares];
+		l->spares++;
+	}
+	return LP_OK;
+}
+
+static void clear_lane(struct lane *l)
+{
+	/* Batches keep their memory for what comes next. */
+	for (size_t i = 0; l->batch && i < l->ring.slots; i++)
+		free(l->batch[i].bytes);
+	free(l->batch);
+	free(l->spare);
+	lp_ring_clear(&l->ring);
+	lp_ring_clear(&l->back);
+}
+
 enum lp_err lp_share_new(struct lp_share **out, size_t workers, size_t slots,
 			 const struct lp_hash_seed *seed)
 {
@@ -73,13 +107,8 @@ enum lp_err lp_share_new(struct lp_share **out, size_t workers, size_t slots,
 		sh->lane = aligned_alloc(LP_CACHE_LINE, workers * sizeof *sh->lane);
 	if (!err && !sh->lane)
 		err = LP_E_NOMEM;
-	while (!err && sh->n < workers) {
-		struct lane *l = &sh->lane[sh->n];
-
-		*l = (struct lane){ .cpu = -1 };
-		err = lp_ring_init(&l->ring, slots, sizeof(struct lp_batch));
-		sh->n += !err;
-	}
+	while (!err && sh->n < workers)
+		err = make_lane(&sh->lane[sh->n++], slots);
 	if (err)
 		lp_share_free(sh);
 	else
@@ -91,14 +120,8 @@ void lp_share_free(struct lp_share *sh)
 {
 	if (!sh)
 		return;
-	for (size_t i = 0; i < sh->n; i++) {
-		struct lp_ring *ring = &sh->lane[i].ring;
-
-		/* Slots keep their memory for the next batch. */
-		for (size_t slot = 0; slot < ring->slots; slot++)
-			free(((struct lp_batch *)(void *)ring->mem)[slot].bytes);
-		lp_ring_clear(ring);
-	}
+	for (size_t i = 0; i < sh->n; i++)
+		clear_lane(&sh->lane[i]);
 	lp_bell_clear(&sh->room);
 	free(sh->lane);
 	free(sh);
@@ -183,6 +206,7 @@ static void push(struct lp_share *sh, struct lane *l)
 	if (!l->open)
 		return;
 	atomic_fetch_add(&sh->inside, l->open->sum);
+	*(struct lp_batch **)lp_ring_room(&l->ring) = l->open;
 	l->open = NULL;
 	lp_ring_push(&l->ring);
 	if (l->bell)
@@ -241,13 +265,27 @@ static bool one_starves(struct lp_share *sh)
 	return starves;
 }
 
-/* The slot that comes next; NULL: too much is waiting for it, or for all. */
+/* For which there is room in the ring: then there is one, for it comes back before its slot does. */
+static struct lp_batch *spare_of(struct lane *l)
+{
+	struct lp_batch **back;
+
+	while ((back = lp_ring_front(&l->back)) != NULL) {
+		l->spare[l->spares++] = *back;
+		lp_ring_pop(&l->back);
+	}
+	assert(l->spares);
+	return l->spare[--l->spares];
+}
+
+/* One to be filled next; NULL: too much is waiting for it, or for all. */
 static struct lp_batch *room_of(struct lp_share *sh, struct lane *l)
 {
 	size_t inside = atomic_load(&sh->inside);
 
-	return inside < sh->bound || (inside / FURTHER < sh->bound && one_starves(sh))
-		       ? lp_ring_room(&l->ring) : NULL;
+	return (inside < sh->bound || (inside / FURTHER < sh->bound && one_starves(sh))) &&
+			       lp_ring_room(&l->ring)
+		       ? spare_of(l) : NULL;
 }
 
 int lp_share_place(const struct lp_share *sh, int here)
@@ -502,12 +540,16 @@ void lp_share_last(const struct lp_share *sh, uint64_t *number, uint64_t *ns)
 
 struct lp_batch *lp_share_front(struct lp_share *sh, size_t i)
 {
-	return lp_ring_front(&sh->lane[i].ring);
+	struct lp_batch **front = lp_ring_front(&sh->lane[i].ring);
+
+	return front ? *front : NULL;
 }
 
 const struct lp_batch *lp_share_second(struct lp_share *sh, size_t i)
 {
-	return lp_ring_second(&sh->lane[i].ring);
+	struct lp_batch *const *second = lp_ring_second(&sh->lane[i].ring);
+
+	return second ? *second : NULL;
 }
 
 /* Not for each slot, nor for each byte: a reader that is woken has something to do then. One that
@@ -526,8 +568,8 @@ static bool has_room(const struct lp_share *sh, const struct lp_ring *ring)
 
 void lp_share_pop(struct lp_share *sh, size_t i)
 {
-	struct lp_ring *ring = &sh->lane[i].ring;
-	struct lp_batch *b = lp_ring_front(ring);
+	struct lp_ring *ring = &sh->lane[i].ring, *back = &sh->lane[i].back;
+	struct lp_batch *b = lp_share_front(sh, i);
 
 	atomic_store_explicit(&sh->lane[i].cpu, lp_cpu_here(), memory_order_relaxed);
 	atomic_fetch_sub(&sh->inside, b->sum);
@@ -541,6 +583,8 @@ void lp_share_pop(struct lp_share *sh, size_t i)
 		b->used = 0;
 		atomic_fetch_sub(&sh->lane[i].copied, 1);
 	}
+	*(struct lp_batch **)lp_ring_room(back) = b;
+	lp_ring_push(back);
 	lp_ring_pop(ring);
 	if (has_room(sh, ring))
 		lp_bell_ring(&sh->room);

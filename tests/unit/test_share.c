@@ -452,6 +452,55 @@ START_TEST(is_not_woken_for_each_batch)
 }
 END_TEST
 
+/* What comes back is used again before what never was: a long ring costs no memory while little
+ * waits in it. All of it is there when it is full. */
+START_TEST(few_batches_are_touched)
+{
+	enum { SLOTS = 64, ROUNDS = 3000 };
+	static const uint8_t bytes[8] = { 1 };
+	const struct lp_hash_seed seed = { 1, 2 };
+	const struct lp_batch *seen[SLOTS + 1], *b;
+	const size_t most = _i ? SLOTS : 3;
+	size_t waiting = 0, known = 0, at;
+	uint64_t in = 0, out = 0;
+	struct lp_share *sh;
+
+	ck_assert_int_eq(lp_share_new(&sh, 1, SLOTS, &seed), LP_OK);
+	lp_share_eager(sh);
+	srand(1);
+	while (out < ROUNDS) {
+		const struct lp_segment s = {
+			.number = in + 1, .family = 4, .src = bytes, .dst = bytes + 4,
+			.tcp = bytes, .tcp_len = sizeof bytes, .lent = true,
+		};
+
+		/* Full and empty now and then. */
+		if (waiting < most && (!waiting || rand() % 64 < (in / 300 % 2 ? 20 : 44))) {
+			lp_share_sink.segments(sh, &s, 1, 1);
+			in++;
+			waiting++;
+			continue;
+		}
+		b = lp_share_front(sh, 0);
+		ck_assert_ptr_nonnull(b);
+		ck_assert_uint_eq(b->n, 1);
+		ck_assert_uint_eq(b->segment[0].number, ++out);
+		for (at = 0; at < known && seen[at] != b; at++)
+			;
+		if (at == known)
+			seen[known++] = b;
+		ck_assert_uint_le(known, most);
+		lp_share_pop(sh, 0);
+		waiting--;
+	}
+	ck_assert_uint_eq(known, most);
+	while (lp_share_front(sh, 0))
+		lp_share_pop(sh, 0);
+	lp_share_end(sh, in, 1);
+	lp_share_free(sh);
+}
+END_TEST
+
 static void be_on(int cpu)
 {
 	cpu_set_t one;
@@ -533,6 +582,7 @@ Suite *suite_share(void)
 	tcase_add_loop_test(t, what_waits_is_bounded, 0, 2);
 	tcase_add_loop_test(t, further_for_one_that_starves, 0, 2);
 	tcase_add_test(t, is_not_woken_for_each_batch);
+	tcase_add_loop_test(t, few_batches_are_touched, 0, 2);
 	tcase_add_test(t, a_place_for_the_reader);
 	tcase_add_test(t, live_a_full_ring_sheds);
 	tcase_add_loop_test(t, eight_are_four_and_four, 0, 16);
