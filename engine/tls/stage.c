@@ -140,64 +140,9 @@ static void tell_clear(void *user, enum lp_side side, const uint8_t *p, uint64_t
 	s->home.env->cb->clear(s->home.owner, side, p, n, &when);
 }
 
-/* ---- holding ---- */
-
 static bool waiting(const struct lp_stage *s)
 {
 	return s->tls && lp_tls_state(s->tls) == LP_TLS_WAITING;
-}
-
-static void give_up(struct lp_stage *s, enum lp_side side)
-{
-	enum lp_dir dir = s->tls && lp_tls_client(s->tls) == side ? LP_C2S : LP_S2C;
-
-	if (!s->tls)
-		s->state = LP_STAGE_CLEAR;
-	else if (dir == LP_C2S && !s->seen[1 - side])
-		lp_tls_give_up(s->tls, LP_REASON_ONE_DIRECTION,
-			       "no byte from the server was captured, and the client went on");
-	else
-		lp_tls_give_up(s->tls, LP_REASON_LIMIT, "more bytes of one side had to wait for "
-			       "the other than may be held");
-}
-
-/* Whoever waits for the other side holds nobody back, so that others may have told by now what came
- * later than the last of it: what it asks from here on, it asks now. */
-static bool await_no_more(struct lp_stage *s, const struct lp_when *when)
-{
-	if (!waiting(s))
-		(void)told(s, when);
-	return lp_tls_await_no_more(s->tls);
-}
-
-static void keep_caps(struct lp_stage *s, enum lp_side side, const struct lp_when *when)
-{
-	struct lp_tls_env *env = s->home.env;
-
-	if (!lp_holds_over(&s->wait->holds))
-		return;
-	if (waiting(s) && !env->live) {
-		if (!s->over)
-			env->over++;
-		s->over = true;
-		return;
-	}
-	/* Others fill the space and wait for the warden: a replay reads on when they are
-	 * done, and what little this handshake holds may stay until then. */
-	if (!env->live && env->waiting && s->wait->holds.weight <= env->max_held_session)
-		return;
-	/* What waits for the other direction waits for no key: that direction may have come
-	 * to the mirror port late. */
-	if (!waiting(s) && s->wait->holds.weight <= env->max_held_turn && !lp_holds_full(env))
-		return;
-	if (s->tls && await_no_more(s, when))
-		return;
-	env->cap_held++;
-	if (!waiting(s))
-		give_up(s, side);
-	else
-		while (lp_holds_over(&s->wait->holds) && lp_holds_shed(&s->wait->holds, side))
-			continue;
 }
 
 /* ---- which side is the client ---- */
@@ -271,6 +216,63 @@ static void begin_uncaptured(struct lp_stage *s)
 	begin_session(s, server ? LP_B2A : LP_A2B);
 	if (s->tls)
 		lp_tls_not_captured(s->tls);
+}
+
+/* ---- holding ---- */
+
+static void give_up(struct lp_stage *s, enum lp_side side)
+{
+	enum lp_dir dir = s->tls && lp_tls_client(s->tls) == side ? LP_C2S : LP_S2C;
+
+	if (!s->tls && looks(s, side) == LP_LOOKS_TLS) /* of the other side too little has come */
+		begin_uncaptured(s);
+	else if (!s->tls)
+		s->state = LP_STAGE_CLEAR;
+	else if (dir == LP_C2S && !s->seen[1 - side])
+		lp_tls_give_up(s->tls, LP_REASON_ONE_DIRECTION,
+			       "no byte from the server was captured, and the client went on");
+	else
+		lp_tls_give_up(s->tls, LP_REASON_LIMIT, "more bytes of one side had to wait for "
+			       "the other than may be held");
+}
+
+/* Whoever waits for the other side holds nobody back, so that others may have told by now what came
+ * later than the last of it: what it asks from here on, it asks now. */
+static bool await_no_more(struct lp_stage *s, const struct lp_when *when)
+{
+	if (!waiting(s))
+		(void)told(s, when);
+	return lp_tls_await_no_more(s->tls);
+}
+
+static void keep_caps(struct lp_stage *s, enum lp_side side, const struct lp_when *when)
+{
+	struct lp_tls_env *env = s->home.env;
+
+	if (!lp_holds_over(&s->wait->holds))
+		return;
+	if (waiting(s) && !env->live) {
+		if (!s->over)
+			env->over++;
+		s->over = true;
+		return;
+	}
+	/* Others fill the space and wait for the warden: a replay reads on when they are
+	 * done, and what little this handshake holds may stay until then. */
+	if (!env->live && env->waiting && s->wait->holds.weight <= env->max_held_session)
+		return;
+	/* What waits for the other direction waits for no key: that direction may have come
+	 * to the mirror port late. */
+	if (!waiting(s) && s->wait->holds.weight <= env->max_held_turn && !lp_holds_full(env))
+		return;
+	if (s->tls && await_no_more(s, when))
+		return;
+	env->cap_held++;
+	if (!waiting(s))
+		give_up(s, side);
+	else
+		while (lp_holds_over(&s->wait->holds) && lp_holds_shed(&s->wait->holds, side))
+			continue;
 }
 
 /* What is held goes the way that it would have gone, had it not been held. */

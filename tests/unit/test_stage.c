@@ -744,6 +744,32 @@ START_TEST(one_direction_only)
 }
 END_TEST
 
+/* The server goes on and on, and nothing of the client is in the capture: that is no clear text,
+ * only because its hello is waited for no longer. */
+START_TEST(the_server_alone_and_much)
+{
+	const struct help_play play = { .crypto = &crypto, .key = { server },
+					.max_held_session = 20000 };
+	static uint8_t record[1005] = { 0x17, 3, 3, 1000 >> 8, 1000 & 0xff };
+	struct help_told t;
+	uint64_t off = 0;
+
+	help_begin(&t, &play);
+	for (int k = 0; k < 100; k++) {
+		help_data(&t, LP_B2A, record, sizeof record, off, next());
+		off += sizeof record;
+	}
+	ck_assert_uint_eq(t.n, 1); /* told before the end */
+	ck_assert_uint_le(t.env.held_peak, 21100);
+	ck_assert_uint_eq(t.env.cap_held, 1);
+	close_at(&t);
+	ck_assert_uint_eq(t.n, 1);
+	ck_assert_str_eq(t.session[0].result->pub.reason, "start-not-captured");
+	ck_assert_uint_eq(t.session[0].result->pub.total[LP_S2C].opaque, off);
+	help_told_clear(&t);
+}
+END_TEST
+
 /* Bytes of the other side never come, although that side was seen: a limit. */
 START_TEST(too_much_out_of_turn)
 {
@@ -846,6 +872,7 @@ Suite *suite_stage(void)
 	tcase_add_loop_test(hand, a_replay_stops_reading_and_loses_nothing, 0, FLOWS);
 	tcase_add_test(hand, live_the_oldest_gives_way);
 	tcase_add_loop_test(hand, one_direction_only, 0, 3);
+	tcase_add_test(hand, the_server_alone_and_much);
 	tcase_add_loop_test(hand, too_much_out_of_turn, 0, 3);
 	tcase_add_loop_test(hand, a_hole_that_never_had_its_turn, 0, 3);
 	suite_add_tcase(s, order);
