@@ -196,11 +196,12 @@ static bool try_at(struct lp_tls *tls, enum lp_dir dir, const struct lp_record *
 	s->lost = lost;
 	s->spoilt = 0;
 	s->skip = 0;
-	if (!lp_tls_chained(p) || !p->etm || own || at >= iv_back(p))
+	if (!lp_tls_chained(p) || !p->etm || own)
 		return true;
 	tls->iv_unsure[dir] = false;
-	/* With encrypt-then-MAC nothing vouches for that IV: the record is authentic, but
-	 * its first block is not. Its last block is the next record's IV. */
+	/* With encrypt-then-MAC nothing vouches for that IV, whether it was lost or is what stands
+	 * before: the record is authentic, but its first block is not. Its last block is the next
+	 * record's IV. */
 	s->skip = cipher_of(p)->block;
 	s->spoilt = LP_RECORD_HEADER + s->skip;
 	if (s->type != LP_CONTENT_DATA || s->content_n <= s->skip) {
