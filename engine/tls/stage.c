@@ -224,7 +224,7 @@ static void give_up(struct lp_stage *s, enum lp_side side)
 {
 	enum lp_dir dir = s->tls && lp_tls_client(s->tls) == side ? LP_C2S : LP_S2C;
 
-	if (!s->tls && looks(s, side) == LP_LOOKS_TLS) /* of the other side too little has come */
+	if (!s->tls && looks(s, (int)side) == LP_LOOKS_TLS) /* of the other side too little has come */
 		begin_uncaptured(s);
 	else if (!s->tls)
 		s->state = LP_STAGE_CLEAR;
