@@ -279,6 +279,16 @@ static void forget(struct lp_tls *tls, enum lp_dir dir)
 	s->doubt &= !drop;
 }
 
+bool lp_tls_seek_at_header(const struct lp_seek *s)
+{
+	lp_span b = lp_buf_span(&s->buf);
+	size_t at = 0;
+
+	while (at + LP_RECORD_HEADER <= b.n && lp_record_plausible(b.p + at, LP_RECORD_HEADER))
+		at += LP_RECORD_HEADER + (size_t)(b.p[at + 3] << 8 | b.p[at + 4]);
+	return at == b.n;
+}
+
 bool lp_tls_seek_parked(const struct lp_tls *tls, enum lp_dir dir)
 {
 	enum lp_dir other = dir == LP_C2S ? LP_S2C : LP_C2S;

@@ -378,6 +378,9 @@ void lp_tls_seek_doubt(struct lp_tls *tls, enum lp_dir dir, const struct lp_doub
 /* The direction seeks, and must wait for keys or for a better proof of them. */
 bool lp_tls_seek_parked(const struct lp_tls *tls, enum lp_dir dir);
 
+/* Whether what comes next begins a record, as far as the headers tell since the hole. */
+bool lp_tls_seek_at_header(const struct lp_seek *s);
+
 /* A later handshake is under way, and the hole before what is gathered may have taken the
  * direction's ChangeCipherSpec: nothing of that has opened under the keys that it has. */
 bool lp_tls_seek_ahead(const struct lp_tls *tls, enum lp_dir dir);

@@ -100,7 +100,7 @@ bool lp_tls_blocked(const struct lp_tls *tls, enum lp_side side, int next)
 		next = begun;
 	else if (back.n) /* what a search has left over comes before anything new */
 		next = back.p[0];
-	else if (seek && lp_buf_len(&seek->buf)) /* any byte of what is searched through */
+	else if (seek && !lp_tls_seek_at_header(seek)) /* any byte of what is searched through */
 		next = -1;
 	if (passes(tls, dir, next))
 		return false;
