@@ -151,8 +151,8 @@ static inline void lp_leaves_shift(struct lp_leaves *l)
 /* The entry there starts earlier, or later, than it did. */
 void lp_leaves_start(struct lp_leaves *l, struct lp_leaf_at at, uint32_t start);
 
-/* By how much bytes may grow with the next entry, at most. */
-static inline uint64_t lp_leaves_growth(const struct lp_leaves *l)
+/* By how much bytes may grow with the next n entries, at most; n <= LP_LEAF_LEAST. */
+static inline uint64_t lp_leaves_growth(const struct lp_leaves *l, uint32_t n)
 {
 	const uint64_t each = sizeof(struct lp_leaf *) + sizeof(uint32_t);
 	const struct lp_leaf *only;
@@ -161,12 +161,12 @@ static inline uint64_t lp_leaves_growth(const struct lp_leaves *l)
 		return lp_leaf_size(LP_LEAF_LEAST) + (l->room ? 0 : LP_LEAVES_LEAST * each);
 	if (l->count == 1) {
 		only = lp_leaves_leaf(l, 0);
-		if (only->count < only->room)
+		if (only->count + n <= only->room)
 			return 0;
 		if (only->room < LP_LEAF_MOST)
 			return lp_leaf_size(only->room * 2U) - lp_leaf_size(only->room);
 	}
-	return lp_leaf_size(LP_LEAF_MOST) + (l->count == l->room ? l->room * each : 0);
+	return n * lp_leaf_size(LP_LEAF_MOST) + (l->count + n > l->room ? (l->room + 2 * n) * each : 0);
 }
 
 #endif

@@ -161,7 +161,9 @@ static void give_first(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
 	struct lp_ooo_out first;
 
 	lp_ooo_pop(&r->pool, f->half[side].ooo, &first);
+	lp_recent_recall(&r->recent, first.piece.data, first.piece.captured, first.piece.hash);
 	lp_native_deliver(r, f, side, &first.piece);
+	lp_recent_forget(&r->recent);
 	lp_ooo_release(&r->pool, &first);
 }
 

@@ -185,7 +185,7 @@ static enum lp_err on_data(struct lp_reasm *r, struct lp_flow *f, enum lp_side s
 			deliver_now(r, f, side, piece);
 			return LP_OK;
 		}
-		if (!lp_native_make_room(r, f, side, lp_ooo_cost(h->ooo, piece->captured), &again)) {
+		if (!lp_native_make_room(r, f, side, lp_ooo_cost(h->ooo, piece), &again)) {
 			r->stats.memcap++;
 			return LP_OK;
 		}
@@ -273,6 +273,7 @@ static enum lp_err on_bytes(struct lp_reasm *r, struct lp_flow *f, enum lp_side 
 	uint32_t end = s->seq + s->wire_len;
 	enum lp_err err = LP_OK;
 
+	piece.hash = lp_recent_hash(&r->recent, s->payload, s->payload_len);
 	if (s->wire_len > s->payload_len)
 		r->stats.snaplen_cut++;
 	if ((s->flags & LP_TCP_URG) && s->urgent > s->wire_len)
@@ -346,17 +347,18 @@ static inline bool is_ahead(const struct lp_flow *f, enum lp_side side, const st
 static enum lp_err on_ahead(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
 			    const struct lp_segment *s)
 {
-	const struct lp_ooo_piece piece = lp_native_plain_piece(s);
+	struct lp_ooo_piece piece = lp_native_plain_piece(s);
 	struct lp_half *h = &f->half[side];
 	enum lp_err err = LP_OK;
 
+	piece.hash = lp_recent_hash(&r->recent, s->payload, s->payload_len);
 	if (lp_native_is_old(f, h, s)) {
 		r->stats.old_timestamp++;
 		return LP_OK;
 	}
 	lp_native_on_any(r, f, side, s);
 	if (is_expected(r, f, side, &piece)) {
-		if (lp_native_has_room(r, h->ooo, lp_ooo_cost(h->ooo, piece.captured)))
+		if (lp_native_has_room(r, h->ooo, lp_ooo_cost(h->ooo, &piece)))
 			err = keep(r, f, side, &piece);
 		else
 			err = on_data(r, f, side, &piece);

@@ -179,7 +179,7 @@ static enum lp_err syn_data(struct lp_reasm *r, struct lp_flow *f, enum lp_side 
 		return LP_OK;
 	}
 	while (again)
-		if (!lp_native_make_room(r, f, side, lp_ooo_cost(f->half[side].ooo, piece.captured), &again)) {
+		if (!lp_native_make_room(r, f, side, lp_ooo_cost(f->half[side].ooo, &piece), &again)) {
 			r->stats.memcap++;
 			return LP_OK;
 		}

@@ -1,29 +1,80 @@
-#include "net/ooo.h"
+#include "net/ooo_parts.h"
 
-#include <assert.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
-	FEW = 7,     /* bytes; as many stand in the entry itself */
-	LONG = 8,    /* leaves; fewer are at hand anyway, with what they stand for */
-	SPARE_MOST = 2048, /* bytes of a node that is kept for the next segment: an Ethernet's */
-	SMALL_LEAST = 2, /* steps of a small one that is: a pointer fits where the bytes were */
-	STEP = 16,   /* in which the C library hands out memory, … */
-	HEADER = 8,  /* … and what it keeps of it for itself */
+	LONG = 8,           /* leaves; fewer are at hand anyway, with what they stand for */
+	SPARE_LEAST = 512,  /* bytes; such nodes are kept for the next segments, … */
+	SPARE_MOST = 2048,  /* … an Ethernet's */
 };
 
-/* Room that is there anyway is used. */
-static size_t rounded(size_t size)
+/* ---- memory ---- */
+
+static bool is_spare_size(uint32_t captured)
 {
-	return (size + HEADER + STEP - 1) / STEP * STEP - HEADER;
+	return captured >= SPARE_LEAST && captured <= SPARE_MOST;
 }
 
-static size_t node_size(size_t room)
+static struct lp_ooo_node *make_node(struct lp_ooo_pool *pool, const struct lp_ooo_piece *piece)
 {
-	return offsetof(struct lp_ooo_node, room) + room;
+	struct lp_ooo_node *n = NULL;
+
+	if (pool->spares && is_spare_size(piece->captured)) {
+		n = pool->spare[--pool->spares];
+		if (n->captured != piece->captured) {
+			free(n); /* segments are of another size now */
+			n = NULL;
+		}
+	}
+	if (!n)
+		n = malloc(offsetof(struct lp_ooo_node, room) + piece->captured);
+	if (!n)
+		return NULL;
+	n->seq = piece->seq;
+	n->captured = piece->captured;
+	n->urgent = piece->urgent;
+	n->hash = piece->hash;
+	if (piece->captured)
+		memcpy(n->room, piece->data, piece->captured);
+	return n;
 }
+
+static void free_node(struct lp_ooo_pool *pool, struct lp_ooo_node *n)
+{
+	if (is_spare_size(n->captured) && pool->spares < LP_OOO_SPARES &&
+	    (!pool->spares || pool->spare[0]->captured == n->captured))
+		pool->spare[pool->spares++] = n;
+	else
+		free(n);
+}
+
+void lp_ooo_pool_clear(struct lp_ooo_pool *pool)
+{
+	while (pool->spares)
+		free(pool->spare[--pool->spares]);
+}
+
+static void free_held(struct lp_ooo_pool *pool, const struct lp_leaf_entry *e)
+{
+	if (lp_ooo_is_page(e))
+		free(lp_ooo_page(e));
+	else
+		free_node(pool, lp_ooo_node_of(e));
+}
+
+void lp_ooo_drop(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at *at)
+{
+	const struct lp_leaf_entry *e = lp_leaves_at(&q->waiting, *at);
+	uint64_t was = q->waiting.bytes + lp_ooo_size(e);
+
+	q->pages -= lp_ooo_is_page(e);
+	free_held(pool, e);
+	*at = lp_leaves_cut(&q->waiting, *at);
+	lp_ooo_count(pool, q, q->waiting.bytes, was);
+}
+
+/* ---- queues ---- */
 
 static void enlist(struct lp_ooo_pool *pool, struct lp_ooo *q)
 {
@@ -62,16 +113,15 @@ struct lp_ooo *lp_ooo_new(struct lp_ooo_pool *pool, struct lp_flow *flow, enum l
 
 void lp_ooo_free(struct lp_ooo_pool *pool, struct lp_ooo *q)
 {
-	struct lp_ooo_out out;
+	const struct lp_leaf_entry *e;
 
 	if (!q)
 		return;
-	while (lp_ooo_first(q)) {
-		lp_ooo_pop(pool, q, &out);
-		lp_ooo_release(pool, &out);
-	}
-	pool->bytes -= q->waiting.bytes;
-	lp_budget_charge(pool->budget, 0, q->waiting.bytes);
+	for (struct lp_leaf_at at = lp_leaves_first(&q->waiting); (e = lp_leaves_at(&q->waiting, at));
+	     at = lp_leaves_next(&q->waiting, at))
+		free_held(pool, e);
+	pool->bytes -= q->bytes;
+	lp_budget_charge(pool->budget, 0, q->bytes);
 	lp_leaves_clear(&q->waiting);
 	unlist(pool, q);
 	free(q);
@@ -93,164 +143,106 @@ uint32_t lp_ooo_prefetch(const struct lp_ooo *q, uint32_t seq)
 	return q->waiting.count < LONG ? 0 : lp_leaves_prefetch(&q->waiting, seq);
 }
 
-/* ---- what an entry stands for ---- */
 
-/* Either a node, by its address, or a few bytes: bit 0 is set, then come three that say how far
- * before start the first byte lies, and the bytes themselves from bit 8 on. */
-_Static_assert(_Alignof(struct lp_ooo_node) > 1, "addresses are even");
+/* ---- copies ---- */
 
-static bool is_few(const struct lp_leaf_entry *e)
+/* Whether n bytes at seq differ from those of the part, where both have some. */
+static bool differs(const struct lp_ooo_part *t, uint32_t seq, const uint8_t *p, uint32_t n)
 {
-	return e->held & 1;
+	uint32_t from = lp_seq_before(seq, t->start) ? t->start : seq;
+	uint32_t to = seq + n;
+
+	if (lp_seq_before(t->end, to))
+		to = t->end;
+	if (lp_seq_before(t->have, to))
+		to = t->have;
+	if (!lp_seq_before(from, to))
+		return false;
+	return memcmp(t->bytes + (from - t->seq), p + (from - seq), to - from) != 0;
 }
 
-static struct lp_ooo_node *node_of(const struct lp_leaf_entry *e)
+static void tell(const struct lp_ooo_pool *pool, const struct lp_ooo *q, const struct lp_ooo_part *t)
 {
-	return (struct lp_ooo_node *)(uintptr_t)e->held;
+	if (pool->other)
+		pool->other(pool->user, q->flow, (enum lp_side)q->side, t->seq, t->bytes,
+			    t->have - t->seq);
 }
 
-static uint32_t cut_of(const struct lp_leaf_entry *e)
+/* The parts at seq and behind that differ from n bytes there: whether there are any; all are told
+ * of if pool is given. */
+static bool look_for_others(const struct lp_ooo_pool *pool, const struct lp_ooo *q, uint32_t seq,
+			    const uint8_t *p, uint32_t n)
 {
-	return (uint32_t)e->held >> 1 & 7;
+	struct lp_leaf_at at = lp_leaves_first(&q->waiting);
+	const struct lp_leaf_entry *e;
+	uint32_t from = seq, end = seq + n;
+	bool any = false;
+	struct lp_ooo_part t;
+
+	for (; (e = lp_leaves_at(&q->waiting, at)) && lp_seq_before(e->start, end);
+	     at = lp_leaves_next(&q->waiting, at))
+		for (; lp_seq_before(from, e->end) && lp_seq_before(from, end); from = t.end) {
+			t = lp_ooo_part_at(e, from);
+			if (!differs(&t, seq, p, n))
+				continue;
+			any = true;
+			if (!pool)
+				return true;
+			tell(pool, q, &t);
+		}
+	return any;
 }
 
-/* Where the segment began, how much of it was captured, and the memory it takes. */
-static uint32_t seq_of(const struct lp_leaf_entry *e)
+bool lp_ooo_conflicts(const struct lp_ooo *q, uint32_t seq, const uint8_t *p, uint32_t n)
 {
-	return is_few(e) ? e->start - cut_of(e) : node_of(e)->seq;
+	return look_for_others(NULL, q, seq, p, n);
 }
 
-static uint32_t captured_of(const struct lp_leaf_entry *e)
+void lp_ooo_tell(const struct lp_ooo_pool *pool, const struct lp_ooo *q, uint32_t seq,
+		 const uint8_t *p, uint32_t n)
 {
-	return is_few(e) ? e->end - seq_of(e) : node_of(e)->captured;
+	(void)look_for_others(pool, q, seq, p, n);
 }
 
-static uint32_t size_of(const struct lp_leaf_entry *e)
+/* The piece against what waits; both are told of if they differ. */
+static bool compare(const struct lp_ooo_pool *pool, const struct lp_ooo *q, const struct lp_ooo_part *t,
+		    const struct lp_ooo_piece *piece)
 {
-	return is_few(e) ? 0 : node_of(e)->size;
+	if (!differs(t, piece->seq, piece->data, piece->captured))
+		return false;
+	tell(pool, q, t);
+	if (pool->other)
+		pool->other(pool->user, q->flow, (enum lp_side)q->side, piece->seq, piece->data,
+			    piece->captured);
+	return true;
 }
 
-/* The captured bytes; room for a few. */
-static const uint8_t *bytes_of(const struct lp_leaf_entry *e, uint8_t few[8])
+/* Where the part that is `at` began: it may have in the page before. */
+static uint32_t began(const struct lp_ooo *q, struct lp_leaf_at at, const struct lp_ooo_part *t)
 {
-	if (!is_few(e))
-		return node_of(e)->room + node_of(e)->at;
-	few[0] = (uint8_t)(e->held >> 8);
-	few[1] = (uint8_t)(e->held >> 16);
-	few[2] = (uint8_t)(e->held >> 24);
-	few[3] = (uint8_t)(e->held >> 32);
-	few[4] = (uint8_t)(e->held >> 40);
-	few[5] = (uint8_t)(e->held >> 48);
-	few[6] = (uint8_t)(e->held >> 56);
-	return few;
+	const struct lp_leaf_entry *before;
+
+	if (lp_page_place(t->start) || !lp_ooo_is_page(lp_leaves_at(&q->waiting, at)))
+		return t->seq;
+	before = lp_leaves_before(&q->waiting, at);
+	if (!before || !lp_ooo_is_page(before) || before->end != t->start)
+		return t->seq;
+	return lp_ooo_part_of_page(before, t->start - 1).start;
 }
 
-static inline uint64_t few_bytes(const uint8_t *p, uint32_t n)
+/* Of two that begin at the same byte: whether the newcomer takes the other's place.
+ * A copy of which more was captured always does. */
+static bool replaces(const struct lp_ooo_pool *pool, const struct lp_ooo_piece *piece,
+		     const struct lp_ooo_part *t)
 {
-	uint64_t held = 0;
+	uint32_t end = piece->seq + piece->wire;
 
-	if (n == 1)
-		return (uint64_t)*p << 8;
-	for (uint32_t i = 0; i < n; i++)
-		held |= (uint64_t)p[i] << (8 + 8 * i);
-	return held;
+	if (lp_seq_before(t->end, end))
+		return pool->overlap == LP_OVERLAP_LINUX;
+	return t->end == end && piece->captured > t->have - t->seq;
 }
 
-/* The entry begins later than it did: what came before owns the bytes until then. */
-static void give_way(struct lp_ooo *q, struct lp_leaf_at at, uint32_t start)
-{
-	struct lp_leaf_entry *e = lp_leaves_at(&q->waiting, at);
-
-	if (is_few(e))
-		e->held += (uint64_t)(start - e->start) << 1;
-	lp_leaves_start(&q->waiting, at, start);
-}
-
-/* ---- memory ---- */
-
-static void count(struct lp_ooo_pool *pool, struct lp_ooo *q, uint64_t more, uint64_t less)
-{
-	q->bytes += more - less;
-	pool->bytes += more - less;
-	lp_budget_charge(pool->budget, more, less);
-	if (pool->bytes > pool->peak)
-		pool->peak = pool->bytes;
-}
-
-/* Takes the entry out; its node is the caller's. */
-static struct lp_ooo_node *take(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at *at)
-{
-	const struct lp_leaf_entry *e = lp_leaves_at(&q->waiting, *at);
-	struct lp_ooo_node *n = is_few(e) ? NULL : node_of(e);
-	uint64_t was = q->waiting.bytes + size_of(e);
-
-	*at = lp_leaves_cut(&q->waiting, *at);
-	count(pool, q, q->waiting.bytes, was);
-	return n;
-}
-
-static void free_node(struct lp_ooo_pool *pool, struct lp_ooo_node *n)
-{
-	size_t k = n ? n->size / STEP : 0;
-
-	if (k < LP_OOO_SMALL && k >= SMALL_LEAST && pool->smalls < LP_OOO_SPARES &&
-	    (!pool->small[k] || pool->small[k]->size == n->size)) {
-		memcpy(n->room, &pool->small[k], sizeof n);
-		pool->small[k] = n;
-		pool->smalls++;
-	} else if (k >= LP_OOO_SMALL && n->size <= SPARE_MOST && pool->spares < LP_OOO_SPARES &&
-		   (!pool->spares || pool->spare[0]->size == n->size)) {
-		pool->spare[pool->spares++] = n;
-	} else {
-		free(n);
-	}
-}
-
-/* The spare one of that size and kind that was used last; NULL: there is none. */
-static struct lp_ooo_node *take_small(struct lp_ooo_pool *pool, size_t k)
-{
-	struct lp_ooo_node *n = pool->small[k];
-
-	if (n) {
-		memcpy(&pool->small[k], n->room, sizeof n);
-		pool->smalls--;
-	}
-	return n;
-}
-
-void lp_ooo_pool_clear(struct lp_ooo_pool *pool)
-{
-	struct lp_ooo_node *n;
-
-	while (pool->spares)
-		free(pool->spare[--pool->spares]);
-	for (size_t k = 0; k < LP_OOO_SMALL; k++)
-		while ((n = take_small(pool, k)))
-			free(n);
-}
-
-static void drop(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at *at)
-{
-	free_node(pool, take(pool, q, at));
-}
-
-static struct lp_ooo_node *make_room(struct lp_ooo_pool *pool, size_t room)
-{
-	size_t size = node_size(room);
-	struct lp_ooo_node *n = NULL;
-
-	if (size / STEP < LP_OOO_SMALL)
-		n = take_small(pool, size / STEP);
-	else if (pool->spares && size <= SPARE_MOST)
-		n = pool->spare[--pool->spares];
-	if (n && n->size == size)
-		return n;
-	free(n); /* segments are of another size now */
-	n = malloc(size < sizeof *n ? sizeof *n : size);
-	if (n)
-		n->size = (uint32_t)size;
-	return n;
-}
+/* ---- in and out ---- */
 
 /* What waits for a SYN is handed on in the order of its capture, so one by one. */
 static inline bool goes_alone(const struct lp_ooo *q)
@@ -263,266 +255,32 @@ static inline bool is_tiny(const struct lp_ooo_piece *piece)
 	return piece->captured <= LP_OOO_TINY && piece->captured == piece->wire && !piece->urgent;
 }
 
-/* Most of what is tiny is a byte, or a few more: the C library would be called for each. */
-static inline void copy(uint8_t *to, const uint8_t *p, uint32_t n)
+/* What began after the piece gives way to it: it will own all from start on. */
+static enum lp_err push_aside(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at *at,
+			      const struct lp_ooo_piece *piece, uint32_t start, bool *conflict)
 {
-	uint64_t head, tail;
-
-	if (n == 1) {
-		*to = *p;
-	} else if (n >= 8 && n <= 24) {
-		memcpy(&head, p, 8);
-		memcpy(&tail, p + n - 8, 8);
-		if (n > 16)
-			memcpy(to + 8, p + 8, 8);
-		memcpy(to, &head, 8);
-		memcpy(to + n - 8, &tail, 8);
-	} else {
-		memcpy(to, p, n);
-	}
-}
-
-/* What an entry for the piece is to stand for; 0 without memory. */
-static uint64_t hold(struct lp_ooo_pool *pool, const struct lp_ooo_piece *piece)
-{
-	size_t room = piece->captured;
-	struct lp_ooo_node *n;
-
-	if (is_tiny(piece)) {
-		if (room <= FEW)
-			return 1 | few_bytes(piece->data, piece->captured);
-		/* Most have a neighbour before long. */
-		room = rounded(node_size(room * 3)) - node_size(0);
-	}
-	n = make_room(pool, room);
-	if (!n)
-		return 0;
-	n->at = (uint32_t)(room - piece->captured) / 2;
-	if (piece->captured)
-		copy(n->room + n->at, piece->data, piece->captured);
-	n->seq = piece->seq;
-	n->captured = piece->captured;
-	n->urgent = piece->urgent;
-	return (uintptr_t)n;
-}
-
-/* ---- copies ---- */
-
-/* Whether n bytes at seq differ from those of the entry, where both have some. */
-static bool differs(const struct lp_leaf_entry *e, uint32_t seq, const uint8_t *p, uint32_t n)
-{
-	uint32_t from = lp_seq_before(seq, e->start) ? e->start : seq;
-	uint32_t to = seq + n;
-	uint32_t have = seq_of(e) + captured_of(e);
-	uint8_t few[8];
-
-	if (lp_seq_before(e->end, to))
-		to = e->end;
-	if (lp_seq_before(have, to))
-		to = have;
-	if (!lp_seq_before(from, to))
-		return false;
-	return memcmp(bytes_of(e, few) + (from - seq_of(e)), p + (from - seq), to - from) != 0;
-}
-
-bool lp_ooo_conflicts(const struct lp_ooo *q, uint32_t seq, const uint8_t *p, uint32_t n)
-{
-	struct lp_leaf_at at = lp_leaves_first(&q->waiting);
-	const struct lp_leaf_entry *e;
-
-	for (; (e = lp_leaves_at(&q->waiting, at)) && lp_seq_before(e->start, seq + n);
-	     at = lp_leaves_next(&q->waiting, at))
-		if (differs(e, seq, p, n))
-			return true;
-	return false;
-}
-
-static void tell(const struct lp_ooo_pool *pool, const struct lp_ooo *q,
-		 const struct lp_leaf_entry *e)
-{
-	uint8_t few[8];
-
-	pool->other(pool->user, q->flow, (enum lp_side)q->side, seq_of(e), bytes_of(e, few),
-		    captured_of(e));
-}
-
-void lp_ooo_tell(const struct lp_ooo_pool *pool, const struct lp_ooo *q, uint32_t seq,
-		 const uint8_t *p, uint32_t n)
-{
-	struct lp_leaf_at at = lp_leaves_first(&q->waiting);
-	const struct lp_leaf_entry *e;
-
-	for (; pool->other && (e = lp_leaves_at(&q->waiting, at)) && lp_seq_before(e->start, seq + n);
-	     at = lp_leaves_next(&q->waiting, at))
-		if (differs(e, seq, p, n))
-			tell(pool, q, e);
-}
-
-/* The piece against what waits; both are told of if they differ. */
-static bool compare(const struct lp_ooo_pool *pool, const struct lp_ooo *q,
-		    const struct lp_leaf_entry *e, const struct lp_ooo_piece *piece)
-{
-	if (!differs(e, piece->seq, piece->data, piece->captured))
-		return false;
-	if (pool->other) {
-		tell(pool, q, e);
-		pool->other(pool->user, q->flow, (enum lp_side)q->side, piece->seq, piece->data,
-			    piece->captured);
-	}
-	return true;
-}
-
-/* Of two that begin at the same byte: whether the newcomer takes the other's place.
- * A copy of which more was captured always does. */
-static bool replaces(const struct lp_ooo_pool *pool, const struct lp_ooo_piece *piece,
-		     const struct lp_leaf_entry *e)
-{
-	uint32_t end = piece->seq + piece->wire;
-
-	if (seq_of(e) != piece->seq)
-		return false;
-	if (lp_seq_before(e->end, end))
-		return pool->overlap == LP_OVERLAP_LINUX;
-	return e->end == end && piece->captured > captured_of(e);
-}
-
-/* ---- tiny segments ---- */
-
-/* Whether n bytes that touch the entry can be kept with it. */
-static inline bool takes(const struct lp_leaf_entry *e, uint32_t n)
-{
-	uint32_t captured = captured_of(e);
-
-	return captured + n <= LP_OOO_RUN &&
-	       (is_few(e) || (!node_of(e)->urgent && captured == e->end - seq_of(e)));
-}
-
-/* Whether so many bytes fit behind those of the entry, or (front) before them. */
-static inline bool has_room(const struct lp_leaf_entry *e, uint32_t more, bool front)
-{
-	const struct lp_ooo_node *n = node_of(e);
-
-	return !is_few(e) && (front ? n->at : n->size - node_size(n->at + n->captured)) >= more;
-}
-
-/* Makes room in a node for so many bytes more behind those that are there, or (front) before
- * them. */
-static enum lp_err widen(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_entry *e,
-			 uint32_t more, bool front)
-{
-	struct lp_ooo_node *n = is_few(e) ? NULL : node_of(e), *wider;
-	uint32_t captured, was;
-	uint8_t few[8];
-	size_t room;
-
-	captured = captured_of(e);
-	assert(captured + more <= LP_OOO_RUN);
-	was = size_of(e);
-	room = rounded(node_size((captured + more) * 4U)) - node_size(0);
-	if (room > LP_OOO_RUN)
-		room = LP_OOO_RUN;
-	wider = make_room(pool, room);
-	if (!wider)
-		return LP_E_NOMEM;
-	wider->seq = seq_of(e);
-	wider->captured = captured;
-	wider->urgent = 0;
-	wider->at = front ? (uint32_t)room - captured : 0;
-	memcpy(wider->room + wider->at, bytes_of(e, few), captured);
-	count(pool, q, wider->size, was);
-	free_node(pool, n);
-	e->held = (uintptr_t)wider;
-	return LP_OK;
-}
-
-static inline enum lp_err append(struct lp_ooo_pool *pool, struct lp_ooo *q,
-				 struct lp_leaf_entry *e, const uint8_t *p, uint32_t n)
-{
-	uint32_t captured = captured_of(e);
-
-	if (is_few(e) && captured + n <= FEW) {
-		e->held |= few_bytes(p, n) << 8 * captured;
-	} else {
-		if (!has_room(e, n, false) && widen(pool, q, e, n, false))
-			return LP_E_NOMEM;
-		copy(node_of(e)->room + node_of(e)->at + captured, p, n);
-		node_of(e)->captured += n;
-	}
-	e->end += n;
-	return LP_OK;
-}
-
-/* Puts the piece before the bytes of the entry there, all of which are its own. */
-static enum lp_err prepend(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at at,
-			   const struct lp_ooo_piece *piece)
-{
-	struct lp_leaf_entry *e = lp_leaves_at(&q->waiting, at);
-	uint32_t n = piece->captured;
-	struct lp_ooo_node *node;
-
-	if (is_few(e) && captured_of(e) + n <= FEW) {
-		e->held = (e->held & ~(uint64_t)255) << 8 * n | few_bytes(piece->data, n) | 1;
-	} else {
-		if (!has_room(e, n, true) && widen(pool, q, e, n, true))
-			return LP_E_NOMEM;
-		node = node_of(e);
-		node->at -= n;
-		copy(node->room + node->at, piece->data, n);
-		node->captured += n;
-		node->seq = piece->seq;
-	}
-	e->carried_ns = piece->carried_ns;
-	lp_leaves_start(&q->waiting, at, piece->seq);
-	return LP_OK;
-}
-
-/* If the piece, which is tiny, overlaps nothing and belongs before what is `at`, touches a
- * neighbour that can take it, *done. If it touches both, they become one. */
-static inline enum lp_err join(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at at,
-			       struct lp_leaf_entry *after, const struct lp_ooo_piece *piece,
-			       bool *done)
-{
-	struct lp_leaf_entry *before = after && at.i ? after - 1
-						     : lp_leaves_before(&q->waiting, at);
-	uint32_t end = piece->seq + piece->wire, n = piece->captured;
-	uint8_t few[8];
-
-	if (after && (after->start != end || seq_of(after) != end || !takes(after, n)))
-		after = NULL;
-	if (before && before->end == piece->seq && takes(before, n)) {
-		if (append(pool, q, before, piece->data, n))
-			return LP_E_NOMEM;
-		*done = true;
-		if (!after || !takes(before, captured_of(after)))
-			return LP_OK;
-		if (append(pool, q, before, bytes_of(after, few), captured_of(after)))
-			return LP_E_NOMEM;
-		drop(pool, q, &at);
-		return LP_OK;
-	}
-	if (!after)
-		return LP_OK;
-	*done = true;
-	return prepend(pool, q, at, piece);
-}
-
-/* ---- in and out ---- */
-
-/* What began after the piece gives way to it. */
-static void push_aside(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at *at,
-		       const struct lp_ooo_piece *piece, bool *conflict)
-{
-	uint32_t end = piece->seq + piece->wire;
+	uint32_t end = piece->seq + piece->wire, from = start;
 	struct lp_leaf_entry *e;
+	struct lp_ooo_part t;
 
 	while ((e = lp_leaves_at(&q->waiting, *at)) && lp_seq_before(e->start, end)) {
-		*conflict |= compare(pool, q, e, piece);
-		if (lp_seq_before(end, e->end)) {
-			give_way(q, *at, end);
-			break;
+		for (; lp_seq_before(from, e->end) && lp_seq_before(from, end); from = t.end) {
+			t = lp_ooo_part_at(e, from);
+			*conflict |= compare(pool, q, &t, piece);
 		}
-		drop(pool, q, at);
+		if (lp_ooo_is_page(e)) {
+			bool within = lp_seq_before(e->start, start) && lp_seq_before(end, e->end);
+
+			lp_ooo_forget(pool, q, at, start, end);
+			if (within)
+				return lp_ooo_split(pool, q, at, start);
+		} else if (lp_seq_before(end, e->end)) {
+			lp_leaves_start(&q->waiting, *at, end);
+		} else {
+			lp_ooo_drop(pool, q, at);
+		}
 	}
+	return LP_OK;
 }
 
 /* What began before the piece, or with it, owns what it has of it: *start is where the piece
@@ -531,92 +289,138 @@ static void push_aside(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_lea
 static bool find_start(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at *at,
 		       const struct lp_ooo_piece *piece, uint32_t *start, bool *conflict)
 {
-	uint32_t end = piece->seq + piece->wire;
+	uint32_t end = piece->seq + piece->wire, seq;
 	const struct lp_leaf_entry *e;
+	struct lp_ooo_part t;
 
-	while ((e = lp_leaves_at(&q->waiting, *at)) && lp_seq_before(e->start, end) &&
-	       !lp_seq_before(piece->seq, seq_of(e))) {
-		*conflict |= compare(pool, q, e, piece);
-		if (replaces(pool, piece, e)) {
-			drop(pool, q, at);
+	while ((e = lp_leaves_at(&q->waiting, *at)) && lp_seq_before(e->start, end)) {
+		t = lp_ooo_part_at(e, *start);
+		seq = began(q, *at, &t);
+		if (lp_seq_before(piece->seq, seq))
+			break;
+		*conflict |= compare(pool, q, &t, piece);
+		if (seq == piece->seq && replaces(pool, piece, &t)) {
+			if (lp_ooo_is_page(e))
+				lp_ooo_forget(pool, q, at, t.start, t.end);
+			else
+				lp_ooo_drop(pool, q, at);
 			continue;
 		}
-		if (!lp_seq_before(e->end, end))
+		if (!lp_seq_before(t.end, end))
 			return false;
-		*start = e->end;
-		*at = lp_leaves_next(&q->waiting, *at);
+		*start = t.end;
+		if (t.end == e->end)
+			*at = lp_leaves_next(&q->waiting, *at);
 	}
 	return true;
 }
 
-/* Puts in what begins at start of the piece, and belongs before `at`. */
+/* Puts in what begins at start of the piece, before what is `at`. */
 static enum lp_err put_piece(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_at at,
-			     const struct lp_ooo_piece *piece, uint32_t start, bool *conflict)
+			     const struct lp_ooo_piece *piece, uint32_t start)
 {
-	uint64_t held = hold(pool, piece), was;
-	struct lp_leaf_entry *e;
-	enum lp_err err;
+	uint64_t was = q->waiting.bytes;
+	struct lp_leaf_entry *e = NULL;
+	struct lp_ooo_node *n = make_node(pool, piece);
 
-	if (!held)
+	if (!n)
 		return LP_E_NOMEM;
-	push_aside(pool, q, &at, piece, conflict);
-	was = q->waiting.bytes;
-	err = lp_leaves_put(&q->waiting, at, start, &e);
-	if (err) {
-		count(pool, q, q->waiting.bytes, was);
-		if (!(held & 1))
-			free_node(pool, (struct lp_ooo_node *)(uintptr_t)held);
-		return err;
+	if (lp_leaves_put(&q->waiting, at, start, &e)) {
+		lp_ooo_count(pool, q, q->waiting.bytes, was);
+		free_node(pool, n);
+		return LP_E_NOMEM;
 	}
 	e->end = piece->seq + piece->wire;
 	e->carried_ns = piece->carried_ns;
-	e->held = held & 1 ? held | (uint64_t)(start - piece->seq) << 1 : held;
-	count(pool, q, q->waiting.bytes + size_of(e), was);
+	e->held = (uintptr_t)n;
+	lp_ooo_count(pool, q, q->waiting.bytes + lp_ooo_node_size(n), was);
 	return LP_OK;
 }
 
 enum lp_err lp_ooo_insert(struct lp_ooo_pool *pool, struct lp_ooo *q,
 			  const struct lp_ooo_piece *piece, bool *added, bool *conflict)
 {
-	struct lp_leaf_at at = lp_leaves_seek(&q->waiting, piece->seq, pool->near);
-	struct lp_leaf_entry *e = lp_leaves_at(&q->waiting, at);
-	uint32_t start = piece->seq, end = piece->seq + piece->wire;
-	bool alone = !e || !lp_seq_before(e->start, end);
+	uint32_t start = piece->seq;
+	const struct lp_leaf_entry *e;
+	struct lp_leaf_at at;
+	bool done = false;
 	enum lp_err err;
 
 	*added = false;
-	if (!alone) {
-		if (!find_start(pool, q, &at, piece, &start, conflict))
-			return LP_OK;
-		e = lp_leaves_at(&q->waiting, at);
-		alone = start == piece->seq && (!e || !lp_seq_before(e->start, end));
-	}
-	if (alone && is_tiny(piece) && !goes_alone(q)) {
-		err = join(pool, q, at, e, piece, added);
-		if (err || *added)
+	if (is_tiny(piece) && !goes_alone(q)) {
+		err = lp_ooo_put_tiny(pool, q, piece, added, &done);
+		if (err || done)
 			return err;
 	}
-	err = put_piece(pool, q, at, piece, start, conflict);
-	*added = !err;
+	at = lp_leaves_seek(&q->waiting, start, pool->near);
+	e = lp_leaves_at(&q->waiting, at);
+	if (e && lp_seq_before(e->start, start + piece->wire)) {
+		if (!find_start(pool, q, &at, piece, &start, conflict))
+			return LP_OK;
+		err = push_aside(pool, q, &at, piece, start, conflict);
+		if (err)
+			return err;
+	}
+	err = put_piece(pool, q, at, piece, start);
+	*added |= !err;
 	return err;
+}
+
+/* The first bytes of a page, as far as they reach; the rest stays. */
+static void pop_part(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_entry *e,
+		     struct lp_ooo_out *out)
+{
+	struct lp_page *g = lp_ooo_page(e);
+	uint32_t from = lp_page_place(e->start), base = e->start - from, to = e->end - base;
+	uint32_t end = lp_page_next(g, from, to, false);
+
+	out->piece = (struct lp_ooo_piece){ .data = g->bytes + from, .carried_ns = e->carried_ns,
+		.seq = e->start, .captured = end - from, .wire = end - from };
+	if (end == to) {
+		out->held = e->held;
+		lp_leaves_shift(&q->waiting);
+		q->pages--;
+		return;
+	}
+	lp_ooo_copy(pool->part, g->bytes + from, end - from);
+	out->piece.data = pool->part;
+	out->held = 0;
+	lp_page_mark(g, from, end, false);
+	e->carried_ns = g->last_ns;
+	lp_leaves_start(&q->waiting, lp_leaves_first(&q->waiting),
+			base + lp_page_next(g, end, to, true));
 }
 
 void lp_ooo_pop(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_ooo_out *out)
 {
-	const struct lp_leaf_entry *e = lp_ooo_first(q);
-	uint64_t was = q->waiting.bytes + size_of(e);
-	uint32_t seq = seq_of(e);
+	struct lp_leaf_entry *e = lp_leaves_at(&q->waiting, lp_leaves_first(&q->waiting));
+	uint64_t was = q->waiting.bytes;
+	const struct lp_ooo_node *n;
 
-	out->piece = (struct lp_ooo_piece){ .data = bytes_of(e, out->few),
-		.carried_ns = e->carried_ns, .seq = seq, .captured = captured_of(e),
-		.wire = e->end - seq, .urgent = is_few(e) ? 0 : node_of(e)->urgent };
-	out->node = is_few(e) ? NULL : node_of(e);
-	lp_leaves_shift(&q->waiting);
-	count(pool, q, q->waiting.bytes, was);
+	if (lp_ooo_is_page(e)) {
+		pop_part(pool, q, e, out);
+		was += out->held ? sizeof(struct lp_page) : 0;
+	} else {
+		n = lp_ooo_node_of(e);
+		out->piece.data = n->room;
+		out->piece.carried_ns = e->carried_ns;
+		out->piece.seq = n->seq;
+		out->piece.captured = n->captured;
+		out->piece.wire = e->end - n->seq;
+		out->piece.urgent = n->urgent;
+		out->piece.hash = n->hash;
+		out->held = e->held;
+		was += lp_ooo_node_size(n);
+		lp_leaves_shift(&q->waiting);
+	}
+	lp_ooo_count(pool, q, q->waiting.bytes, was);
 }
 
 void lp_ooo_release(struct lp_ooo_pool *pool, struct lp_ooo_out *out)
 {
-	free_node(pool, out->node);
-	out->node = NULL;
+	const struct lp_leaf_entry e = { .held = out->held };
+
+	if (out->held)
+		free_held(pool, &e);
+	out->held = 0;
 }

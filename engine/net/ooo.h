@@ -7,8 +7,8 @@
  *  - of two that begin at the same byte the first wins, except with
  *    LP_OVERLAP_LINUX, where the longer replaces it.
  * (Linux tcp_data_queue_ofo(), FreeBSD tcp_reass().)
- * Tiny segments that touch are kept as one, and a few bytes stand in the leaves
- * themselves, so that they cost little more than their bytes in whatever order they come.
+ * Tiny segments wait in pages (net/page.h), so that they cost little more than their bytes in
+ * whatever order they come. There what touches counts as one segment.
  * Owner: lp_ooo belongs to its half of a flow, lp_ooo_pool to the reassembler. The
  * pool counts memory as allocated, headers too, so that a cap on "out-of-order
  * bytes" bounds what one-byte segments cost. Errors: LP_E_NOMEM. */
@@ -17,6 +17,7 @@
 
 #include "net/flow.h"
 #include "net/leaves.h"
+#include "net/page.h"
 
 /* A segment; what it owns, where that ends, and when it came, stands in its entry of the
  * leaves. The end counts bytes that the capture cut off, too. */
@@ -24,16 +25,13 @@ struct lp_ooo_node {
 	uint32_t seq;         /* where the segment began */
 	uint32_t captured;    /* bytes, from seq on */
 	uint32_t urgent;      /* urgent byte: its place in them, +1; 0 = none */
-	uint32_t size;        /* allocated */
-	uint32_t at;          /* where in the room they begin */
+	uint32_t hash;        /* as in lp_ooo_piece */
 	uint8_t room[];
 };
 
 enum {
 	LP_OOO_SPARES = 128,
-	LP_OOO_TINY = 32, /* bytes; a segment that is worth keeping with its neighbour */
-	LP_OOO_RUN = 512, /* bytes; how far such neighbours grow */
-	LP_OOO_SMALL = 32, /* sizes of small nodes, in steps of 16 bytes */
+	LP_OOO_TINY = 32, /* bytes; a larger segment is not worth a page */
 };
 
 struct lp_ooo {
@@ -49,6 +47,7 @@ struct lp_ooo {
 	uint32_t since_number, evidence_number; /* of the packets then; they wrap */
 	uint64_t bytes;
 	uint32_t below;       /* next, as of since_ns */
+	uint32_t pages;
 	uint8_t side;         /* enum lp_side */
 };
 
@@ -68,9 +67,7 @@ struct lp_ooo_pool {
 	 * Not counted in bytes. */
 	struct lp_ooo_node *spare[LP_OOO_SPARES];
 	uint32_t spares;
-	/* Smaller ones by their size, linked by what stands where their bytes did; 128 in all. */
-	struct lp_ooo_node *small[LP_OOO_SMALL];
-	uint32_t smalls;
+	uint8_t part[LP_PAGE]; /* bytes on their way out of a page that stays */
 };
 
 /* A segment on its way in. */
@@ -81,14 +78,14 @@ struct lp_ooo_piece {
 	uint32_t captured;
 	uint32_t wire;   /* >= captured */
 	uint32_t urgent; /* as in lp_ooo_node */
+	uint32_t hash;   /* of the captured bytes (net/recent.h); 0: not known */
 };
 
-/* A segment that waited. Its bytes are good until it is released, and as long as this stays
- * where it is. */
+/* A segment that waited. Its bytes are good until it is released, or the next is taken out.
+ * carried_ns of tiny ones that did not come in order may be that of a later neighbour. */
 struct lp_ooo_out {
 	struct lp_ooo_piece piece;
-	struct lp_ooo_node *node; /* NULL: of only few bytes */
-	uint8_t few[8];
+	uint64_t held;   /* what it owns; 0: nothing */
 };
 
 /* An empty queue at the end of the pool's list of holes; NULL without memory. */
@@ -109,14 +106,28 @@ void lp_ooo_renew(struct lp_ooo_pool *pool, struct lp_ooo *q, uint32_t below, ui
  * be anything. */
 uint32_t lp_ooo_prefetch(const struct lp_ooo *q, uint32_t seq);
 
-/* What a segment of n captured bytes takes from the pool, at most, if it waits in q (NULL:
- * in a new one). */
-static inline uint64_t lp_ooo_cost(const struct lp_ooo *q, uint32_t n)
+/* What the piece takes from the pool, at most, if it waits in q (NULL: in a new one): a node, or,
+ * if it is tiny, one page or two. Where there are pages, it may have to be a node after all, and the
+ * page around it becomes two. */
+static inline uint64_t lp_ooo_cost(const struct lp_ooo *q, const struct lp_ooo_piece *piece)
 {
 	static const struct lp_leaves none;
+	uint64_t cost = offsetof(struct lp_ooo_node, room) + piece->captured;
+	uint32_t entries = 1;
 
-	return offsetof(struct lp_ooo_node, room) + n + (n <= LP_OOO_TINY ? LP_OOO_RUN : 0) +
-	       lp_leaves_growth(q ? &q->waiting : &none);
+	if (piece->captured <= LP_OOO_TINY) {
+		if (lp_page_place(piece->seq) + piece->captured > LP_PAGE) {
+			cost += sizeof(struct lp_page);
+			entries++;
+		}
+		if (cost < entries * sizeof(struct lp_page))
+			cost = entries * sizeof(struct lp_page);
+	}
+	if (q && q->pages) {
+		cost += sizeof(struct lp_page);
+		entries++;
+	}
+	return cost + lp_leaves_growth(q ? &q->waiting : &none, entries);
 }
 
 /* Copies what the piece adds; *added is false if it adds nothing. *conflict is set

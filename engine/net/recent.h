@@ -39,6 +39,20 @@ void lp_recent_prefetch(const struct lp_recent *r, uint32_t upper, uint32_t seq)
  * may lie there. */
 uint64_t lp_recent_look(struct lp_recent *r, const uint8_t *p, uint32_t n);
 
+/* What it found of these n bytes; 0: nothing. */
+static inline uint32_t lp_recent_hash(const struct lp_recent *r, const uint8_t *p, uint32_t n)
+{
+	return p == r->seen.p && n == r->seen.n ? r->seen.hash : 0;
+}
+
+/* It has found that before, of the same bytes elsewhere; nothing if 0. */
+static inline void lp_recent_recall(struct lp_recent *r, const uint8_t *p, uint32_t n, uint32_t found)
+{
+	r->seen.p = found ? p : NULL;
+	r->seen.n = n;
+	r->seen.hash = found;
+}
+
 static inline void lp_recent_forget(struct lp_recent *r)
 {
 	r->seen.p = NULL;

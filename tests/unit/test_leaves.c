@@ -67,7 +67,7 @@ static struct lp_leaf_at seek(const struct lp_leaves *l, const struct model *m, 
 static void put(struct lp_leaves *l, struct model *m, uint32_t seq)
 {
 	struct lp_leaf_entry entry = { seq, seq + 4, seq / 2, seq | 1 };
-	uint64_t most = l->bytes + lp_leaves_growth(l);
+	uint64_t most = l->bytes + lp_leaves_growth(l, 1);
 	struct lp_leaf_entry *e;
 	struct lp_leaf_at at;
 	uint32_t i;
@@ -173,9 +173,25 @@ struct truth {
 	struct {
 		bool there;
 		uint8_t value;
+		uint32_t size; /* of its segment */
 		uint64_t carried_ns;
 	} byte[SPACE];
 };
+
+/* The time of the segment that brought the byte; or, of a tiny one, of one that came later and not
+ * 256 bytes away. */
+static void check_time(const struct truth *t, uint32_t at, uint64_t carried_ns)
+{
+	uint64_t own = t->byte[at].carried_ns, last = own;
+
+	if (!own)
+		return; /* of some copy */
+	for (uint32_t k = at > 255 ? at - 255 : 0; k < SPACE && k < at + 256; k++)
+		if (t->byte[k].there && t->byte[k].size <= LP_OOO_TINY && t->byte[k].carried_ns > last)
+			last = t->byte[k].carried_ns;
+	ck_assert_uint_ge(carried_ns, own);
+	ck_assert_uint_le(carried_ns, t->byte[at].size > LP_OOO_TINY ? own : last);
+}
 
 static void take_all(struct lp_ooo_pool *pool, struct lp_ooo *q, const struct truth *t)
 {
@@ -192,7 +208,7 @@ static void take_all(struct lp_ooo_pool *pool, struct lp_ooo *q, const struct tr
 		for (; at < start; at++)
 			ck_assert(!t->byte[at].there);
 		if (start == piece.seq - q->below)
-			ck_assert_uint_eq(piece.carried_ns, t->byte[start].carried_ns);
+			check_time(t, start, piece.carried_ns);
 		for (; at < piece.seq - q->below + piece.wire; at++) {
 			ck_assert(t->byte[at].there);
 			ck_assert_uint_eq(piece.data[at - (piece.seq - q->below)], t->byte[at].value);
@@ -227,7 +243,7 @@ START_TEST(what_waits_comes_out)
 			uint32_t from = any(SPACE - size), new = 0, old = 0;
 			struct lp_ooo_piece piece = { .data = bytes + from, .carried_ns = i + 1,
 				.seq = q->below + from, .captured = size, .wire = size };
-			uint64_t most = pool.bytes + lp_ooo_cost(q, size);
+			uint64_t most = pool.bytes + lp_ooo_cost(q, &piece);
 			bool added;
 
 			for (uint32_t k = 0; k < size; k++)
@@ -242,6 +258,7 @@ START_TEST(what_waits_comes_out)
 			for (uint32_t k = 0; k < size; k++) {
 				if (!t.byte[from + k].there || _i >= 2)
 					t.byte[from + k].carried_ns = i + 1;
+				t.byte[from + k].size = size;
 				t.byte[from + k].there = true;
 				t.byte[from + k].value = bytes[from + k];
 			}
@@ -251,11 +268,135 @@ START_TEST(what_waits_comes_out)
 			/* Times are those of some copy only: look at the bytes. */
 			for (uint32_t i = 0; i < SPACE; i++)
 				t.byte[i].carried_ns = 0;
-			for (struct lp_leaf_at at = lp_leaves_first(&q->waiting);
-			     lp_leaves_at(&q->waiting, at); at = lp_leaves_next(&q->waiting, at))
-				lp_leaves_at(&q->waiting, at)->carried_ns = 0;
 		}
 		take_all(&pool, q, &t);
+		lp_ooo_free(&pool, q);
+		ck_assert_uint_eq(pool.bytes, 0);
+	}
+	lp_ooo_pool_clear(&pool);
+}
+END_TEST
+
+/* Segments that overlap with other bytes, tiny ones and larger: what comes out of each byte is one of
+ * the copies that came for it, and where there was another a conflict was told of. */
+START_TEST(copies_that_differ_are_told_of)
+{
+	struct lp_ooo_pool pool = { .overlap = _i & 1 ? LP_OVERLAP_BSD : LP_OVERLAP_LINUX };
+	static uint8_t seen[SPACE]; /* bit 0, 1: such a copy came */
+	struct lp_ooo_out out;
+
+	rng = 5 + (uint32_t)_i;
+	for (int round = 0; round < 300; round++) {
+		struct lp_ooo *q = lp_ooo_new(&pool, NULL, LP_A2B);
+		uint32_t count = 1 + any(400), space = any(2) ? SPACE : 700;
+
+		ck_assert_ptr_nonnull(q);
+		lp_ooo_renew(&pool, q, 0xfffffe80, 1, 1);
+		memset(seen, 0, sizeof seen);
+		for (uint32_t i = 0; i < count; i++) {
+			uint32_t size = any(4) ? 1 + any(LP_OOO_TINY) : 1 + any(600);
+			uint32_t from = any(space - size), old = 0, other = 0;
+			uint8_t copy = (uint8_t)!any(16), bytes[600];
+			struct lp_ooo_piece piece = { .data = bytes, .carried_ns = 1,
+				.seq = q->below + from, .captured = size, .wire = size };
+			bool added, conflict = false;
+			uint64_t most = pool.bytes + lp_ooo_cost(q, &piece);
+
+			memset(bytes, copy, size);
+			for (uint32_t k = from; k < from + size; k++) {
+				old += seen[k] != 0;
+				other += seen[k] == (copy ? 1 : 2); /* only the other: that is what waits */
+				seen[k] |= copy ? 2 : 1;
+			}
+			ck_assert_int_eq(lp_ooo_insert(&pool, q, &piece, &added, &conflict), LP_OK);
+			ck_assert(added || old == size);
+			ck_assert(conflict || !other);
+			ck_assert(!conflict || old);
+			ck_assert_uint_le(pool.bytes, most);
+			ck_assert_uint_eq(pool.bytes, q->bytes);
+		}
+		for (uint32_t at = 0, k; lp_ooo_first(q); lp_ooo_release(&pool, &out)) {
+			uint32_t start = lp_ooo_first(q)->start - q->below;
+
+			for (; at < start; at++)
+				ck_assert_uint_eq(seen[at], 0);
+			lp_ooo_pop(&pool, q, &out);
+			k = out.piece.seq - q->below;
+			ck_assert_uint_eq(out.piece.wire, out.piece.captured);
+			for (; at < k + out.piece.wire; at++)
+				ck_assert_uint_ne(seen[at] & (out.piece.data[at - k] ? 2 : 1), 0);
+		}
+		lp_ooo_free(&pool, q);
+		ck_assert_uint_eq(pool.bytes, 0);
+	}
+	lp_ooo_pool_clear(&pool);
+}
+END_TEST
+
+/* Who wins where a tiny segment and another overlap, whether it waits in a page or not. */
+START_TEST(tiny_segments_win_and_lose)
+{
+	static const struct {
+		uint32_t from[3], size[3]; /* three come, of the bytes '1', '2', '3' */
+		const char *linux_has, *bsd_has;
+	} cases[] = {
+		/* What began earlier wins, … */
+		{ { 10, 12 }, { 4, 4 }, "111122", "111122" },
+		{ { 12, 10 }, { 4, 4 }, "222211", "222211" },
+		{ { 20, 10 }, { 4, 100 }, NULL, NULL },
+		/* … of two that begin at the same byte the first, or the longer. */
+		{ { 10, 10 }, { 2, 4 }, "2222", "1122" },
+		{ { 10, 10 }, { 4, 2 }, "1111", "1111" },
+		/* Across the end of a page. */
+		{ { 250, 254 }, { 10, 10 }, "11111111112222", "11111111112222" },
+		{ { 254, 250 }, { 10, 10 }, "22222222221111", "22222222221111" },
+		{ { 250, 256 }, { 10, 10 }, "1111111111222222", "1111111111222222" },
+		{ { 250, 250 }, { 10, 12 }, "222222222222", "111111111122" },
+		/* Between two of the same page. */
+		{ { 10, 20, 12 }, { 4, 4, 10 }, "11113333333322", "11113333333322" },
+		{ { 10, 60, 12 }, { 4, 4, 50 }, NULL, NULL },
+	};
+	struct lp_ooo_pool pool = { .overlap = _i & 1 ? LP_OVERLAP_BSD : LP_OVERLAP_LINUX };
+	char bytes[600], has[600] = "", want[600];
+	const char *expected;
+	struct lp_ooo_out out;
+	struct lp_ooo *q;
+	bool added, conflict;
+	size_t n;
+
+	for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+		q = lp_ooo_new(&pool, NULL, LP_A2B);
+		ck_assert_ptr_nonnull(q);
+		conflict = false;
+		for (int i = 0; i < 3 && cases[c].size[i]; i++) {
+			memset(bytes, '1' + i, sizeof bytes);
+			ck_assert_int_eq(lp_ooo_insert(&pool, q, &(struct lp_ooo_piece){
+				.data = (uint8_t *)bytes, .seq = 0x1000 + cases[c].from[i],
+				.captured = cases[c].size[i], .wire = cases[c].size[i] },
+				&added, &conflict), LP_OK);
+		}
+		ck_assert(conflict);
+		memset(has, 0, sizeof has);
+		for (n = 0; lp_ooo_first(q); lp_ooo_release(&pool, &out)) {
+			uint32_t start = lp_ooo_first(q)->start, end = lp_ooo_first(q)->end;
+
+			lp_ooo_pop(&pool, q, &out);
+			end = out.piece.seq + out.piece.wire;
+			memcpy(has + n, out.piece.data + (start - out.piece.seq), end - start);
+			n += end - start;
+		}
+		expected = _i & 1 ? cases[c].bsd_has : cases[c].linux_has;
+		if (!expected) { /* 4 of the first or last, else all of the largest */
+			memset(want, 0, sizeof want);
+			memset(want, '2', 100);
+			if (cases[c].size[2]) {
+				memcpy(want, "1111", 4);
+				memset(want + 4, '3', 48);
+				memcpy(want + 52, "22", 3);
+			}
+			expected = want;
+		}
+		ck_assert_str_eq(has, expected);
 		lp_ooo_free(&pool, q);
 		ck_assert_uint_eq(pool.bytes, 0);
 	}
@@ -281,7 +422,7 @@ START_TEST(a_run_knows_its_bytes)
 			&added, &conflict), LP_OK);
 		ck_assert(added && !conflict);
 	}
-	/* No more than 512 bytes in one, and no memory to speak of beside them. */
+	/* No memory to speak of beside them. */
 	ck_assert_uint_le(pool.bytes, 4 * 700);
 	for (uint32_t at = 0; at < 700; at++)
 		for (int wrong = 0; wrong < 2; wrong++) {
@@ -308,6 +449,8 @@ Suite *suite_leaves(void)
 	tcase_add_loop_test(t, leaves_in_any_order, 0, 4);
 	tcase_add_loop_test(t, leaves_are_full_ones, 0, 3);
 	tcase_add_loop_test(t, what_waits_comes_out, 0, 4);
+	tcase_add_loop_test(t, copies_that_differ_are_told_of, 0, 2);
+	tcase_add_loop_test(t, tiny_segments_win_and_lose, 0, 2);
 	tcase_add_test(t, a_run_knows_its_bytes);
 	suite_add_tcase(s, t);
 	return s;

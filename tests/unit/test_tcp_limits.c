@@ -51,17 +51,18 @@ START_TEST(cap_counts_headers)
 	config.max_ooo_side = 8192;
 	t = help_tcp_native(&config);
 	help_tcp_run(t, "hs");
-	for (int i = 0; i < 1000; i++) {
+	/* A byte in each page. */
+	for (int i = 0; i < 200; i++) {
 		char word[16];
 
-		snprintf(word, sizeof word, "AK%d:b1", 3 + 2 * i);
+		snprintf(word, sizeof word, "AK%d:b1", 3 + 260 * i);
 		help_tcp_run(t, word);
 	}
 	stats = help_tcp_stats(t);
-	ck_assert_uint_gt(stats.cap_side, 500);
+	ck_assert_uint_gt(stats.cap_side, 100);
 	ck_assert_uint_le(stats.ooo_peak, config.max_ooo_side);
 	help_tcp_finish(t);
-	ck_assert_uint_eq(t->streams[0].off[0], 2001);
+	ck_assert_uint_eq(t->streams[0].off[0], 3 + 260 * 199);
 	help_tcp_discard(t);
 }
 END_TEST
