@@ -589,14 +589,16 @@ void lp_worker_answer(void *flow, const struct lp_answer *answer)
 {
 	bool overload = !answer || answer->code == LP_ANSWER_BUSY;
 	bool done = answer && answer->code == LP_ANSWER_DONE;
-	struct lp_no_secret no = {
-		.reason = overload ? LP_REASON_RSA_OVERLOAD : LP_REASON_NO_KEY,
-		.detail = "the warden gave no answer",
-	};
+	struct lp_no_secret no;
 	struct lp_tracked *f = flow;
 
 	if (lp_tickets_answer(f, answer))
 		return;
+	if (overload)
+		(void)lp_wanted_never(&no, LP_REASON_RSA_OVERLOAD, "the key process had too many "
+				      "questions to answer this one in time");
+	else
+		(void)lp_wanted_never(&no, LP_REASON_NO_KEY, "the key process has no answer to it");
 	if (!done && !overload)
 		lp_exchange_refused(f, &no);
 	f->quest->asked = false;

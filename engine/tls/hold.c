@@ -110,6 +110,7 @@ bool lp_holds_shed(struct lp_holds *q, enum lp_side side)
 	}
 	if (!h->next)
 		q->tail[side] = gap;
+	gap->shed = true;
 	free(h);
 	return true;
 }

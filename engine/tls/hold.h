@@ -16,6 +16,7 @@ struct lp_hold {
 	uint64_t n;       /* bytes, or length of the gap */
 	size_t taken;     /* bytes used up */
 	bool gap;
+	bool shed;        /* … of bytes that were there, in whole or in part */
 	uint8_t side;
 	uint8_t bytes[];
 };

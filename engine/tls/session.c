@@ -210,10 +210,28 @@ void lp_tls_say(struct lp_tls *tls, char **to, const char *format, ...)
 	va_end(args);
 }
 
+void lp_tls_shed(struct lp_tls *tls)
+{
+	tls->shed = true;
+}
+
+static bool is_hole(enum lp_reason reason)
+{
+	return reason == LP_REASON_GAP || reason == LP_REASON_GAP_NOT_RECOVERED ||
+	       reason == LP_REASON_HANDSHAKE_LOST || reason == LP_REASON_HANDSHAKE_LOST_EMS;
+}
+
 static void because(struct lp_tls *tls, enum lp_reason reason, const char *format, va_list args)
 {
 	struct lp_told *told = lp_tls_told(tls);
 
+	if (tls->shed && is_hole(reason)) { /* not the capture's fault */
+		tls->reason = LP_REASON_LIMIT;
+		if (told)
+			lp_tls_say(tls, &told->detail, "more bytes came while a key was asked for than "
+				   "may wait (max-held, max-held-total): the oldest were given up");
+		return;
+	}
 	tls->reason = (uint8_t)reason;
 	if (told)
 		set_text(tls, &told->detail, format, args);

@@ -195,6 +195,9 @@ void lp_tls_other(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_
 /* n bytes were lost. */
 void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n);
 
+/* The gap that comes next was captured, but gave way while it waited for a key. */
+void lp_tls_shed(struct lp_tls *tls);
+
 /* From offset `from` on nobody reassembles the bytes of an opaque session any more; they came up
  * to offset `to`, and are counted, gaps among them too. */
 void lp_tls_pass(struct lp_tls *tls, enum lp_side side, uint64_t from);

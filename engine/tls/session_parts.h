@@ -187,6 +187,7 @@ struct lp_tls {
 	bool compressed : 1;           /* DEFLATE was negotiated */
 	bool strict : 1;               /* every MAC is checked from here on */
 	bool unchecked : 1;            /* a record came out without */
+	bool shed : 1;                 /* bytes gave way while they waited for a key */
 	bool dead[2];                  /* a hole that could not be passed */
 	bool close_notify[2];
 	bool iv_unsure[2];             /* the record before did not authenticate (TLS 1.0, EtM) */

@@ -233,7 +233,7 @@ static void give_up(struct lp_stage *s, enum lp_side side)
 			       "no byte from the server was captured, and the client went on");
 	else
 		lp_tls_give_up(s->tls, LP_REASON_LIMIT, "more bytes of one side had to wait for "
-			       "the other than may be held");
+			       "the other than may be held (max-held-turn)");
 }
 
 /* Whoever waits for the other side holds nobody back, so that others may have told by now what came
@@ -440,6 +440,8 @@ static bool pump_one(struct lp_stage *s, struct lp_hold *h, enum lp_side side)
 	size_t took;
 
 	if (h->gap) {
+		if (h->shed && s->tls)
+			lp_tls_shed(s->tls);
 		offer_gap(s, side, h->off, h->n, &h->when);
 		lp_holds_pop(&s->wait->holds, (int)side);
 		return true;

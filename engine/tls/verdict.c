@@ -33,7 +33,8 @@
 	  "\n"                                                                                  \
 	  "Evidence: the TCP sequence numbers jump, and the receiver acknowledged bytes\n"      \
 	  "that the capture does not have, so they crossed the network but not the\n"           \
-	  "sensor.\n"                                                                           \
+	  "sensor; or, live, a worker had no room for them in time, which the summary and\n"    \
+	  "the counter drop.shed say.\n"                                                        \
 	  "\n"                                                                                  \
 	  "What to do: compare the kernel's and the interface's drop counters in the\n"         \
 	  "summary; capture with a larger buffer; check that the mirror port is not\n"          \
@@ -306,8 +307,10 @@
 	  "sheds.",                                                                             \
 	  "Each new session costs one RSA operation with the private key, one to four\n"        \
 	  "milliseconds of a core. More came in than the machine could do, and this one\n"      \
-	  "had waited for five seconds when it was given up so that the others could go\n"      \
-	  "on.\n"                                                                               \
+	  "was given up so that the others could go on: it had waited for five seconds, or\n"   \
+	  "more waited than may (max-questions), and it was the oldest of all, or of a\n"       \
+	  "client or server that had more than its share of them. The counters warden.shed,\n"  \
+	  "warden.shed_client and warden.shed_server (stats=on) say how often.\n"               \
 	  "\n"                                                                                  \
 	  "What to do: more cores help in proportion; --crypto openssl is several times\n"      \
 	  "faster than mbedtls at RSA; a filter can leave out servers that do not matter;\n"    \

@@ -701,10 +701,40 @@ START_TEST(live_the_oldest_gives_way)
 	ck_assert_uint_eq(t.over_most, 0);
 	close_at(&t);
 	r = &t.session[0].result->pub;
-	ck_assert_int_eq(r->verdict, LP_PARTIAL);
+	ck_assert_int_eq(r->verdict, LP_OPAQUE);
 	ck_assert_uint_eq(r->total[LP_S2C].stream, off);
 	ck_assert_uint_gt(r->total[LP_S2C].lost, 490000);
+	/* They were captured: it was limpid who let them go. */
+	ck_assert_str_eq(r->reason, "limit");
+	ck_assert_ptr_nonnull(strstr(r->detail, "max-held"));
 	help_told_clear(&t);
+}
+END_TEST
+
+/* The same where enough is kept for what comes behind it to open. */
+START_TEST(live_what_gave_way_is_told)
+{
+	struct help_play play = {
+		.crypto = &crypto, .key = { server }, .answers = HELP_AT_CLOSE, .live = true,
+	};
+	const struct lp_session_result *r;
+	struct help_told t;
+	unsigned partial = 0;
+
+	load(_i);
+	for (size_t held = 500; held < 6000; held += 100) {
+		play.max_held_session = held;
+		help_play(&t, flow, &play);
+		r = &t.session[0].result->pub;
+		if (r->verdict == LP_PARTIAL && t.env.cap_held) {
+			ck_assert_str_eq(r->reason, "limit");
+			partial++;
+		}
+		if (r->verdict == LP_OPAQUE && t.env.cap_held)
+			ck_assert_str_eq(r->reason, "limit");
+		help_told_clear(&t);
+	}
+	ck_assert_uint_gt(partial, 0);
 }
 END_TEST
 
@@ -871,6 +901,7 @@ Suite *suite_stage(void)
 	tcase_add_test(hand, records_behind_the_end);
 	tcase_add_loop_test(hand, a_replay_stops_reading_and_loses_nothing, 0, FLOWS);
 	tcase_add_test(hand, live_the_oldest_gives_way);
+	tcase_add_loop_test(hand, live_what_gave_way_is_told, 0, FLOWS);
 	tcase_add_loop_test(hand, one_direction_only, 0, 3);
 	tcase_add_test(hand, the_server_alone_and_much);
 	tcase_add_loop_test(hand, too_much_out_of_turn, 0, 3);
