@@ -98,6 +98,17 @@ limpid_on() { # work, file
 reader_on() { # limpid's own reader says itself what it needs; process and all would be mostly starting
 	"$LIMPID" -r "$2" --bench-read | awk '{ gsub(/\(/, ""); print $6, $8, 0, 1, 0 }' >>"$tmp/$1.reader"
 	case $1 in gcm | cbc-sha256) "$BENCH/touch" "$2" >>"$tmp/$1.touch" ;; esac
+	if [ -n "$libcrypto" ]; then
+		case $1 in
+		gcm | chacha | cbc-*) once "$1" bare "$BENCH/bare" "$1" "$2" ;;
+		none) once "$1" bare "$BENCH/bare" gcm "$2" ;;
+		esac
+		case $1 in
+		gcm) once "$1" bare-sums "$BENCH/bare" gcm "$2" sums ;;
+		cbc-sha256) once "$1" bare-two "$BENCH/bare" cbc-sha256 "$2" two ;;
+		none) once "$1" bare-sums "$BENCH/bare" gcm "$2" sums; once "$1" bare-two "$BENCH/bare" gcm "$2" two ;;
+		esac
+	fi
 	once "$1" pcap "$BENCH/pcap" "$2"
 }
 # speed NAME ARGUMENTS: libcrypto's own, bytes or operations a second
@@ -112,6 +123,7 @@ speeds() {
 	speed hmac256 -bytes 16384 -hmac sha256
 	speed hmac1 -bytes 16384 -hmac sha1
 	speed rsa rsa2048
+	speed rsa-all -multi "$CORES" rsa2048
 	"$BENCH/mbedtls" gcm "$SPEED" >>"$tmp/speed.mbedtls"
 }
 own() { median <"$tmp/speed.$1"; }
@@ -155,7 +167,7 @@ programs() { # work: its rows
 	packets=$(awk '{ print $1 }' "$tmp/$1.size") bytes=$(awk '{ print $3 }' "$tmp/$1.size")
 	n=$(sessions "$1")
 	base=$(cpu "$1" limpid)
-	for p in limpid limpid-d limpid-mbedtls limpid-w limpid-all limpid-two reader pcap tshark ssldump ssldump-d; do
+	for p in limpid limpid-d limpid-mbedtls limpid-w limpid-all limpid-two reader pcap bare bare-sums bare-two tshark ssldump ssldump-d; do
 		[ -s "$tmp/$1.$p" ] || continue
 		if [ -e "$tmp/$1.$p.bad" ]; then
 			row "$1" "$p" - - - - - "status $(cat "$tmp/$1.$p.bad")"
@@ -163,11 +175,11 @@ programs() { # work: its rows
 		fi
 		case $p in
 		reader) t=$(field "$1" "$p" 2) ;;
-		limpid-all | limpid-two) t=$(wall "$1" "$p") ;;
+		limpid-all | limpid-two | bare-two) t=$(wall "$1" "$p") ;;
 		*) t=$(cpu "$1" "$p") ;;
 		esac
 		s=-
-		[ "$n" = 0 ] || case $p in reader | pcap) ;; *) s=$(si "$(calc "$n / $t")") ;; esac
+		[ "$n" = 0 ] || case $p in reader | pcap | bare*) ;; *) s=$(si "$(calc "$n / $t")") ;; esac
 		row "$1" "$p" "$(si "$(calc "$packets / $t")")" "$(si "$(calc "$bytes / 1e6 / $t")")" "$s" \
 			"$(printf %.3f "$(field "$1" "$p" 2)")" \
 			"$(case $p in reader) echo - ;; *) calc "int($(field "$1" "$p" 3) / 1024)" ;; esac)" \
@@ -212,6 +224,8 @@ figures() {
 			figure "bulk AES-256-GCM, libcrypto" "reader and cipher in series" 0.75 "$(series gcm limpid "$(reader gcm)" "$(needs gcm)")"
 			figure "" "the cipher alone" aim:0.60 "$(series gcm limpid "$(needs gcm)")"
 			figure "" "reader, bytes from memory, cipher in series" - "$(series gcm limpid "$(reader gcm)" "$(touched gcm)" "$(needs gcm)")"
+			bare "" gcm bare "$(reader gcm)" "$(needs gcm)"
+			bare "" gcm bare-sums "$(reader gcm)" "$(needs gcm)"
 		fi
 		peer "" gcm tshark 40
 		peer "" gcm ssldump-d 10
@@ -228,6 +242,7 @@ figures() {
 	if wanted cbc-sha256 && [ -n "$libcrypto" ]; then
 		figure "bulk AES-256-CBC-SHA256" "reader, HMAC and AES in series" 0.85 "$(series cbc-sha256 limpid "$(reader cbc-sha256)" "$(needs cbc)" "$(needs hmac256)")"
 		figure "" "reader, bytes from memory, HMAC, AES in series" - "$(series cbc-sha256 limpid "$(reader cbc-sha256)" "$(touched cbc-sha256)" "$(needs cbc)" "$(needs hmac256)")"
+		bare "" cbc-sha256 bare "$(reader cbc-sha256)" "$(needs cbc)" "$(needs hmac256)"
 		peer "" cbc-sha256 tshark -
 		peer "" cbc-sha256 ssldump -
 	fi
@@ -242,10 +257,14 @@ figures() {
 		else
 			none "two workers, CBC-SHA256, 8 flows" "one worker" "no --workers"
 		fi
+		ran cbc-sha256 bare-two && figure "two bare loops at once, CBC-SHA256" "one after the other, by the clock" - \
+			"$(calc "2 * $(wall cbc-sha256 bare) / $(wall cbc-sha256 bare-two)")"
 	fi
 	if wanted short; then
 		figure "short RSA-2048 connections" "$CORES cores × the library's RSA, by the clock" 0.90 \
 			"$(calc "$(sessions short) / $(wall short limpid-all) / ($CORES * $(own rsa))")"
+		figure "" "the library's RSA on $CORES cores at once, by the clock" - \
+			"$(calc "$(sessions short) / $(wall short limpid-all) / $(own rsa-all)")"
 		peer "" short tshark -
 		peer "" short ssldump -
 	fi
@@ -275,6 +294,15 @@ peer() { # name, work, program, least [, which limpid]: how many times as fast a
 	else
 		none "$1" "times ${3/-d/ -d}" "did not come to its end"
 	fi
+}
+# bare NAME WORK PROGRAM SECONDS...: how near the bare loop comes to the limit, and limpid to the loop.
+bare() {
+	local sums=
+
+	[ "$3" = bare ] || sums=" that makes sums"
+	ran "$2" "$3" || { none "$1" "a bare loop$sums" "did not come to its end"; return; }
+	figure "$1" "a bare loop$sums" - "$(calc "$(cpu "$2" "$3") / $(cpu "$2" limpid)")"
+	figure "a bare loop$sums" "the same in series" - "$(series "$2" "$3" "${@:4}")"
 }
 write_to() { # file, figures: between its marks
 	awk -v from="$2" '
