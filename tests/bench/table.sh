@@ -4,7 +4,7 @@
 # missed. docs/performance.md says what the limits are made of.
 #   tests/bench/table.sh    (LIMPID, BENCH: the programs; sizes as captures.sh says)
 #   BENCH_DIR        where the captures are kept      BENCH_ONLY   works to be run, all if unset
-#   BENCH_RUNS       runs of each program (5)         BENCH_PEER_RUNS   of tshark and ssldump (1)
+#   BENCH_RUNS       runs of each program (5)         BENCH_PEER_RUNS   of tshark and ssldump (5)
 #   BENCH_TIMEOUT    seconds a run may take (600)     BENCH_SPEED  seconds a library is tried for (1)
 #   BENCH_WRITE      a file that gets the figures between its two "figures" lines
 # Rates are by CPU (user and system, all processes) where one core is meant and by the clock
@@ -15,7 +15,7 @@ cd "$(dirname "$0")/../.." || exit 1
 LIMPID=$(realpath "${LIMPID:-./limpid}")
 BENCH=$(realpath "${BENCH:-$(dirname "$LIMPID")/bench}")
 DIR=${BENCH_DIR:-$BENCH/captures}
-RUNS=${BENCH_RUNS:-5} PEER_RUNS=${BENCH_PEER_RUNS:-1} TIMEOUT=${BENCH_TIMEOUT:-600} SPEED=${BENCH_SPEED:-1}
+RUNS=${BENCH_RUNS:-5} PEER_RUNS=${BENCH_PEER_RUNS:-5} TIMEOUT=${BENCH_TIMEOUT:-600} SPEED=${BENCH_SPEED:-1}
 MB=${BENCH_MB:-200} FLOWS=${BENCH_FLOWS:-1000 100000 1000000}
 ONLY=" ${BENCH_ONLY:-} "
 CORES=$(nproc)
