@@ -15,7 +15,7 @@
 #include "help_tool.h"
 #include "help_warden.h"
 
-enum { PACKETS = 1000, ROUNDS = 30, SECONDS = 20 };
+enum { PACKETS = 1000, ROUNDS = 150, SECONDS = 20 };
 
 static struct help_dir dir;
 static uint8_t frame[PACKETS][2048];
