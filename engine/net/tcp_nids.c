@@ -26,6 +26,7 @@ enum {
 	TCP_HEADER_MAX = 60,
 	/* SYNs on live flows that are remembered until their answer comes. */
 	PENDING = 256,
+	FAR = 1 << 24, /* bytes; what is said of more ahead is not believed */
 };
 
 struct pending {
@@ -72,11 +73,55 @@ static void forget_waiting(struct lp_reasm *r, struct lp_half *h)
 	h->ooo = NULL;
 }
 
+/* The sequence number of the byte that libnids hands on next. */
+static uint32_t next_seq(const struct lp_half *h)
+{
+	return h->next + (uint32_t)h->off;
+}
+
+/* A side of a flow begins with sequence number next. */
+static void start_half(struct lp_half *h, uint32_t next)
+{
+	h->flags |= LP_HALF_KNOWN;
+	h->next = next; /* here: what follows the SYN, for good */
+	h->end = next;
+}
+
+/* The bytes below seq are known to exist. */
+static void reaches(struct lp_half *h, uint32_t seq)
+{
+	if ((h->flags & LP_HALF_KNOWN) && lp_seq_before(h->end, seq) &&
+	    lp_seq_diff(seq, next_seq(h)) <= FAR)
+		h->end = seq;
+}
+
+/* What libnids will not hand on any more, because of a hole before it, or dropped: nobody shall
+ * take the stream for whole. One byte that was but acknowledged is a FIN that was not captured. */
+static void tell_rest(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
+{
+	struct lp_half *h = &f->half[side];
+	bool fin = h->flags & LP_HALF_FIN;
+	uint32_t end = fin && lp_seq_before(h->fin, h->end) ? h->fin : h->end;
+	int32_t n = lp_seq_diff(end, next_seq(h));
+
+	if (!(h->flags & LP_HALF_KNOWN) || (h->flags & (LP_HALF_SKIP | LP_HALF_URGENT)) || n <= 0 ||
+	    (n == 1 && !fin && !h->ooo))
+		return;
+	r->stats.gaps++;
+	r->stats.gap_bytes += (uint32_t)n;
+	r->cb->gap(r->user, &f->stream, side, h->off, (uint32_t)n, place(r));
+	h->off += (uint32_t)n;
+}
+
 /* Ends a flow on our side; it is in no list afterwards. */
 static void finish_flow(struct lp_reasm *r, struct lp_flow *f, enum lp_why why)
 {
 	bool live = f->state == LP_FLOW_LIVE;
 
+	if (live) {
+		tell_rest(r, f, LP_A2B);
+		tell_rest(r, f, LP_B2A);
+	}
 	forget_waiting(r, &f->half[0]);
 	forget_waiting(r, &f->half[1]);
 	lp_age_drop(&r->age, f);
@@ -157,12 +202,6 @@ static void *on_open(void *user, struct tcp_stream *stream)
 static uint64_t name_of(const struct lp_flow *f, enum lp_side side)
 {
 	return (uint64_t)f->tag << 32 | (uint32_t)(f->self * 2 + side);
-}
-
-/* The sequence number of the byte that libnids hands on next. */
-static uint32_t next_seq(const struct lp_half *h)
-{
-	return h->next + (uint32_t)h->off;
 }
 
 static void on_data(void *user, void *mark, enum lp_side side, const uint8_t *p, uint32_t n)
@@ -324,8 +363,7 @@ static void begin(struct lp_reasm *r, struct lp_flow *f, bool swap, const struct
 			       .family = f->family, .state = LP_FLOW_HALF, .swap = swap,
 			       .first_number = s->number, .first_ns = s->ts_ns,
 			       .pending = s->domain, .last = (uint32_t)r->second };
-	f->half[0].flags = LP_HALF_KNOWN;
-	f->half[0].next = s->seq + 1; /* here: what follows the SYN, for good */
+	start_half(&f->half[0], s->seq + 1);
 	f->half[0].csum = (struct lp_csum_side){ .seen = 1, .shown = r->stray.shown };
 	lp_age_add(&r->age, f, LP_AGE_HALF);
 	if (r->age.count[LP_AGE_HALF] > 1 && r->age.count[LP_AGE_HALF] > r->table.max / 4)
@@ -426,6 +464,8 @@ static enum lp_err answer_syn(struct lp_reasm *r, struct lp_flow *f, enum lp_sid
 	p->flow = 0;
 	end(r, f, LP_WHY_REUSED);
 	begin(r, f, p->from == LP_A2B ? f->swap : !f->swap, s);
+	start_half(&f->half[LP_A2B], p->isn + 1);
+	start_half(&f->half[LP_B2A], s->seq + 1);
 	*side = LP_B2A;
 	r->flow = f;
 	r->side = LP_A2B;
@@ -468,6 +508,19 @@ static void hold_cap(struct lp_reasm *r)
 	}
 }
 
+/* What a segment of a live flow says of where its sides have come to, before libnids sees it. */
+static void note(struct lp_flow *f, enum lp_side side, const struct lp_segment *s)
+{
+	struct lp_half *h = &f->half[side];
+
+	if (s->flags & LP_TCP_ACK)
+		reaches(&f->half[!side], s->ack);
+	if ((s->flags & LP_TCP_FIN) && !lp_seq_before(s->seq + s->wire_len, next_seq(h))) {
+		h->flags |= LP_HALF_FIN;
+		h->fin = s->seq + s->wire_len;
+	}
+}
+
 static enum lp_err on_flow(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
 			   const struct lp_segment *s)
 {
@@ -475,8 +528,7 @@ static enum lp_err on_flow(struct lp_reasm *r, struct lp_flow *f, enum lp_side s
 	enum lp_err err;
 
 	if (syn == (LP_TCP_SYN | LP_TCP_ACK) && f->state == LP_FLOW_HALF && side == LP_B2A) {
-		f->half[side].flags |= LP_HALF_KNOWN;
-		f->half[side].next = s->seq + 1;
+		start_half(&f->half[side], s->seq + 1);
 	} else if (f->state == LP_FLOW_LIVE && syn == LP_TCP_SYN) {
 		if (!is_own_syn(&f->half[side], s))
 			remember_syn(r, f, side, s);
@@ -489,6 +541,7 @@ static enum lp_err on_flow(struct lp_reasm *r, struct lp_flow *f, enum lp_side s
 	r->side = side;
 	f->last = f->state == LP_FLOW_LIVE ? (uint32_t)r->second : f->last;
 	err = f->state == LP_FLOW_LIVE ? compare(r, f, side, s) : LP_OK;
+	note(f, side, s);
 	if (!err)
 		err = lp_nids_feed(s->src, s->dst, lp_span_of(s->tcp, s->tcp_len), s->ts_ns);
 	if (err)
@@ -498,6 +551,8 @@ static enum lp_err on_flow(struct lp_reasm *r, struct lp_flow *f, enum lp_side s
 	else
 		r->stats.processed++;
 	if (f->state == LP_FLOW_LIVE) {
+		if (lp_nids_waits(r->streams[f->self], side))
+			reaches(&f->half[side], s->seq + s->wire_len);
 		watch(r, f, LP_A2B);
 		watch(r, f, LP_B2A);
 		hold_cap(r);

@@ -205,7 +205,7 @@ static const struct long_row {
 	{ "2000 segments late", delay_2000, "A0:a1460b2920000 FIN", NULL, 0,
 	  { "out_of_order", 2000 } },
 	{ "beyond the window, no ACK seen", no_acks, "A0:a200000 FIN",
-	  "A0:a66000 EOF", 0, { "gaps", 0 } },
+	  "A0:a66000 A+134000@66000 EOF", 0, { "gaps", 0 } },
 	{ "offers shown behind what they allow", offers_behind, "A0:a2920b436540 FIN", NULL, 0,
 	  { "out_of_window", 0 } },
 	{ "SYN flood", syn_flood, "A0:a10b10 FIN", NULL, 780, { "evicted", 1000 - 780 / 4 } },
