@@ -65,10 +65,11 @@ bool lp_native_is_signed(const struct lp_segment *s);
 void lp_native_other(void *user, struct lp_flow *f, enum lp_side side, uint32_t seq,
 		     const uint8_t *p, uint32_t n);
 
-/* One byte without PSH: a keepalive with the garbage byte of old stacks. */
+/* One zero byte without PSH: a keepalive with the garbage byte of old stacks. */
 static inline bool lp_native_is_probe(const struct lp_segment *s)
 {
-	return s->wire_len == 1 && !(s->flags & (LP_TCP_PSH | LP_TCP_FIN));
+	return s->wire_len == 1 && !(s->flags & (LP_TCP_PSH | LP_TCP_FIN)) &&
+	       (!s->payload_len || !s->payload[0]);
 }
 
 /* A side's bytes begin at next; early: as far as is known, and its SYN may still come. */

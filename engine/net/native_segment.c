@@ -174,6 +174,8 @@ static enum lp_err on_data(struct lp_reasm *r, struct lp_flow *f, enum lp_side s
 			r->stats.processed++;
 			if (piece->wire == 1 && end == h->next) {
 				r->stats.keepalive++;
+				if (piece->captured && piece->data[0]) /* not its garbage byte */
+					compare_old(r, f, side, piece);
 				return LP_OK;
 			}
 			r->stats.duplicate++;
@@ -309,8 +311,9 @@ static enum lp_err on_plain(struct lp_reasm *r, struct lp_flow *f, enum lp_side 
 	}
 	if (!(h->flags & LP_HALF_KNOWN))
 		lp_native_start_early(f, side, s->seq);
+	/* Single bytes, too: a keepalive comes behind what was sent, not before it. */
 	if (f->early & 1U << side && lp_seq_before(s->seq, h->next) && is_near(s->seq, h->next) &&
-	    s->wire_len && !lp_native_is_probe(s))
+	    s->wire_len)
 		h->next = s->seq; /* nothing was handed on yet */
 	if (!is_near(s->seq, h->next)) {
 		r->stats.out_of_window++;

@@ -26,7 +26,8 @@ static void end_run(struct help_tcp_stream *st)
 	char text[40];
 
 	if (st->run)
-		snprintf(text, sizeof text, "%c%llu", st->run_byte, (unsigned long long)st->run);
+		snprintf(text, sizeof text, "%c%llu", st->run_byte ? st->run_byte : '_',
+			 (unsigned long long)st->run);
 	if (st->run)
 		say(st, text);
 	st->run = 0;
@@ -318,7 +319,7 @@ static void segment_word(struct help_tcp *t, const char *w)
 	while (*w) {
 		switch (*w++) {
 		case ':':
-			while (islower((unsigned char)*w) && isdigit((unsigned char)w[1])) {
+			while ((islower((unsigned char)*w) || *w == '_') && isdigit((unsigned char)w[1])) {
 				uint8_t letter = (uint8_t)*w++;
 				uint32_t n = number_at(&w);
 
@@ -327,7 +328,7 @@ static void segment_word(struct help_tcp *t, const char *w)
 					break;
 				}
 				ck_assert_uint_le(x.len + n, sizeof payload);
-				memset(payload + x.len, letter, n);
+				memset(payload + x.len, letter == '_' ? 0 : letter, n);
 				x.len += n;
 			}
 			break;

@@ -5,7 +5,7 @@
  * Words, separated by blanks:
  *	AS            segment of A: flags S (SYN) K (ACK) F R P U, in capitals
  *	AK5           … at sequence number 5 after A's ISN; without a number: A's next
- *	AK:a100b50    … with payload: a hundred a, then fifty b
+ *	AK:a100b50    … with payload: a hundred a, then fifty b (_: zero bytes)
  *	AK/7          … acknowledging 7 after B's ISN; without: all that B has sent
  *	AK:a100%40    … of whose payload 40 bytes were captured
  *	AK:a10t77     … with a timestamp option, TSval 77

@@ -258,9 +258,10 @@ START_TEST(single_bytes_before_their_syn)
 	struct help_tcp *t = help_tcp_native(NULL);
 
 	help_tcp_run(t, "#1 AKP4:d1/1 AKP2:b1/1 AKP3:c1/1 AKP1:a1/1 +10 AS0 BSK0/1 AKP5:e1/1 BK1/6 end "
-			/* Without PSH it may be a sign of life, whose byte is no data. */
-			"#2 AK2:b20/1 +10 AK1:a1/1 AK22:c20/1");
-	ck_assert_str_eq(help_tcp_finish(t), "A0:a1b1c1d1e1 FIN | A0:b20c20 EOF");
+			/* Without PSH, too: a sign of life comes behind data. */
+			"#2 AK2:b20/1 +10 AK1:a1/1 AK22:c20/1 "
+			"#3 AK2:b20/1 +10 AK1:_1/1 AK22:c20/1 AK41:_1/1");
+	ck_assert_str_eq(help_tcp_finish(t), "A0:a1b1c1d1e1 FIN | A0:a1b20c20 EOF | A0:_1b20c20 EOF");
 	help_tcp_discard(t);
 }
 END_TEST
