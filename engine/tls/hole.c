@@ -119,12 +119,15 @@ void lp_tls_hole(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
 	uint64_t wanted = lp_records_wanted(r);
 	size_t had = lp_records_held(r);
 	struct lp_records was = *r;
+	struct lp_hurt *hurt = lp_tls_hurt(tls);
 	struct lp_cursor c = lp_cursor_span(lp_records_part(&was));
 	lp_span header = lp_cursor_bytes(&c, LP_RECORD_HEADER);
 	lp_span part = { NULL, 0 };
 
 	if (wanted && header.p[0] == LP_CONTENT_HANDSHAKE)
 		part = lp_cursor_rest(&c);
+	if (hurt && !hurt->seek[dir]) /* what stands before it has been read */
+		hurt->way[dir].end = part.n ? off : lp_records_offset(&was);
 	lp_records_init(r, off + n); /* what it held is ours now */
 	if (go_on(tls, dir, header, part, off, n, wanted))
 		had -= LP_RECORD_HEADER;

@@ -522,6 +522,7 @@ START_TEST(a_side_lost_from_its_change_on)
 				.answers = (enum help_answers)answers,
 			};
 			const int other = 1 - side;
+			struct line line[2 * RECORDS];
 			struct help_told t;
 			lp_span a, b;
 
@@ -535,6 +536,9 @@ START_TEST(a_side_lost_from_its_change_on)
 			ck_assert_uint_eq(a.n, b.n);
 			ck_assert_mem_eq(a.p, b.p, a.n);
 			check_subset(&t);
+			/* What was seen before that is not part of the hole. */
+			ck_assert_uint_eq(read_lines(&t.dir[side], line, 2 * RECORDS), 1);
+			ck_assert_uint_eq(line[0].n, flow->len[side] - off);
 			help_told_clear(&t);
 		}
 }
