@@ -290,9 +290,24 @@ static void tell_dead(struct lp_tls *tls, enum lp_dir dir)
 		tls->home->env->cb->gap(tls->home->owner, dir, &gap, &tls->home->when);
 }
 
+/* rest: what was seen, by direction, of a record that was not seen whole. */
+static void say_complete(struct lp_result *r, const size_t rest[2])
+{
+	enum lp_dir dir = rest[LP_C2S] ? LP_C2S : LP_S2C;
+
+	r->pub.detail = "every record that was seen was opened";
+	if (!rest[dir])
+		return;
+	snprintf(r->detail, sizeof r->detail,
+		 "every whole record was opened; of the %s's last only %zu bytes were seen",
+		 lp_tls_who(dir), rest[dir]);
+	r->pub.detail = r->detail;
+}
+
 void lp_tls_end(struct lp_tls *tls, const enum lp_end end[2])
 {
 	struct lp_snapshot *snapshot;
+	size_t rest[2] = { 0, 0 };
 	struct lp_result *r;
 
 	if (tls->state == LP_TLS_ENDED)
@@ -309,8 +324,8 @@ void lp_tls_end(struct lp_tls *tls, const enum lp_end end[2])
 	for (int dir = 0; dir < 2; dir++) {
 		/* The rest of a record that never came whole, and what never had its turn. */
 		if (tls->state != LP_TLS_OPAQUE) {
-			lp_tls_account(tls, (enum lp_dir)dir, LP_IN_LOST,
-				       lp_records_held(&tls->records[dir]));
+			rest[dir] = lp_records_held(&tls->records[dir]);
+			lp_tls_account(tls, (enum lp_dir)dir, LP_IN_LOST, rest[dir]);
 			lp_tls_account(tls, (enum lp_dir)dir, LP_IN_OPAQUE,
 				       lp_buf_len(&tls->hurt->back[dir]));
 		}
@@ -342,7 +357,7 @@ void lp_tls_end(struct lp_tls *tls, const enum lp_end end[2])
 	if (tls->told->detail)
 		snprintf(r->detail, sizeof r->detail, "%s", tls->told->detail);
 	else if (tls->reason == LP_REASON_COMPLETE)
-		r->pub.detail = "every record that was seen was opened";
+		say_complete(r, rest);
 	fill_notes(tls, r);
 	tls->home->env->cb->end(tls->home->owner, snapshot, r, &tls->home->when);
 }

@@ -573,6 +573,11 @@ START_TEST(a_flow_that_ends_at_any_byte)
 		if (t.n)
 			ck_assert_int_eq(t.session[0].ready != NULL,
 					 t.session[0].result->pub.verdict != LP_OPAQUE);
+		/* What a record is cut from is not passed over. */
+		if (t.n && t.session[0].result->pub.verdict == LP_DECRYPTED)
+			ck_assert_int_eq(t.session[0].result->pub.total[0].lost +
+						 t.session[0].result->pub.total[1].lost != 0,
+					 strstr(t.session[0].result->pub.detail, "only") != NULL);
 		help_told_clear(&t);
 	}
 }
