@@ -140,6 +140,14 @@ static inline bool is_beyond_window(const struct lp_flow *f, enum lp_side side,
 	       lp_seq_diff(piece->seq, h->end) > (int64_t)(largest * ANOTHER_ORDER);
 }
 
+/* A keepalive with a garbage byte, while what it repeats still waits. */
+static inline bool is_waiting_probe(const struct lp_half *h, const struct lp_ooo_piece *piece)
+{
+	return piece->wire == 1 && piece->captured && !piece->data[0] &&
+	       piece->seq + 1 == h->end && h->ooo && lp_seq_before(h->next, h->end) &&
+	       !(h->flags & LP_HALF_FIN);
+}
+
 /* Whether the bytes of a segment of a live flow are to be taken. */
 static inline bool is_expected(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
 			       const struct lp_ooo_piece *piece)
@@ -150,6 +158,11 @@ static inline bool is_expected(struct lp_reasm *r, struct lp_flow *f, enum lp_si
 	if (((f->stream.fin & 1 << side) && lp_seq_before(h->fin, end)) ||
 	    is_beyond_window(f, side, piece)) {
 		r->stats.out_of_window++;
+		return false;
+	}
+	if (is_waiting_probe(h, piece)) {
+		r->stats.processed++;
+		r->stats.keepalive++;
 		return false;
 	}
 	if (lp_seq_before(h->end, end))
