@@ -319,14 +319,34 @@ enum lp_err lp_native_first(struct lp_reasm *r, const struct lp_flow_name *name,
 	return lp_native_segment(r, f, side, s);
 }
 
+/* Whether a number is none of those that a side has used. */
+static bool is_foreign(const struct lp_half *h, uint32_t x)
+{
+	uint32_t syn = h->next - (uint32_t)h->off - 1;
+	uint32_t end = lp_seq_before(h->end, h->acked) ? h->acked : h->end;
+
+	if (h->off > LP_NATIVE_FAR || (h->flags & LP_HALF_URGENT))
+		return false;
+	return !(h->flags & LP_HALF_KNOWN) || lp_seq_before(x, syn) || lp_seq_before(end + 1, x);
+}
+
+/* A mirror port may show bytes of the next connection before its SYN: neither number can be of the
+ * one that has ended. */
+static bool is_data_of_next(const struct lp_flow *f, enum lp_side side, const struct lp_segment *s)
+{
+	return (s->flags & LP_TCP_ACK) && s->wire_len && !lp_native_is_probe(s) &&
+	       (f->half[side].flags & LP_HALF_KNOWN) && is_foreign(&f->half[side], s->seq) &&
+	       is_foreign(&f->half[!side], s->ack);
+}
+
 enum lp_err lp_native_late(struct lp_reasm *r, struct lp_flow *f, const struct lp_flow_name *name,
 			   const struct lp_segment *s)
 {
 	enum lp_side side = name->swap == f->swap ? LP_A2B : LP_B2A;
-	bool answer = s->flags & LP_TCP_ACK;
+	bool syn = s->flags & LP_TCP_SYN, answer = syn && (s->flags & LP_TCP_ACK);
 
-	if (!(s->flags & LP_TCP_SYN) || (s->flags & LP_TCP_RST) ||
-	    is_own_syn(&f->half[side], s)) {
+	if ((s->flags & LP_TCP_RST) ||
+	    (syn ? is_own_syn(&f->half[side], s) : !is_data_of_next(f, side, s))) {
 		lp_reasm_late(&r->stats, s);
 		return LP_OK;
 	}

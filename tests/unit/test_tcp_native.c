@@ -415,6 +415,29 @@ START_TEST(streams_are_described)
 }
 END_TEST
 
+/* A connection is over; of the next with the same ports bytes are shown before its SYNs. But what is
+ * sent of the old one once more begins nothing. */
+START_TEST(the_next_ones_bytes_before_its_syn)
+{
+	static const char *const rows[][2] = {
+		{ "hs AK:a10/1 ARK11/1 AK20011:d10/40001 AS20000 BSK40000/20001 AK20001:c10/40001 "
+		  "BK40001:z10/20021 ARK20021/40011", "A0:a10 RST | A0:c10d10 B0:z10 RST" },
+		{ "hs AK:a10/1 AFK11/1 BFK1/12 AK12/2 AK20001:c10/40001 BSK40000/20001 AS20000 "
+		  "AFK20011/40001 BFK40001/20012 AK20012/40002", "A0:a10 FIN | A0:c10 FIN" },
+		{ "hs AK:a10/1 AFK11/1 BFK1/12 AK12/2 AK1:a10/1 AK1:a10/2 BK1/12", "A0:a10 FIN" },
+		{ "hs AK:a10/1 ARK11/1 AK11:b10/1 AK21:c10/1", "A0:a10 RST" },
+	};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct help_tcp *t = help_tcp_native(NULL);
+
+		help_tcp_run(t, rows[i][0]);
+		ck_assert_str_eq(help_tcp_finish(t), rows[i][1]);
+		help_tcp_discard(t);
+	}
+}
+END_TEST
+
 /* --- cost, memory, seed --- */
 
 static double seconds_now(void)
@@ -549,6 +572,7 @@ Suite *suite_tcp_native(void)
 	tcase_add_test(t, what_was_looked_at_is_forgotten);
 	tcase_add_test(t, conflicts_are_marked);
 	tcase_add_loop_test(t, streams_are_described, 0, 2);
+	tcase_add_test(t, the_next_ones_bytes_before_its_syn);
 	suite_add_tcase(s, t);
 	t = tcase_create("cost");
 	tcase_set_timeout(t, 60);
