@@ -177,7 +177,7 @@ fuzz:
 # Prints figures; on a machine that does nothing else.
 bench:
 	@$(R)/deps.sh build check bench
-	@$(MAKE) --no-print-directory $(BUILD)/limpid $(BENCHES) $(BUILD)/interop/many
+	@$(MAKE) --no-print-directory $(BUILD)/limpid $(BENCHES) $(BUILD)/bench/loss $(BUILD)/interop/many
 	@BUILD=$(BUILD) tests/bench/run.sh $(T)
 deps:
 	@$(R)/deps.sh build check check-all
