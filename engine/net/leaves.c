@@ -142,13 +142,16 @@ _Static_assert(LP_LEAF_MOST <= 32, "four times eight");
 
 struct lp_leaf_at lp_leaves_seek(const struct lp_leaves *l, uint32_t seq, uint32_t guess)
 {
-	const uint32_t *from = l->from + l->skip;
 	struct lp_leaf_at at = { l->count - 1, 0 };
 	const struct lp_leaf *leaf;
 	const struct lp_leaf_entry *e;
+	const uint32_t *from;
 
+	if (!l->count)
+		return (struct lp_leaf_at){ 0, 0 };
+	from = l->from + l->skip;
 	/* Before all there are, or behind all, as many are: */
-	if (!l->count || !reaches(seq, from[0]))
+	if (!reaches(seq, from[0]))
 		return (struct lp_leaf_at){ 0, 0 };
 	if (reaches(seq, from[at.leaf])) {
 		leaf = lp_leaves_leaf(l, at.leaf);
