@@ -2,7 +2,7 @@
  * upon a program. The file is mapped, the server's bytes are taken (one comparison a segment tells
  * whether it is the next; few are not), a record that lies in several segments is put together,
  * libcrypto opens it; no checksums, no table of connections, no key exchange, no looking at what
- * came out. `bare CIPHER FILE [sums]`: gcm, chacha, cbc-sha256 or cbc-sha1; the key is any key, for
+ * came out. `bare CIPHER FILE [sums|two]`: gcm, chacha, cbc-sha256 or cbc-sha1; the key is any key, for
  * that costs the same; with sums each segment's checksum is made, by limpid's own function; with two
  * the same is done by two processes at once, each all of it, for what a second core gives here.
  * For a capture of one bulk transfer from port 8443. */
@@ -177,6 +177,8 @@ static int packet(const uint8_t *p, size_t n)
 		return 1;
 	p += ETHERNET;
 	ip = 4 * (p[0] & 15U);
+	if (n < ETHERNET + ip + 20)
+		return 1;
 	total = (size_t)(p[2] << 8 | p[3]);
 	tcp = ip + 4 * (size_t)(p[ip + 12] >> 4);
 	if ((p[ip] << 8 | p[ip + 1]) != PORT || total > n - ETHERNET || tcp > total)

@@ -2,7 +2,7 @@
  * one connection, 100,000 packets, decoded and reassembled; against the same in order, which is
  * run in turn with it, for the machine is faster and slower from one second to the next.
  *
- *	segments
+ *	segments [LIMIT]    status 1 if an order costs more than LIMIT (2) times as much
  *
  * The checksum is looked at as limpid does it, in one pass with the hash that tells retransmissions
  * with other bytes: what is in order costs little besides. */
@@ -212,9 +212,9 @@ static double median(double *x)
 	return x[RUNS / 2];
 }
 
-/* What waits must be within the cap of a direction, 4 MiB with its headers, and within what a
- * receiver offers: larger segments cannot come in any order. */
-static void compare(uint32_t size, const uint8_t *data)
+/* Whether an order costs too much. What waits must be within the cap of a direction, 4 MiB with its
+ * headers, and within what a receiver offers: larger segments cannot come in any order. */
+static bool compare(uint32_t size, const uint8_t *data, double limit)
 {
 	static const struct {
 		const char *name;
@@ -223,7 +223,8 @@ static void compare(uint32_t size, const uint8_t *data)
 				 { "even, then odd", 20 }, { "shuffled", 1 },
 				 { "shuffled by hundreds", LARGEST } };
 	uint32_t *order[ORDERS + 1];
-	double base[RUNS], times[ORDERS + 1][RUNS];
+	double base[RUNS], times[ORDERS + 1][RUNS], cost;
+	bool bad = false;
 
 	for (int i = 0; i <= ORDERS; i++)
 		order[i] = order_of(orders[i].name);
@@ -235,27 +236,34 @@ static void compare(uint32_t size, const uint8_t *data)
 	}
 	printf("%u segments of %u byte%s: in order %.0f ns each;", N, size, size == 1 ? "" : "s",
 	       median(base));
-	for (int i = 1; i <= ORDERS; i++)
-		if (size <= orders[i].largest)
-			printf(" %s %.2f", orders[i].name, median(times[i]));
-	printf(" times\n");
+	for (int i = 1; i <= ORDERS; i++) {
+		if (size > orders[i].largest)
+			continue;
+		cost = median(times[i]);
+		printf(" %s %.2f", orders[i].name, cost);
+		bad |= cost > limit;
+	}
+	printf(" times (limit %.1f)\n", limit);
 	for (int i = 0; i <= ORDERS; i++)
 		free(order[i]);
+	return bad;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static const uint32_t sizes[] = { 1, 20, LARGEST };
+	double limit = argc > 1 ? strtod(argv[1], NULL) : 2;
 	uint8_t *data = malloc((size_t)N * LARGEST);
+	bool bad = false;
 
 	if (!data)
 		return 2;
 	for (size_t i = 0; i < (size_t)N * LARGEST; i++)
 		data[i] = byte_at(i);
 	for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
-		compare(sizes[k], data);
+		bad |= compare(sizes[k], data, limit);
 		fflush(stdout);
 	}
 	free(data);
-	return 0;
+	return bad;
 }

@@ -1,9 +1,8 @@
-# Tiny segments, and segments out of order: what a byte costs against the same in order. First in
-# decoding and reassembly alone, for whoever works on these; then, with the limit, in the whole
-# program, which has to open records, too (user and system time, starting taken off, the least of nine
-# runs in turn).
-"$BENCH/segments" || exit 1
-bad=0
+# Tiny segments, and segments out of order: what a byte costs against the same in order, first in
+# decoding and reassembly alone, then in the whole program, which has to open records, too (user and
+# system time, starting taken off, the least of nine runs in turn).
+"$BENCH/segments"
+bad=$?
 tmp=$(mktemp -d -p /dev/shm) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 keep=$("$BENCH/loss" send gcm 16384 40000 "$tmp/session" "$tmp/keys") || exit 1

@@ -224,13 +224,15 @@ figures() {
 			figure "bulk AES-256-GCM, libcrypto" "reader and cipher in series" 0.75 "$(series gcm limpid "$(reader gcm)" "$(needs gcm)")"
 			figure "" "the cipher alone" aim:0.60 "$(series gcm limpid "$(needs gcm)")"
 			figure "" "reader, bytes from memory, cipher in series" - "$(series gcm limpid "$(reader gcm)" "$(touched gcm)" "$(needs gcm)")"
-			bare "" gcm bare "$(reader gcm)" "$(needs gcm)"
-			bare "" gcm bare-sums "$(reader gcm)" "$(needs gcm)"
 		fi
 		peer "" gcm tshark 40
 		peer "" gcm ssldump-d 10
 		peer "" gcm ssldump -
-		peer "the same, the clear bytes shown (-d)" gcm ssldump-d - limpid-d
+		if [ -n "$libcrypto" ]; then
+			bare "a bare loop, GCM" gcm bare "$(reader gcm)" "$(needs gcm)"
+			bare "a bare loop that makes sums" gcm bare-sums "$(reader gcm)" "$(needs gcm)"
+		fi
+		peer "bulk AES-256-GCM, the clear bytes shown (-d)" gcm ssldump-d - limpid-d
 		figure "bulk AES-256-GCM, mbedTLS" "mbedTLS's own speed" 0.90 "$(series gcm limpid-mbedtls "$(needs mbedtls)")"
 		figure "memory, $MB MB in one connection" "MiB" most:32 "$(calc "$(field gcm limpid 3) / 1024")"
 		figure "writing -w to a RAM disk" "the counted run" 0.5 "$(calc "$(cpu gcm limpid) / $(cpu gcm limpid-w)")"
@@ -242,9 +244,9 @@ figures() {
 	if wanted cbc-sha256 && [ -n "$libcrypto" ]; then
 		figure "bulk AES-256-CBC-SHA256" "reader, HMAC and AES in series" 0.85 "$(series cbc-sha256 limpid "$(reader cbc-sha256)" "$(needs cbc)" "$(needs hmac256)")"
 		figure "" "reader, bytes from memory, HMAC, AES in series" - "$(series cbc-sha256 limpid "$(reader cbc-sha256)" "$(touched cbc-sha256)" "$(needs cbc)" "$(needs hmac256)")"
-		bare "" cbc-sha256 bare "$(reader cbc-sha256)" "$(needs cbc)" "$(needs hmac256)"
 		peer "" cbc-sha256 tshark -
 		peer "" cbc-sha256 ssldump -
+		bare "a bare loop, CBC-SHA256" cbc-sha256 bare "$(reader cbc-sha256)" "$(needs cbc)" "$(needs hmac256)"
 	fi
 	if wanted cbc-sha1 && [ -n "$libcrypto" ]; then
 		figure "bulk AES-256-CBC-SHA" "reader, HMAC and AES in series" - "$(series cbc-sha1 limpid "$(reader cbc-sha1)" "$(needs cbc)" "$(needs hmac1)")"
@@ -297,12 +299,9 @@ peer() { # name, work, program, least [, which limpid]: how many times as fast a
 }
 # bare NAME WORK PROGRAM SECONDS...: how near the bare loop comes to the limit, and limpid to the loop.
 bare() {
-	local sums=
-
-	[ "$3" = bare ] || sums=" that makes sums"
-	ran "$2" "$3" || { none "$1" "a bare loop$sums" "did not come to its end"; return; }
-	figure "$1" "a bare loop$sums" - "$(calc "$(cpu "$2" "$3") / $(cpu "$2" limpid)")"
-	figure "a bare loop$sums" "the same in series" - "$(series "$2" "$3" "${@:4}")"
+	ran "$2" "$3" || { none "$1" "the same in series" "did not come to its end"; return; }
+	figure "$1" "the same in series" - "$(series "$2" "$3" "${@:4}")"
+	figure "" "limpid against it" - "$(calc "$(cpu "$2" "$3") / $(cpu "$2" limpid)")"
 }
 write_to() { # file, figures: between its marks
 	awk -v from="$2" '
