@@ -189,6 +189,7 @@ Suite *suite_ring(void)
 	Suite *s = suite_create("ring");
 	TCase *t = tcase_create("ring");
 
+	tcase_set_timeout(t, 60); /* two threads on one slot change places for each item */
 	tcase_add_test(t, keeps_the_order_and_its_bound);
 	tcase_add_test(t, the_counts_may_wrap);
 	tcase_add_loop_test(t, two_threads, 0, 3);
