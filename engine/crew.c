@@ -66,7 +66,7 @@ static enum lp_err make(struct lp_crew *c, bool lent)
 	if (err)
 		return err;
 	if (lent) {
-		lp_reader_lend(c->reader);
+		lp_reader_lend(c->reader, true);
 		lp_share_bound(c->share, LP_CAPTURE_LENT);
 	}
 	c->hand = calloc(e->workers, sizeof *c->hand);

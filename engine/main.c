@@ -162,12 +162,14 @@ static int start(struct run *run)
 	if (run->taps)
 		run->crew = lp_crew_new_tapped(run->engine, run->tap, &run->taken, run->why);
 	else if (lp_engine_workers(run->engine) > 1)
-		run->crew = lp_crew_new(run->engine, run->capture && lp_capture_lend(run->capture),
-					run->why);
+		run->crew = lp_crew_new(run->engine, run->capture &&
+					lp_capture_lend(run->capture, LP_CAPTURE_LENT), run->why);
 	else
 		run->worker = lp_worker_new(run->engine, run->why);
 	if (!run->worker && !run->crew)
 		return fail(run);
+	if (run->worker && lp_capture_lend(run->capture, 0))
+		lp_worker_lend(run->worker);
 	return drop_root(run);
 }
 

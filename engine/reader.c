@@ -15,7 +15,7 @@ struct lp_reader {
 	struct lp_decode *decode;
 	uint64_t last_number, first_ns, now_ns;
 	uint64_t second_ns; /* the last nanosecond of the second that it is */
-	bool lends;
+	bool lends, elsewhere;
 	size_t n;
 	struct lp_segment segment[BATCH];
 };
@@ -84,9 +84,10 @@ static size_t next_batch(const struct lp_wire *packets, size_t n)
 	return n == BATCH && end > first && end - first <= STRETCH ? end - first : 0;
 }
 
-void lp_reader_lend(struct lp_reader *r)
+void lp_reader_lend(struct lp_reader *r, bool elsewhere)
 {
 	r->lends = true;
+	r->elsewhere = elsewhere;
 }
 
 /* What fragments were joined to does not lie in the packet. */
@@ -97,8 +98,7 @@ static bool is_within(const struct lp_wire *p, const uint8_t *bytes)
 
 void lp_reader_packets(struct lp_reader *r, const struct lp_wire *packets, size_t n)
 {
-	/* Whose packets are lent, their payload is looked at on another core. */
-	size_t ahead = n && !r->lends ? next_batch(packets, n) : 0;
+	size_t ahead = n && !r->elsewhere ? next_batch(packets, n) : 0;
 	size_t flushed = 0;
 
 	for (size_t i = 0; i < n; i++) {

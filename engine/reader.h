@@ -30,8 +30,8 @@ void lp_reader_free(struct lp_reader *r);
 void lp_reader_packets(struct lp_reader *r, const struct lp_wire *packets, size_t n);
 
 /* From now on packets stay where they are until the capture is closed: segments whose bytes lie
- * in one say so. */
-void lp_reader_lend(struct lp_reader *r);
+ * in one say so. elsewhere: their payload is looked at on other cores. */
+void lp_reader_lend(struct lp_reader *r, bool elsewhere);
 
 /* No packet came, but it is now_ns on the packets' clock. */
 void lp_reader_advance(struct lp_reader *r, uint64_t now_ns);

@@ -239,6 +239,11 @@ static int state(struct lp_worker *w)
 	return lp_worker_full(w);
 }
 
+void lp_worker_lend(struct lp_worker *w)
+{
+	lp_reader_lend(w->reader, false);
+}
+
 int lp_worker_packets(struct lp_worker *w, const struct lp_wire *packets, size_t n)
 {
 	lp_reader_packets(w->reader, packets, n);

@@ -85,11 +85,13 @@ LP_MUST enum lp_err lp_capture_read(struct lp_capture *c, struct lp_wire *p, siz
 
 /* Asks that packets stay where they are until lp_capture_close(), whatever is read after them;
  * false: they do not, as before. Mapped files can. One that shrinks meanwhile may then raise
- * SIGBUS for as long as somebody looks at its packets. */
-bool lp_capture_lend(struct lp_capture *c);
+ * SIGBUS for as long as somebody looks at its packets.
+ * behind: so many bytes behind the reader are still to be looked at, 0 if it does that itself;
+ * they count as this process's memory, and for a while what somebody looks at who is further
+ * behind. */
+bool lp_capture_lend(struct lp_capture *c, size_t behind);
 
-/* Of what is lent, so many bytes behind the reader count as this process's memory, and for a
- * while what somebody looks at who is further behind. */
+/* Such bytes where others look at what was read. */
 enum { LP_CAPTURE_LENT = 6 << 20 };
 
 /* The line that belongs to the last fault; owned by c. */

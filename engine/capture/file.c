@@ -231,9 +231,9 @@ static void file_position(const struct lp_capture *c, uint64_t *done, uint64_t *
 	lp_input_position(&((const struct file *)c)->in, done, total);
 }
 
-static bool file_lend(struct lp_capture *c)
+static bool file_lend(struct lp_capture *c, size_t behind)
 {
-	return lp_input_lend(&((struct file *)c)->in);
+	return lp_input_lend(&((struct file *)c)->in, behind);
 }
 
 static void file_retire(struct lp_capture *c)

@@ -20,7 +20,7 @@ enum {
 	READ_SIZE = 1 << 16,      /* of one read, what a pipe holds; unpack.c takes one */
 	FAULT_AHEAD = 1 << 20,    /* mapped bytes whose pages are asked for at once */
 	GIVE_BACK = 1 << 23,      /* mapped bytes read before their pages are given back */
-	LENT_STEP = 1 << 21,      /* … or others have; the last LP_CAPTURE_LENT stay */
+	LENT_STEP = 1 << 21,      /* … or others have */
 	AGAIN = 1 << 26,          /* … and those once more that came back since */
 };
 
@@ -256,8 +256,8 @@ void lp_input_begin(struct lp_input *in)
 		in->n = (uintmax_t)st.st_size > at ? (size_t)st.st_size - at : 0;
 	fault_ahead(in, at);
 	/* Otherwise the whole file would come to count as our resident memory. */
-	step = in->lends ? LENT_STEP : GIVE_BACK;
-	keep = in->map_given + (in->lends ? LP_CAPTURE_LENT : 0);
+	step = in->behind ? LENT_STEP : GIVE_BACK;
+	keep = in->map_given + in->behind;
 	give = at > keep ? (at - keep) / step * step : 0;
 	if (give) {
 		from = in->map_given;
@@ -268,9 +268,10 @@ void lp_input_begin(struct lp_input *in)
 	}
 }
 
-bool lp_input_lend(struct lp_input *in)
+bool lp_input_lend(struct lp_input *in, size_t behind)
 {
 	in->lends = in->map != NULL;
+	in->behind = behind;
 	return in->lends;
 }
 

@@ -31,6 +31,7 @@ struct lp_input {
 	size_t map_size;
 	size_t map_given; /* bytes whose pages were given back */
 	size_t map_ready; /* … and up to where they are there */
+	size_t behind;    /* others are going to look at */
 	bool lends;
 	/* not mapped */
 	uint8_t *buf;
@@ -46,9 +47,9 @@ LP_MUST enum lp_err lp_input_open(struct lp_input *in, const char *path);
 /* Called before each batch, when nothing of the window is borrowed. */
 void lp_input_begin(struct lp_input *in);
 
-/* Whether what was in the window stays where it is until lp_input_close(); then its pages are
- * given back some time after it was read, not with the next batch. */
-bool lp_input_lend(struct lp_input *in);
+/* Whether what was in the window stays where it is until lp_input_close(). behind: as many bytes are
+ * going to be looked at, so their pages are given back later. */
+bool lp_input_lend(struct lp_input *in, size_t behind);
 
 /* All was read. What somebody still looks at comes back from the file. */
 void lp_input_retire(struct lp_input *in);

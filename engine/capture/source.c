@@ -178,12 +178,12 @@ static void list_position(const struct lp_capture *c, uint64_t *done, uint64_t *
 		*total = 0;
 }
 
-static bool list_lend(struct lp_capture *c)
+static bool list_lend(struct lp_capture *c, size_t behind)
 {
 	struct list *l = (struct list *)c;
 
 	for (size_t i = 0; i < l->n; i++)
-		if (!l->child[i].c || !lp_capture_lend(l->child[i].c))
+		if (!l->child[i].c || !lp_capture_lend(l->child[i].c, behind))
 			return false;
 	l->lends = true;
 	return true;
@@ -299,9 +299,9 @@ const char *lp_capture_why(const struct lp_capture *c)
 	return c->why;
 }
 
-bool lp_capture_lend(struct lp_capture *c)
+bool lp_capture_lend(struct lp_capture *c, size_t behind)
 {
-	return c->ops->lend && c->ops->lend(c);
+	return c->ops->lend && c->ops->lend(c, behind);
 }
 
 int lp_capture_fd(const struct lp_capture *c)

@@ -17,7 +17,7 @@ struct lp_capture_ops {
 	/* Bytes read of what there is, and how many that are (0: not known); or NULL. */
 	void (*position)(const struct lp_capture *c, uint64_t *done, uint64_t *total);
 	/* Packets stay until close(), if that can be; with NULL it cannot. */
-	bool (*lend)(struct lp_capture *c);
+	bool (*lend)(struct lp_capture *c, size_t behind);
 	/* All was read, but packets are to stay; NULL if there is nothing to be done. */
 	void (*retire)(struct lp_capture *c);
 	void (*close)(struct lp_capture *c); /* frees what the kind holds, not c */

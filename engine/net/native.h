@@ -112,7 +112,8 @@ void lp_native_over(struct lp_reasm *r, struct lp_flow *f);
 static inline struct lp_ooo_piece lp_native_plain_piece(const struct lp_segment *s)
 {
 	return (struct lp_ooo_piece){ .data = s->payload, .carried_ns = s->ts_ns, .seq = s->seq,
-				      .captured = s->payload_len, .wire = s->wire_len };
+				      .captured = s->payload_len, .wire = s->wire_len,
+				      .lent = s->lent };
 }
 
 static inline struct lp_ooo_piece lp_native_piece(const struct lp_segment *s)

@@ -155,14 +155,28 @@ void lp_native_new_evidence(struct lp_reasm *r, struct lp_half *h)
 		q->evidence_ns = 1;
 }
 
+/* All of it is to be handed on, and nothing else. */
+static inline bool is_simple(const struct lp_half *h, const struct lp_ooo_piece *piece)
+{
+	return piece->seq == h->next && piece->captured == piece->wire && !piece->urgent &&
+	       piece->wire && !(h->flags & LP_HALF_FIN);
+}
+
 /* Hands on the first that waits. */
 static void give_first(struct lp_reasm *r, struct lp_flow *f, enum lp_side side)
 {
 	struct lp_ooo_out first;
 
 	lp_ooo_pop(&r->pool, f->half[side].ooo, &first);
-	lp_recent_recall(&r->recent, first.piece.data, first.piece.captured, first.piece.hash);
-	lp_native_deliver(r, f, side, &first.piece);
+	if (first.piece.lent)
+		lp_recent_stays(&r->recent, first.piece.data, first.piece.captured);
+	else
+		lp_recent_recall(&r->recent, first.piece.data, first.piece.captured, first.piece.hash);
+	if (is_simple(&f->half[side], &first.piece))
+		lp_native_give(r, f, side, first.piece.data, first.piece.captured,
+			       first.piece.carried_ns);
+	else
+		lp_native_deliver(r, f, side, &first.piece);
 	lp_recent_forget(&r->recent);
 	lp_ooo_release(&r->pool, &first);
 }

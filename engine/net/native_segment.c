@@ -133,11 +133,11 @@ static inline bool is_beyond_window(const struct lp_flow *f, enum lp_side side,
 	uint64_t window = (uint64_t)f->window[!side] << scale;
 	uint64_t largest = piece->wire > ETHERNET ? piece->wire : ETHERNET;
 
-	if (!lp_seq_before(h->next, piece->seq) || !window || scale == LP_FLOW_NO_SCALE ||
+	if (lp_seq_diff(piece->seq, h->end) <= (int64_t)(largest * ANOTHER_ORDER) ||
+	    !lp_seq_before(h->next, piece->seq) || !window || scale == LP_FLOW_NO_SCALE ||
 	    lp_seq_before(h->acked + (uint32_t)window, h->next))
 		return false;
-	return lp_seq_diff(piece->seq, h->acked) > (int64_t)(2 * window + SLACK) &&
-	       lp_seq_diff(piece->seq, h->end) > (int64_t)(largest * ANOTHER_ORDER);
+	return lp_seq_diff(piece->seq, h->acked) > (int64_t)(2 * window + SLACK);
 }
 
 /* A keepalive with a garbage byte, while what it repeats still waits. */
@@ -384,6 +384,34 @@ static enum lp_err on_ahead(struct lp_reasm *r, struct lp_flow *f, enum lp_side 
 	return err;
 }
 
+/* And the next in order, which reaches no further than up to what waits. */
+static inline bool is_filler(const struct lp_flow *f, enum lp_side side, const struct lp_segment *s)
+{
+	const struct lp_half *h = &f->half[side];
+
+	return h->ooo && s->wire_len && s->seq == h->next && !lp_leaves_empty(&h->ooo->waiting) &&
+	       !lp_seq_before(lp_ooo_begin(h->ooo), s->seq + s->wire_len) &&
+	       lp_native_is_plain(f, side, s);
+}
+
+/* What lp_native_segment() comes to with such a one. */
+static void on_filler(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+		      const struct lp_segment *s)
+{
+	struct lp_half *h = &f->half[side];
+
+	if (lp_native_is_old(f, h, s)) {
+		r->stats.old_timestamp++;
+		return;
+	}
+	lp_native_on_any(r, f, side, s);
+	r->stats.processed++;
+	lp_native_give(r, f, side, s->payload, s->wire_len, s->ts_ns);
+	lp_native_drain(r, f, side);
+	if (h->ooo && !lp_native_is_young(r, h->ooo))
+		lp_native_look_at_holes(r, f);
+}
+
 enum lp_err lp_native_segment(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
 			      const struct lp_segment *s)
 {
@@ -391,6 +419,10 @@ enum lp_err lp_native_segment(struct lp_reasm *r, struct lp_flow *f, enum lp_sid
 
 	if (is_ahead(f, side, s))
 		return on_ahead(r, f, side, s);
+	if (is_filler(f, side, s)) {
+		on_filler(r, f, side, s);
+		return LP_OK;
+	}
 	if ((h->flags & LP_HALF_SYN) && !(f->md5 & 1 << side) &&
 	    s->options_len > LP_NATIVE_UNSIGNED && lp_native_is_signed(s)) {
 		r->stats.bad_md5++;

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 enum {
-	LONG = 8,           /* leaves; fewer are at hand anyway, with what they stand for */
 	SPARE_LEAST = 512,  /* bytes; such nodes are kept for the next segments, … */
 	SPARE_MOST = 2048,  /* … an Ethernet's */
 };
@@ -16,7 +15,8 @@ static bool is_spare_size(uint32_t captured)
 	return captured >= SPARE_LEAST && captured <= SPARE_MOST;
 }
 
-static struct lp_ooo_node *make_node(struct lp_ooo_pool *pool, const struct lp_ooo_piece *piece)
+/* A node with room for the bytes. */
+static struct lp_ooo_node *make_room(struct lp_ooo_pool *pool, const struct lp_ooo_piece *piece)
 {
 	struct lp_ooo_node *n = NULL;
 
@@ -27,23 +27,38 @@ static struct lp_ooo_node *make_node(struct lp_ooo_pool *pool, const struct lp_o
 			n = NULL;
 		}
 	}
-	if (!n)
-		n = malloc(offsetof(struct lp_ooo_node, room) + piece->captured);
+	return n ? n : malloc(offsetof(struct lp_ooo_node, room) + piece->captured);
+}
+
+static struct lp_ooo_node *make_bare(struct lp_ooo_pool *pool)
+{
+	return pool->bares ? pool->bare[--pool->bares] : malloc(sizeof(struct lp_ooo_node));
+}
+
+static struct lp_ooo_node *make_node(struct lp_ooo_pool *pool, const struct lp_ooo_piece *piece)
+{
+	struct lp_ooo_node *n = piece->lent ? make_bare(pool) : make_room(pool, piece);
+
 	if (!n)
 		return NULL;
+	n->bytes = piece->lent ? piece->data : n->room;
 	n->seq = piece->seq;
 	n->captured = piece->captured;
 	n->urgent = piece->urgent;
 	n->hash = piece->hash;
-	if (piece->captured)
+	if (piece->captured && !piece->lent)
 		memcpy(n->room, piece->data, piece->captured);
 	return n;
 }
 
 static void free_node(struct lp_ooo_pool *pool, struct lp_ooo_node *n)
 {
-	if (is_spare_size(n->captured) && pool->spares < LP_OOO_SPARES &&
-	    (!pool->spares || pool->spare[0]->captured == n->captured))
+	const bool bare = n->bytes != n->room;
+
+	if (bare && pool->bares < LP_OOO_SPARES)
+		pool->bare[pool->bares++] = n;
+	else if (!bare && is_spare_size(n->captured) && pool->spares < LP_OOO_SPARES &&
+		 (!pool->spares || pool->spare[0]->captured == n->captured))
 		pool->spare[pool->spares++] = n;
 	else
 		free(n);
@@ -53,6 +68,8 @@ void lp_ooo_pool_clear(struct lp_ooo_pool *pool)
 {
 	while (pool->spares)
 		free(pool->spare[--pool->spares]);
+	while (pool->bares)
+		free(pool->bare[--pool->bares]);
 }
 
 static void free_held(struct lp_ooo_pool *pool, const struct lp_leaf_entry *e)
@@ -134,15 +151,11 @@ void lp_ooo_renew(struct lp_ooo_pool *pool, struct lp_ooo *q, uint32_t below, ui
 	q->since_number = (uint32_t)number;
 	q->evidence_ns = 0;
 	q->below = below;
+	if (q == pool->newest)
+		return;
 	unlist(pool, q);
 	enlist(pool, q);
 }
-
-uint32_t lp_ooo_prefetch(const struct lp_ooo *q, uint32_t seq)
-{
-	return q->waiting.count < LONG ? 0 : lp_leaves_prefetch(&q->waiting, seq);
-}
-
 
 /* ---- copies ---- */
 
@@ -367,8 +380,7 @@ enum lp_err lp_ooo_insert(struct lp_ooo_pool *pool, struct lp_ooo *q,
 }
 
 /* The first bytes of a page, as far as they reach; the rest stays. */
-static void pop_part(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_entry *e,
-		     struct lp_ooo_out *out)
+static void pop_part(struct lp_ooo *q, struct lp_leaf_entry *e, struct lp_ooo_out *out)
 {
 	struct lp_page *g = lp_ooo_page(e);
 	uint32_t from = lp_page_place(e->start), base = e->start - from, to = e->end - base;
@@ -382,8 +394,6 @@ static void pop_part(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_leaf_
 		q->pages--;
 		return;
 	}
-	lp_ooo_copy(pool->part, g->bytes + from, end - from);
-	out->piece.data = pool->part;
 	out->held = 0;
 	lp_page_mark(g, from, end, false);
 	e->carried_ns = g->last_ns;
@@ -398,17 +408,18 @@ void lp_ooo_pop(struct lp_ooo_pool *pool, struct lp_ooo *q, struct lp_ooo_out *o
 	const struct lp_ooo_node *n;
 
 	if (lp_ooo_is_page(e)) {
-		pop_part(pool, q, e, out);
+		pop_part(q, e, out);
 		was += out->held ? sizeof(struct lp_page) : 0;
 	} else {
 		n = lp_ooo_node_of(e);
-		out->piece.data = n->room;
+		out->piece.data = n->bytes;
 		out->piece.carried_ns = e->carried_ns;
 		out->piece.seq = n->seq;
 		out->piece.captured = n->captured;
 		out->piece.wire = e->end - n->seq;
 		out->piece.urgent = n->urgent;
 		out->piece.hash = n->hash;
+		out->piece.lent = n->bytes != n->room;
 		out->held = e->held;
 		was += lp_ooo_node_size(n);
 		lp_leaves_shift(&q->waiting);

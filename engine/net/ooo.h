@@ -11,7 +11,8 @@
  * whatever order they come. There what touches counts as one segment.
  * Owner: lp_ooo belongs to its half of a flow, lp_ooo_pool to the reassembler. The
  * pool counts memory as allocated, headers too, so that a cap on "out-of-order
- * bytes" bounds what one-byte segments cost. Errors: LP_E_NOMEM. */
+ * bytes" bounds what one-byte segments cost. Bytes that stay where they are are not copied, but
+ * count as if they were. Errors: LP_E_NOMEM. */
 #ifndef LP_NET_OOO_H
 #define LP_NET_OOO_H
 
@@ -22,8 +23,9 @@
 /* A segment; what it owns, where that ends, and when it came, stands in its entry of the
  * leaves. The end counts bytes that the capture cut off, too. */
 struct lp_ooo_node {
+	const uint8_t *bytes; /* from seq on; in room, or where they stay */
 	uint32_t seq;         /* where the segment began */
-	uint32_t captured;    /* bytes, from seq on */
+	uint32_t captured;    /* bytes */
 	uint32_t urgent;      /* urgent byte: its place in them, +1; 0 = none */
 	uint32_t hash;        /* as in lp_ooo_piece */
 	uint8_t room[];
@@ -62,12 +64,11 @@ struct lp_ooo_pool {
 	void (*other)(void *user, struct lp_flow *flow, enum lp_side side, uint32_t seq,
 		      const uint8_t *p, uint32_t n);
 	void *user;
-	/* Nodes of full segments, all of one size, to be used again: such blocks are what the C
-	 * library is slow with. As many as wait behind a hole of a fast sender, 256 KiB at most.
-	 * Not counted in bytes. */
-	struct lp_ooo_node *spare[LP_OOO_SPARES];
-	uint32_t spares;
-	uint8_t part[LP_PAGE]; /* bytes on their way out of a page that stays */
+	/* Nodes to be used again, as many as wait behind a hole of a fast sender: those of full
+	 * segments, all of one size, for such blocks are what the C library is slow with (256 KiB at
+	 * most), and those of lent ones. Not counted in bytes. */
+	struct lp_ooo_node *spare[LP_OOO_SPARES], *bare[LP_OOO_SPARES];
+	uint32_t spares, bares;
 };
 
 /* A segment on its way in. */
@@ -79,9 +80,10 @@ struct lp_ooo_piece {
 	uint32_t wire;   /* >= captured */
 	uint32_t urgent; /* as in lp_ooo_node */
 	uint32_t hash;   /* of the captured bytes (net/recent.h); 0: not known */
+	bool lent;       /* they stay where they are, as long as the queue */
 };
 
-/* A segment that waited. Its bytes are good until it is released, or the next is taken out.
+/* A segment that waited. Its bytes are good until it is released, or something is put into the queue.
  * carried_ns of tiny ones that did not come in order may be that of a later neighbour. */
 struct lp_ooo_out {
 	struct lp_ooo_piece piece;
@@ -104,10 +106,16 @@ void lp_ooo_renew(struct lp_ooo_pool *pool, struct lp_ooo *q, uint32_t below, ui
 /* A piece that begins at seq will come soon: brings its place in the queue into the cache, if
  * the queue is so long that it may be elsewhere. For pool->near when the piece comes; it may
  * be anything. */
-uint32_t lp_ooo_prefetch(const struct lp_ooo *q, uint32_t seq);
+static inline uint32_t lp_ooo_prefetch(const struct lp_ooo *q, uint32_t seq)
+{
+	enum { LONG = 8 }; /* leaves; fewer are at hand anyway, with what they stand for */
+
+	return q->waiting.count < LONG ? 0 : lp_leaves_prefetch(&q->waiting, seq);
+}
 
 /* What the piece takes from the pool, at most, if it waits in q (NULL: in a new one): a node, or,
- * if it is tiny, one page or two. Where there are pages, it may have to be a node after all, and the
+ * if it is tiny, one page or two. Bytes that are lent count, too: what fits does not depend on how
+ * a capture is read. Where there are pages, it may have to be a node after all, and the
  * page around it becomes two. */
 static inline uint64_t lp_ooo_cost(const struct lp_ooo *q, const struct lp_ooo_piece *piece)
 {
@@ -130,7 +138,7 @@ static inline uint64_t lp_ooo_cost(const struct lp_ooo *q, const struct lp_ooo_p
 	return cost + lp_leaves_growth(q ? &q->waiting : &none, entries);
 }
 
-/* Copies what the piece adds; *added is false if it adds nothing. *conflict is set
+/* Keeps what the piece adds, as a copy if it is not lent; *added is false if it adds nothing. *conflict is set
  * (never cleared) when bytes differ from those that wait already. */
 LP_MUST enum lp_err lp_ooo_insert(struct lp_ooo_pool *pool, struct lp_ooo *q,
 				  const struct lp_ooo_piece *piece, bool *added, bool *conflict);

@@ -99,14 +99,14 @@ enum lp_err lp_ooo_put_tiny(struct lp_ooo_pool *pool, struct lp_ooo *q,
 		if (!e && new_page(pool, q, at, from, piece->carried_ns, &e))
 			return LP_E_NOMEM;
 		g = lp_ooo_page(e);
-		if (lp_page_next(g, place, place + n, true) < place + n) {
+		if (!lp_page_take(g, place, n)) {
 			if (page_differs(g, place, place + n, p))
 				return LP_OK;
 			if (lp_page_next(g, place, place + n, false) == place + n)
 				continue;
+			lp_page_mark(g, place, place + n, true);
 		}
 		*added = true;
-		lp_page_mark(g, place, place + n, true);
 		lp_ooo_copy(g->bytes + place, p, n);
 		if (lp_seq_before(from, e->start)) {
 			e->carried_ns = piece->carried_ns;

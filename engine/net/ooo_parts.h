@@ -44,7 +44,7 @@ static inline struct lp_ooo_part lp_ooo_part_at(const struct lp_leaf_entry *e, u
 	if (lp_ooo_is_page(e))
 		return lp_ooo_part_of_page(e, seq);
 	n = lp_ooo_node_of(e);
-	return (struct lp_ooo_part){ n->seq, e->start, e->end, n->seq + n->captured, n->room };
+	return (struct lp_ooo_part){ n->seq, e->start, e->end, n->seq + n->captured, n->bytes };
 }
 
 /* ---- memory ---- */

@@ -46,6 +46,23 @@ static inline void lp_page_mark(struct lp_page *g, uint32_t from, uint32_t to, b
 			g->have[k] &= ~lp_page_bits(k, from, to);
 }
 
+/* The same of n bytes from `at` on, 1 to 32, if none of them is there yet; false if some are, and
+ * nothing has changed. */
+static inline bool lp_page_take(struct lp_page *g, uint32_t at, uint32_t n)
+{
+	const uint32_t shift = at % LP_PAGE_WORD;
+	const uint64_t bits = ((uint64_t)1 << n) - 1, low = bits << shift;
+	const uint64_t high = shift ? bits >> (LP_PAGE_WORD - shift) : 0;
+	uint64_t *word = &g->have[at / LP_PAGE_WORD];
+
+	if (word[0] & low || (high && word[1] & high))
+		return false;
+	word[0] |= low;
+	if (high)
+		word[1] |= high;
+	return true;
+}
+
 /* The first place from `from` on whose byte is there, or is not; `to` if none is below it. */
 static inline uint32_t lp_page_next(const struct lp_page *g, uint32_t from, uint32_t to, bool there)
 {

@@ -3,13 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENTRIES = 1 << 16 };
-
 enum lp_err lp_recent_init(struct lp_recent *r, const struct lp_hash_seed *seed)
 {
 	for (uint32_t i = 0; i < LP_SWEEP_KEY; i++)
 		r->key[i] = lp_hash(seed, &i, sizeof i);
-	r->entries = calloc(ENTRIES, sizeof *r->entries);
+	r->entries = calloc((size_t)1 << LP_RECENT_BITS, sizeof *r->entries);
 	return r->entries ? LP_OK : LP_E_NOMEM;
 }
 
@@ -71,6 +69,7 @@ uint64_t lp_recent_look(struct lp_recent *r, const uint8_t *p, uint32_t n)
 
 	r->seen.p = p;
 	r->seen.n = n;
+	r->seen.stays = false;
 	all = hash(r->key, p, n, true);
 	r->seen.hash = (uint32_t)all.hash;
 	return all.sum;
@@ -84,26 +83,25 @@ static __attribute__((noinline)) uint32_t hash_anew(const struct lp_recent *r, c
 
 static inline uint32_t hash_of(const struct lp_recent *r, const uint8_t *p, uint32_t n)
 {
-	return p == r->seen.p && n == r->seen.n ? r->seen.hash : hash_anew(r, p, n);
+	return p == r->seen.p && n == r->seen.n && !r->seen.stays ? r->seen.hash : hash_anew(r, p, n);
 }
 
-static size_t place(uint32_t upper, uint32_t seq)
+static inline bool stays(const struct lp_recent *r, const uint8_t *p, uint32_t n)
 {
-	return (size_t)((((uint64_t)upper << 32 | seq) * 0x9e3779b97f4a7c15ULL) >> 48);
-}
+	size_t at = (size_t)((uintptr_t)p - (uintptr_t)r->seen.p);
 
-/* Or each segment would wait for memory, with all that is written behind it. */
-void lp_recent_prefetch(const struct lp_recent *r, uint32_t upper, uint32_t seq)
-{
-	__builtin_prefetch(&r->entries[place(upper, seq)], 1);
+	return r->seen.stays && at <= r->seen.n && n <= r->seen.n - at;
 }
 
 void lp_recent_put(struct lp_recent *r, uint64_t stream, uint32_t seq, const uint8_t *p, uint32_t n)
 {
-	struct lp_recent_entry *e = &r->entries[place((uint32_t)(stream >> 32), seq)];
+	struct lp_recent_entry *e = lp_recent_at(r, (uint32_t)(stream >> 32), seq);
 
 	*e = (struct lp_recent_entry){ .stream = (uint32_t)stream, .seq = seq, .n = n };
-	e->hash = hash_of(r, p, n);
+	if (stays(r, p, n))
+		e->p = p;
+	else
+		e->hash = hash_of(r, p, n);
 }
 
 bool lp_recent_differs(const struct lp_recent *r, uint64_t stream, uint32_t seq, const uint8_t *p,
@@ -111,11 +109,11 @@ bool lp_recent_differs(const struct lp_recent *r, uint64_t stream, uint32_t seq,
 {
 	while (n) {
 		const struct lp_recent_entry *e =
-			&r->entries[place((uint32_t)(stream >> 32), seq)];
+			lp_recent_at(r, (uint32_t)(stream >> 32), seq);
 
 		if (!e->n || e->n > n || e->stream != (uint32_t)stream || e->seq != seq)
 			return false;
-		if (e->hash != hash_of(r, p, e->n))
+		if (e->p ? memcmp(e->p, p, e->n) != 0 : e->hash != hash_of(r, p, e->n))
 			return true;
 		seq += e->n;
 		p += e->n;

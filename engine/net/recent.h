@@ -1,7 +1,8 @@
 /* lp_recent: what was handed on lately, so that a retransmission with other bytes is noticed.
- * Bytes that are out are gone; of the last 65,536 segments a hash stays. Segments that are
- * sent again as they were, or several in one, can be compared; other pieces cannot.
- * Owner: the reassembler. A megabyte. No errors but LP_E_NOMEM from init. */
+ * Of the last 65,536 segments a hash stays, or, where bytes stay where they are (lp_segment's lent),
+ * where that is. Segments that are sent again as they were, or several in one, can be compared;
+ * other pieces cannot.
+ * Owner: the reassembler. A megabyte and a half. No errors but LP_E_NOMEM from init. */
 #ifndef LP_NET_RECENT_H
 #define LP_NET_RECENT_H
 
@@ -9,11 +10,14 @@
 #include "base/hash.h"
 #include "base/sweep.h"
 
+enum { LP_RECENT_BITS = 16 };
+
 struct lp_recent_entry {
 	uint32_t stream; /* the lower half of its name */
 	uint32_t seq;
-	uint32_t n;      /* 0: nothing here */
+	uint32_t n;       /* 0: nothing here */
 	uint32_t hash;
+	const uint8_t *p; /* NULL: they are gone, there is a hash */
 };
 
 struct lp_recent {
@@ -22,6 +26,7 @@ struct lp_recent {
 	struct {
 		const uint8_t *p; /* NULL: nothing */
 		uint32_t n, hash;
+		bool stays;       /* then there is no hash */
 	} seen;
 	uint64_t key[LP_SWEEP_KEY]; /* made of the seed */
 };
@@ -31,18 +36,40 @@ void lp_recent_clear(struct lp_recent *r);
 
 /* Names of streams differ in their lower half; the upper one spreads them. */
 
-/* Something at seq of a stream with that upper half will be handed on or compared soon. */
-void lp_recent_prefetch(const struct lp_recent *r, uint32_t upper, uint32_t seq);
+static inline struct lp_recent_entry *lp_recent_at(const struct lp_recent *r, uint32_t upper,
+						   uint32_t seq)
+{
+	const uint64_t hash = ((uint64_t)upper << 32 | seq) * 0x9e3779b97f4a7c15ULL;
+
+	return &r->entries[hash >> (64 - LP_RECENT_BITS)];
+}
+
+/* Something at seq of a stream with that upper half will be handed on or compared soon: or each
+ * segment would wait for memory, with all that is written behind it. */
+static inline void lp_recent_prefetch(const struct lp_recent *r, uint32_t upper, uint32_t seq)
+{
+	__builtin_prefetch(lp_recent_at(r, upper, seq), 1);
+}
 
 /* The Internet checksum of n bytes (to be folded), which are likely to be handed on as a whole and
  * in their place: their hash is made with it, in one pass. To be forgotten before anything else
  * may lie there. */
 uint64_t lp_recent_look(struct lp_recent *r, const uint8_t *p, uint32_t n);
 
+/* These n bytes stay where they are: as long as that is not forgotten, no hash is made of what lies
+ * among them. */
+static inline void lp_recent_stays(struct lp_recent *r, const uint8_t *p, uint32_t n)
+{
+	r->seen.p = p;
+	r->seen.n = n;
+	r->seen.hash = 0;
+	r->seen.stays = true;
+}
+
 /* What it found of these n bytes; 0: nothing. */
 static inline uint32_t lp_recent_hash(const struct lp_recent *r, const uint8_t *p, uint32_t n)
 {
-	return p == r->seen.p && n == r->seen.n ? r->seen.hash : 0;
+	return p == r->seen.p && n == r->seen.n && !r->seen.stays ? r->seen.hash : 0;
 }
 
 /* It has found that before, of the same bytes elsewhere; nothing if 0. */
@@ -51,11 +78,13 @@ static inline void lp_recent_recall(struct lp_recent *r, const uint8_t *p, uint3
 	r->seen.p = found ? p : NULL;
 	r->seen.n = n;
 	r->seen.hash = found;
+	r->seen.stays = false;
 }
 
 static inline void lp_recent_forget(struct lp_recent *r)
 {
 	r->seen.p = NULL;
+	r->seen.stays = false;
 }
 
 /* n bytes at seq of this stream are handed on. */

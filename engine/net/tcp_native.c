@@ -47,8 +47,11 @@ static inline void look(const struct lp_reasm *r, struct next *next, const struc
 
 	next->near = h && h->ooo ? lp_ooo_prefetch(h->ooo, s->seq) : 0;
 	/* If it will not wait among many others, nor be for nobody: */
-	if (!next->near && s->wire_len && !(h && h->flags & LP_HALF_SKIP))
+	if (!next->near && s->wire_len && !(h && h->flags & LP_HALF_SKIP)) {
 		lp_recent_prefetch(&r->recent, next->train->name.tag, s->seq);
+		if (h && h->ooo) /* it may be the turn of what waits behind it */
+			lp_recent_prefetch(&r->recent, next->train->name.tag, s->seq + s->wire_len);
+	}
 }
 
 /* A segment of no flow, or of one that has ended. */
@@ -61,12 +64,17 @@ static enum lp_err other(struct lp_reasm *r, struct lp_flow *f, const struct nex
 	return f ? lp_native_late(r, f, &name, s) : lp_native_first(r, &name, s);
 }
 
-/* What the checksum says. Bytes that are likely to be handed on are hashed on the way. */
+/* What the checksum says. Bytes that are likely to be handed on, and to be gone then, are hashed on
+ * the way. */
 static enum lp_csum look_at(struct lp_reasm *r, const struct lp_flow *f, enum lp_side side,
 			    const struct lp_segment *s)
 {
 	uint64_t sum;
 
+	if (s->lent) {
+		lp_recent_stays(&r->recent, s->payload, s->payload_len);
+		return lp_checksum_segment(s);
+	}
 	if (s->csum != LP_CSUM_LATER || !f || f->state != LP_FLOW_LIVE || !s->payload_len ||
 	    f->half[side].flags & LP_HALF_SKIP)
 		return lp_checksum_segment(s);

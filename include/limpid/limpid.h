@@ -62,6 +62,10 @@ void lp_worker_free(struct lp_worker *worker);
  * waits here for the warden). -1: a fault of the machine, see lp_engine_why(). */
 int lp_worker_packets(struct lp_worker *worker, const struct lp_wire *packets, size_t n);
 
+/* From now on the bytes of packets stay where they are, and as they are, until the worker is freed:
+ * what would be copied or hashed is looked at there when it is wanted. As a mapped file's do. */
+void lp_worker_lend(struct lp_worker *worker);
+
 /* Secrets that stood in the capture before the packets that follow: the type and the
  * content of a pcapng Decryption Secrets Block. 0; 1: of a type that is not used
  * (known is 0x544C534B, lines of a key log); -1: out of memory. */

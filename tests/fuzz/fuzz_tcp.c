@@ -119,7 +119,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct seen seen = { 0 };
 	struct lp_reasm *r;
 	uint64_t sum = 0;
+	uint8_t **lent = calloc(size / 10 + 1, sizeof *lent);
+	size_t lent_n = 0;
 
+	MUST(lent);
 	lp_reasm_config_default(&config);
 	config.max_flows = 3;
 	config.max_ooo = MOST_OOO;
@@ -130,14 +133,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		uint8_t *mem = make(&s, data);
 
 		seen.answer = data[7] & 0x80 ? data[7] >> 5 & 3 : 0;
+		s.lent = data[9] & 4;
 		MUST(!ops->segments(r, &s, 1));
-		free(mem);
+		if (s.lent)
+			lent[lent_n++] = mem;
+		else
+			free(mem);
 		if (data[7] & 0x10)
 			ops->advance(r, s.number, s.ts_ns += (uint64_t)data[8] << 28);
 	}
 	ops->finish(r);
 	ops->stats(r, &stats);
 	ops->free(r);
+	while (lent_n)
+		free(lent[--lent_n]);
+	free(lent);
 #define X(name) sum += stats.name;
 	LP_REASM_COUNTERS(X)
 #undef X

@@ -208,8 +208,18 @@ void help_tcp_flush(struct help_tcp *t)
 {
 	ck_assert_int_eq(t->ops->segments(t->r, t->seg, t->n), LP_OK);
 	for (size_t i = 0; i < t->n; i++)
-		free((void *)(uintptr_t)t->seg[i].src);
+		if (!t->seg[i].lent)
+			free((void *)(uintptr_t)t->seg[i].src);
 	t->n = 0;
+}
+
+static void lend(struct help_tcp *t, struct lp_segment *s)
+{
+	if (!(t->lent_n & (t->lent_n + 1)))
+		t->lent = realloc(t->lent, 2 * (t->lent_n + 1) * sizeof *t->lent);
+	ck_assert_ptr_nonnull(t->lent);
+	t->lent[t->lent_n++] = (void *)(uintptr_t)s->src;
+	s->lent = true;
 }
 
 /* Its checksum is what csum says, and nobody has looked yet. */
@@ -277,6 +287,8 @@ void help_tcp_shot(struct help_tcp *t, const struct help_tcp_shot *x)
 	};
 	if (t->sums && x->captured == x->len)
 		leave_sum(s, tcp, x->csum);
+	if (t->lends && t->number % 4)
+		lend(t, s);
 	if (++t->n == t->batch)
 		help_tcp_flush(t);
 }
@@ -464,7 +476,11 @@ void help_tcp_free(struct help_tcp *t)
 {
 	t->ops->free(t->r);
 	for (size_t i = 0; i < t->n; i++)
-		free((void *)(uintptr_t)t->seg[i].src);
+		if (!t->seg[i].lent)
+			free((void *)(uintptr_t)t->seg[i].src);
+	for (size_t i = 0; i < t->lent_n; i++)
+		free(t->lent[i]);
+	free(t->lent);
 	for (size_t i = 0; i < t->opened; i++) {
 		ck_assert(t->streams[i].closed);
 		lp_buf_clear(&t->streams[i].text);

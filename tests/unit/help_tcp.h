@@ -61,12 +61,15 @@ struct help_tcp {
 	size_t batch;        /* segments given at once */
 	struct lp_segment seg[HELP_TCP_BATCH];
 	size_t n;
+	void **lent;         /* until the end */
+	size_t lent_n;
 	/* what came out */
 	struct help_tcp_stream *streams;
 	size_t opened, size;
 	struct lp_when last;
 	bool any, keep, inside, quiet, others;
 	bool sums;           /* are in the segments, and for the reassembler to look at */
+	bool lends;          /* its segments, one in four of which is not lent all the same */
 	bool unscaled;       /* SYNs without the window scale option (it is 7 otherwise) */
 	enum lp_take open_answer;
 	char *text;

@@ -360,7 +360,7 @@ START_TEST(lent_packets_stay)
 	letters(&w, "fghi", "6789");
 	files_add(&f, &w, w.n - 1);
 	ck_assert_int_eq(lp_capture_open_files(&c, f.name, f.n, _i, &config, why), LP_OK);
-	ck_assert(lp_capture_lend(c));
+	ck_assert(lp_capture_lend(c, _i ? 0 : LP_CAPTURE_LENT));
 	while (!lp_capture_read(c, p + n, 2, &some))
 		n += some;
 	for (size_t i = 0; i < n; i++)
@@ -393,7 +393,7 @@ START_TEST(a_pipe_lends_nothing)
 	close(fd[0]);
 	f.name[f.n++] = "-";
 	ck_assert_int_eq(lp_capture_open_files(&c, f.name, f.n, false, &config, why), LP_OK);
-	ck_assert(!lp_capture_lend(c));
+	ck_assert(!lp_capture_lend(c, 0));
 	lp_capture_close(c);
 	dup2(before, 0);
 	close(before);

@@ -242,7 +242,8 @@ START_TEST(what_waits_comes_out)
 			uint32_t size = any(8) ? 1 + any(3) : 1 + any(any(2) ? 32 : 600);
 			uint32_t from = any(SPACE - size), new = 0, old = 0;
 			struct lp_ooo_piece piece = { .data = bytes + from, .carried_ns = i + 1,
-				.seq = q->below + from, .captured = size, .wire = size };
+				.seq = q->below + from, .captured = size, .wire = size,
+				.lent = i % 3 };
 			uint64_t most = pool.bytes + lp_ooo_cost(q, &piece);
 			bool added;
 
@@ -440,6 +441,41 @@ START_TEST(a_run_knows_its_bytes)
 }
 END_TEST
 
+/* What is lent is not copied, and counts as much. */
+START_TEST(lent_bytes_stay_where_they_are)
+{
+	static const uint32_t sizes[] = { 1, LP_OOO_TINY, LP_OOO_TINY + 1, 600, 1448, 9000 };
+	static uint8_t bytes[9000];
+	struct lp_ooo_pool pool = { .overlap = LP_OVERLAP_LINUX };
+
+	for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
+		struct lp_ooo_piece piece = { .data = bytes, .seq = 5, .captured = sizes[k],
+					      .wire = sizes[k], .hash = 77 };
+		uint64_t cost[2], taken[2];
+
+		for (int lent = 0; lent < 2; lent++) {
+			struct lp_ooo *q = lp_ooo_new(&pool, NULL, LP_A2B);
+			bool added, conflict = false;
+			struct lp_ooo_out out;
+
+			piece.lent = lent;
+			cost[lent] = lp_ooo_cost(q, &piece);
+			ck_assert_int_eq(lp_ooo_insert(&pool, q, &piece, &added, &conflict), LP_OK);
+			taken[lent] = pool.bytes;
+			lp_ooo_pop(&pool, q, &out);
+			ck_assert_uint_eq(out.piece.captured, sizes[k]);
+			ck_assert_int_eq(out.piece.lent, lent && sizes[k] > LP_OOO_TINY);
+			ck_assert_int_eq(out.piece.data == bytes, out.piece.lent);
+			lp_ooo_release(&pool, &out);
+			lp_ooo_free(&pool, q);
+		}
+		ck_assert_uint_eq(cost[0], cost[1]);
+		ck_assert_uint_eq(taken[0], taken[1]);
+	}
+	lp_ooo_pool_clear(&pool);
+}
+END_TEST
+
 Suite *suite_leaves(void)
 {
 	Suite *s = suite_create("leaves");
@@ -452,6 +488,7 @@ Suite *suite_leaves(void)
 	tcase_add_loop_test(t, copies_that_differ_are_told_of, 0, 2);
 	tcase_add_loop_test(t, tiny_segments_win_and_lose, 0, 2);
 	tcase_add_test(t, a_run_knows_its_bytes);
+	tcase_add_test(t, lent_bytes_stay_where_they_are);
 	suite_add_tcase(s, t);
 	return s;
 }

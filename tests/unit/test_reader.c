@@ -185,7 +185,7 @@ START_TEST(who_lends_says_so)
 	make_wire();
 	lp_reader_packets(r, wire, PACKETS / 2);
 	said.lent = true;
-	lp_reader_lend(r);
+	lp_reader_lend(r, true);
 	lp_reader_packets(r, wire + PACKETS / 2, PACKETS - PACKETS / 2);
 	ck_assert_uint_gt(said.n, PACKETS / 2);
 	lp_reader_free(r);
@@ -203,7 +203,7 @@ START_TEST(fragments_are_not_lent)
 	struct help_packet part = { .raw = true, .proto = 6, .ts_ns = LP_NS_PER_S };
 	uint8_t tcp[52];
 
-	lp_reader_lend(r);
+	lp_reader_lend(r, true);
 	ck_assert_uint_eq(p.caplen, 14 + 20 + sizeof tcp);
 	memcpy(tcp, p.data + 34, sizeof tcp);
 	for (int i = 0; i < 2; i++) {

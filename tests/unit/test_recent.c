@@ -116,6 +116,42 @@ START_TEST(looked_at_once)
 }
 END_TEST
 
+/* Bytes that stay are looked at where they are, the others by their hash; what comes again may be
+ * either. */
+START_TEST(those_that_stay)
+{
+	uint8_t p[300], q[300];
+
+	memset(p, 'p', sizeof p);
+	memset(q, 'p', sizeof q);
+	lp_recent_stays(&r, p, 200);
+	ck_assert_uint_eq(lp_recent_hash(&r, p, 200), 0);
+	lp_recent_put(&r, NAME(4), 0, p, 100);
+	lp_recent_put(&r, NAME(4), 100, p + 100, 100);
+	lp_recent_put(&r, NAME(4), 200, p + 200, 100); /* not among them */
+	lp_recent_put(&r, NAME(5), 0, p, 300);         /* nor all of these */
+	lp_recent_forget(&r);
+	lp_recent_put(&r, NAME(6), 0, p, 200);         /* they were forgotten */
+	ck_assert(!lp_recent_differs(&r, NAME(4), 0, q, 300));
+	for (uint32_t at = 0; at < 300; at++) {
+		q[at] ^= 0x10;
+		ck_assert(lp_recent_differs(&r, NAME(4), 0, q, 300));
+		lp_recent_stays(&r, q, 300);
+		ck_assert(lp_recent_differs(&r, NAME(4), 0, q, 300));
+		lp_recent_forget(&r);
+		q[at] ^= 0x10;
+	}
+	/* Those are gone: what lies there now does not matter. */
+	for (uint32_t at = 0; at < 300; at += 100) {
+		p[at] ^= 0x10;
+		ck_assert_int_eq(lp_recent_differs(&r, NAME(4), 0, q, 300), at < 200);
+		ck_assert(!lp_recent_differs(&r, NAME(5), 0, q, 300));
+		ck_assert(!lp_recent_differs(&r, NAME(6), 0, q, 200));
+		p[at] ^= 0x10;
+	}
+}
+END_TEST
+
 START_TEST(several_in_one)
 {
 	uint8_t p[300], q[300];
@@ -163,6 +199,7 @@ Suite *suite_recent(void)
 	tcase_add_test(t, every_byte_of_long_ones);
 	tcase_add_test(t, order_counts);
 	tcase_add_test(t, looked_at_once);
+	tcase_add_test(t, those_that_stay);
 	tcase_add_test(t, several_in_one);
 	tcase_add_test(t, old_ones_are_forgotten);
 	suite_add_tcase(s, t);

@@ -51,14 +51,14 @@ static uint64_t counter(const struct lp_reasm_stats *s, const char *name)
 }
 
 static void run_row(const struct row *row, const struct lp_reasm_ops *ops, bool nids, size_t batch,
-		    bool sums)
+		    bool sums, bool lends)
 {
 	const char *expect = nids && row->nids ? row->nids : row->native;
 	const struct count *counts = nids ? row->nids_counts : row->counts;
 	size_t n = nids ? 2 : 3;
 	struct lp_reasm_config config;
 	struct help_tcp t = { .isn = { row->isn[0], row->isn[1] }, .family = row->family,
-			      .batch = batch, .others = row->others, .sums = sums };
+			      .batch = batch, .others = row->others, .sums = sums, .lends = lends };
 	struct lp_reasm_stats stats;
 	const char *text;
 
@@ -94,10 +94,10 @@ static void run_row(const struct row *row, const struct lp_reasm_ops *ops, bool 
 
 START_TEST(native_row)
 {
-	run_row(&rows[_i], &lp_tcp_native, false, 1, false);
-	run_row(&rows[_i], &lp_tcp_native, false, 7, true);
-	run_row(&rows[_i], &lp_tcp_native, false, HELP_TCP_BATCH, false);
-	run_row(&rows[_i], &lp_tcp_native, false, HELP_TCP_BATCH, true);
+	run_row(&rows[_i], &lp_tcp_native, false, 1, false, false);
+	run_row(&rows[_i], &lp_tcp_native, false, 7, true, true);
+	run_row(&rows[_i], &lp_tcp_native, false, HELP_TCP_BATCH, false, true);
+	run_row(&rows[_i], &lp_tcp_native, false, HELP_TCP_BATCH, true, false);
 }
 END_TEST
 
@@ -382,8 +382,8 @@ END_TEST
 #ifdef LP_WITH_NIDS
 START_TEST(nids_row)
 {
-	run_row(&rows[_i], &lp_tcp_nids, true, 1, false);
-	run_row(&rows[_i], &lp_tcp_nids, true, HELP_TCP_BATCH, true);
+	run_row(&rows[_i], &lp_tcp_nids, true, 1, false, true);
+	run_row(&rows[_i], &lp_tcp_nids, true, HELP_TCP_BATCH, true, false);
 }
 END_TEST
 
