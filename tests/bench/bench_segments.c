@@ -4,8 +4,8 @@
  *
  *	segments [LIMIT]    status 1 if an order costs more than LIMIT (2) times as much
  *
- * The checksum is looked at as limpid does it, in one pass with the hash that tells retransmissions
- * with other bytes: what is in order costs little besides. */
+ * Packets come as limpid reads them: those of a file are lent, those of a device are copied out of
+ * the kernel's ring first, and those that wait once more. */
 #include <arpa/inet.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -17,8 +17,9 @@
 #include "base/sum.h"
 #include "net/decode.h"
 #include "net/tcp.h"
+#include "reader.h"
 
-enum { N = 100000, LARGEST = 1448, BATCH = 64, RUNS = 9, ORDERS = 5 };
+enum { N = 100000, LARGEST = 1448, BATCH = 64, RUNS = 9, ORDERS = 5, PACKET_HEADER = 16 };
 
 static uint64_t delivered;
 
@@ -131,34 +132,54 @@ static size_t make_frame(uint8_t *f, bool back, uint8_t flags, uint32_t seq, con
 }
 
 struct wire {
-	struct lp_decode *decode;
+	struct lp_reader *reader;
 	struct lp_reasm *r;
-	uint8_t frame[BATCH][LARGEST + 64];
+	uint8_t *memory; /* where packets are, one after another */
+	size_t used;
+	uint8_t copy[BATCH][LARGEST + 64];
 	struct lp_wire packet[BATCH];
 	uint64_t number, spent;
 	size_t n;
+	bool device;
 };
+
+static void on_segments(void *user, const struct lp_segment *s, size_t n, uint64_t ns)
+{
+	struct wire *w = user;
+
+	(void)ns;
+	if (lp_tcp_native.segments(w->r, s, n))
+		exit(2);
+}
+
+static void on_second(void *user, uint64_t number, uint64_t ns)
+{
+	struct wire *w = user;
+
+	lp_tcp_native.advance(w->r, number, ns);
+}
+
+static const struct lp_reader_sink sink = { on_segments, on_second };
 
 static void flush(struct wire *w)
 {
-	struct lp_segment s[BATCH];
 	uint64_t begun = now();
-	size_t k = 0;
 
-	for (size_t i = 0; i < w->n; i++)
-		k += lp_decode_packet(w->decode, &w->packet[i], &s[k]) == LP_DROP_NONE;
-	if (k != w->n || lp_tcp_native.segments(w->r, s, k))
-		exit(2);
-	lp_decode_release(w->decode);
+	for (size_t i = 0; w->device && i < w->n; i++) {
+		memcpy(w->copy[i], w->packet[i].data, w->packet[i].caplen);
+		w->packet[i].data = w->copy[i];
+	}
+	lp_reader_packets(w->reader, w->packet, w->n);
 	w->spent += now() - begun;
 	w->n = 0;
 }
 
 static void give(struct wire *w, bool back, uint8_t flags, uint32_t seq, const uint8_t *p, size_t n)
 {
-	uint8_t *f = w->frame[w->n];
+	uint8_t *f = w->memory + w->used;
 	uint32_t len = (uint32_t)make_frame(f, back, flags, seq, p, n);
 
+	w->used += len + PACKET_HEADER;
 	w->number++;
 	w->packet[w->n++] = (struct lp_wire){ .data = f, .caplen = len, .len = len,
 						.ts_ns = w->number * 1000, .number = w->number,
@@ -168,7 +189,7 @@ static void give(struct wire *w, bool back, uint8_t flags, uint32_t seq, const u
 }
 
 /* Nanoseconds a packet. */
-static double run(const uint32_t *order, uint32_t size, const uint8_t *data)
+static double run(const uint32_t *order, uint32_t size, const uint8_t *data, uint8_t *memory, bool device)
 {
 	static struct wire w;
 	struct lp_reasm_config config;
@@ -180,9 +201,13 @@ static double run(const uint32_t *order, uint32_t size, const uint8_t *data)
 	config.max_flows = 16;
 	config.seed = (struct lp_hash_seed){ 1, 2 };
 	memset(&w, 0, sizeof w);
+	w.memory = memory;
+	w.device = device;
 	delivered = 0;
-	if (lp_tcp_native.init(&w.r, &config, &cb, NULL) || lp_decode_new(&w.decode, &dc))
+	if (lp_tcp_native.init(&w.r, &config, &cb, NULL) || lp_reader_new(&w.reader, &dc, &sink, &w))
 		exit(2);
+	if (!device)
+		lp_reader_lend(w.reader, false);
 	give(&w, false, LP_TCP_SYN, 100, NULL, 0);
 	give(&w, true, LP_TCP_SYN | LP_TCP_ACK, 500, NULL, 0);
 	give(&w, false, LP_TCP_ACK, 101, NULL, 0);
@@ -195,7 +220,7 @@ static double run(const uint32_t *order, uint32_t size, const uint8_t *data)
 		exit(2);
 	}
 	lp_tcp_native.free(w.r);
-	lp_decode_free(w.decode);
+	lp_reader_free(w.reader);
 	return (double)w.spent / N;
 }
 
@@ -214,7 +239,7 @@ static double median(double *x)
 
 /* Whether an order costs too much. What waits must be within the cap of a direction, 4 MiB with its
  * headers, and within what a receiver offers: larger segments cannot come in any order. */
-static bool compare(uint32_t size, const uint8_t *data, double limit)
+static bool compare(uint32_t size, const uint8_t *data, uint8_t *memory, bool device, double limit)
 {
 	static const struct {
 		const char *name;
@@ -229,13 +254,13 @@ static bool compare(uint32_t size, const uint8_t *data, double limit)
 	for (int i = 0; i <= ORDERS; i++)
 		order[i] = order_of(orders[i].name);
 	for (int k = 0; k < RUNS; k++) {
-		base[k] = run(order[0], size, data);
+		base[k] = run(order[0], size, data, memory, device);
 		for (int i = 1; i <= ORDERS; i++)
 			if (size <= orders[i].largest)
-				times[i][k] = run(order[i], size, data) / base[k];
+				times[i][k] = run(order[i], size, data, memory, device) / base[k];
 	}
-	printf("%u segments of %u byte%s: in order %.0f ns each;", N, size, size == 1 ? "" : "s",
-	       median(base));
+	printf("%u segments of %u byte%s, of a %s: in order %.0f ns each;", N, size, size == 1 ? "" : "s",
+	       device ? "device" : "file", median(base));
 	for (int i = 1; i <= ORDERS; i++) {
 		if (size > orders[i].largest)
 			continue;
@@ -254,16 +279,20 @@ int main(int argc, char **argv)
 	static const uint32_t sizes[] = { 1, 20, LARGEST };
 	double limit = argc > 1 ? strtod(argv[1], NULL) : 2;
 	uint8_t *data = malloc((size_t)N * LARGEST);
+	uint8_t *memory = malloc((size_t)(N + 3) * (LARGEST + 64 + PACKET_HEADER));
 	bool bad = false;
 
-	if (!data)
+	if (!data || !memory)
 		return 2;
 	for (size_t i = 0; i < (size_t)N * LARGEST; i++)
 		data[i] = byte_at(i);
 	for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
-		bad |= compare(sizes[k], data, limit);
-		fflush(stdout);
+		for (int device = 0; device < 2; device++) {
+			bad |= compare(sizes[k], data, memory, device, limit);
+			fflush(stdout);
+		}
 	}
+	free(memory);
 	free(data);
 	return bad;
 }
