@@ -1,38 +1,52 @@
 /* Open addressing with linear probing, at most half full; a slot carries 32 bits of
  * hash, so a miss or a neighbour costs no look at a flow, and growing needs none. */
-#define _DEFAULT_SOURCE
 #include "net/flow.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-enum {
-	FIRST_SLOTS = 1024,
-	HUGE = 1 << 21,
-};
+#include "base/large.h"
 
-_Static_assert(LP_FLOW_SLAB * sizeof(struct lp_flow) % HUGE == 0, "whole pages");
+enum { FIRST_SLOTS = 1024, LINE = 64 };
 
-/* With many flows each packet finds another page, and walking the page table costs as
- * much as the flow itself: large pieces ask for large pages. */
-static void *get_memory(size_t n, bool large)
+_Static_assert(LP_FLOW_SLAB * sizeof(struct lp_flow) % LP_LARGE == 0, "whole pages");
+
+static bool are_large(size_t n)
 {
-	void *p = aligned_alloc(large ? HUGE : 64, n);
-
-	if (p && large)
-		(void)madvise(p, n, MADV_HUGEPAGE);
-	return p;
+	return n * sizeof(struct lp_flow_slot) >= LP_LARGE;
 }
 
 static struct lp_flow_slot *get_slots(size_t n)
 {
-	struct lp_flow_slot *slots = get_memory(n * sizeof *slots, n * sizeof *slots >= HUGE);
+	return are_large(n) ? lp_large_new(n * sizeof(struct lp_flow_slot))
+			    : calloc(n, sizeof(struct lp_flow_slot));
+}
 
-	if (slots)
-		memset(slots, 0, n * sizeof *slots);
-	return slots;
+static void free_slots(struct lp_flow_table *t)
+{
+	const size_t n = (size_t)t->mask + 1;
+
+	if (are_large(n))
+		lp_large_free(t->slots, n * sizeof *t->slots);
+	else
+		free(t->slots);
+}
+
+/* Of the first one small captures only ever touch a corner. */
+static struct lp_flow *get_slab(uint32_t i)
+{
+	const size_t n = LP_FLOW_SLAB * sizeof(struct lp_flow);
+
+	return i ? lp_large_new(n) : aligned_alloc(LINE, n);
+}
+
+static void free_slab(struct lp_flow *slab, uint32_t i)
+{
+	if (i)
+		lp_large_free(slab, LP_FLOW_SLAB * sizeof *slab);
+	else
+		free(slab);
 }
 
 enum lp_err lp_flow_table_init(struct lp_flow_table *t, uint32_t max,
@@ -51,9 +65,9 @@ enum lp_err lp_flow_table_init(struct lp_flow_table *t, uint32_t max,
 void lp_flow_table_clear(struct lp_flow_table *t)
 {
 	for (uint32_t i = 0; i < t->made / LP_FLOW_SLAB; i++)
-		free(t->slabs[i]);
+		free_slab(t->slabs[i], i);
 	free(t->slabs);
-	free(t->slots);
+	free_slots(t);
 	*t = (struct lp_flow_table){ 0 };
 }
 
@@ -217,7 +231,7 @@ static enum lp_err grow_slots(struct lp_flow_table *t)
 	for (uint32_t i = 0; i <= t->mask; i++)
 		if (t->slots[i].flow)
 			place(slots, mask, t->slots[i]);
-	free(t->slots);
+	free_slots(t);
 	t->slots = slots;
 	t->mask = mask;
 	return LP_OK;
@@ -238,8 +252,7 @@ static enum lp_err grow_slabs(struct lp_flow_table *t)
 		t->slabs = slabs;
 		t->slabs_size = size;
 	}
-	/* Of the first one small captures only ever touch a corner. */
-	slab = get_memory(LP_FLOW_SLAB * sizeof *slab, n > 0);
+	slab = get_slab(n);
 	if (!slab)
 		return LP_E_NOMEM;
 	t->slabs[n] = slab;

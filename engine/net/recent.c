@@ -1,19 +1,22 @@
 #include "net/recent.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/large.h"
+
+enum { ENTRIES = 1 << LP_RECENT_BITS };
 
 enum lp_err lp_recent_init(struct lp_recent *r, const struct lp_hash_seed *seed)
 {
 	for (uint32_t i = 0; i < LP_SWEEP_KEY; i++)
 		r->key[i] = lp_hash(seed, &i, sizeof i);
-	r->entries = calloc((size_t)1 << LP_RECENT_BITS, sizeof *r->entries);
+	r->entries = lp_large_new(ENTRIES * sizeof *r->entries);
 	return r->entries ? LP_OK : LP_E_NOMEM;
 }
 
 void lp_recent_clear(struct lp_recent *r)
 {
-	free(r->entries);
+	lp_large_free(r->entries, ENTRIES * sizeof *r->entries);
 	*r = (struct lp_recent){ 0 };
 }
 

@@ -2,7 +2,7 @@
  * Of the last 65,536 segments a hash stays, or, where bytes stay where they are (lp_segment's lent),
  * where that is. Segments that are sent again as they were, or several in one, can be compared;
  * other pieces cannot.
- * Owner: the reassembler. A megabyte and a half. No errors but LP_E_NOMEM from init. */
+ * Owner: the reassembler. Two megabytes. No errors but LP_E_NOMEM from init. */
 #ifndef LP_NET_RECENT_H
 #define LP_NET_RECENT_H
 
@@ -13,7 +13,8 @@
 enum { LP_RECENT_BITS = 16 };
 
 struct lp_recent_entry {
-	uint32_t stream; /* the lower half of its name */
+	_Alignas(32)      /* half a cache line */
+	uint32_t stream;  /* the lower half of its name */
 	uint32_t seq;
 	uint32_t n;       /* 0: nothing here */
 	uint32_t hash;
