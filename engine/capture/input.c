@@ -20,7 +20,7 @@ enum {
 	READ_SIZE = 1 << 16,      /* of one read, what a pipe holds; unpack.c takes one */
 	FAULT_AHEAD = 1 << 20,    /* mapped bytes whose pages are asked for at once */
 	GIVE_BACK = 1 << 23,      /* mapped bytes read before their pages are given back */
-	LENT_STEP = 1 << 21,      /* … or others have */
+	LENT_STEP = 1 << 22,      /* … or others have */
 	AGAIN = 1 << 26,          /* … and those once more that came back since */
 };
 
