@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/large.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/spares.h"
@@ -157,6 +158,36 @@ START_TEST(every_error_has_a_text)
 }
 END_TEST
 
+/* Whole pages of zero, each block apart from the others. */
+START_TEST(large_memory)
+{
+	static const size_t sizes[] = { 1, LP_LARGE - 1, LP_LARGE, LP_LARGE + 1, 3 * LP_LARGE };
+	enum { N = sizeof sizes / sizeof sizes[0] };
+	uint8_t *p[N];
+
+	for (int round = 0; round < 3; round++) {
+		for (size_t i = 0; i < N; i++) {
+			size_t size = (sizes[i] + LP_LARGE - 1) / LP_LARGE * LP_LARGE;
+
+			p[i] = lp_large_new(sizes[i]);
+			ck_assert_ptr_nonnull(p[i]);
+			ck_assert_uint_eq((uintptr_t)p[i] % LP_LARGE, 0);
+			for (size_t at = 0; at < size; at += 512)
+				ck_assert_uint_eq(p[i][at], 0);
+			memset(p[i], (int)i + 1, size);
+		}
+		for (size_t i = 0; i < N; i++) {
+			ck_assert_uint_eq(p[i][0], i + 1);
+			ck_assert_uint_eq(p[i][sizes[i] - 1], i + 1);
+			lp_large_free(p[i], sizes[i]);
+		}
+	}
+	lp_large_free(NULL, 0);
+	ck_assert_ptr_null(lp_large_new(0));
+	ck_assert_ptr_null(lp_large_new(SIZE_MAX));
+}
+END_TEST
+
 START_TEST(spares)
 {
 	struct lp_spares s;
@@ -196,6 +227,7 @@ Suite *suite_base(void)
 	tcase_add_test(t, buf_keeps_its_maximum);
 	tcase_add_test(t, secret_is_wiped_and_reused);
 	tcase_add_test(t, spares);
+	tcase_add_test(t, large_memory);
 	tcase_add_test(t, hash_is_siphash);
 	tcase_add_test(t, text_is_escaped);
 	tcase_add_test(t, text_hex_there_and_back);
