@@ -745,9 +745,9 @@ t_outage() {
 		[ "$(far cat /proc/net/packet | wc -l)" -gt 1 ] && [ -e "$WORK/whole" ] && break
 		sleep 0.02
 	done
-	for i in 1 2 3 4 5 6 7; do # the disk is full for 2 to 6
+	for i in 1 2 3 4 5 6 7; do # the disk is full for 2 to 6; what is stopped is tried again after five seconds, looked at once a second
 		[ $i != 2 ] || { sleep 1; cat /dev/zero > "$d/ballast" 2>/dev/null; }
-		[ $i != 7 ] || { rm "$d/ballast"; sleep 6; }
+		[ $i != 7 ] || { rm "$d/ballast"; sleep 8; }
 		{ echo "this is session $i"; payload_text 6000; echo CLOSE; } > "$WORK/in.$i"
 		OPENSSL_CONF=$(openssl_conf on on) nsenter -t "$FAR" --net openssl s_client -connect 10.9.0.1:4433 -tls1_2 -quiet \
 			-ign_eof -servername "session$i" -cipher AES128-GCM-SHA256 <"$WORK/in.$i" >"$WORK/out" 2>/dev/null
