@@ -124,6 +124,17 @@ static void on_signal(int number)
 	stop_asked = 1;
 }
 
+/* Packets are looked at where they are mapped, also long after they were read. */
+static void on_bus(int number)
+{
+	static const char line[] = "limpid: a capture file can no longer be read: it was cut short meanwhile, "
+				   "or its disk failed\n";
+
+	if (write(STDERR_FILENO, line, sizeof line - 1) < 0)
+		_exit(128 + number);
+	_exit(STATUS_ERROR);
+}
+
 static void catch_signals(void)
 {
 	struct sigaction sa = { .sa_handler = on_signal };
@@ -132,6 +143,8 @@ static void catch_signals(void)
 	(void)sigaction(SIGINT, &sa, NULL);
 	(void)sigaction(SIGTERM, &sa, NULL);
 	(void)sigaction(SIGHUP, &sa, NULL);
+	sa.sa_handler = on_bus;
+	(void)sigaction(SIGBUS, &sa, NULL);
 	sa.sa_handler = SIG_IGN;
 	(void)sigaction(SIGPIPE, &sa, NULL);
 }

@@ -4,8 +4,8 @@
  * Owner: the embedding struct; lp_input_close(). The window p[0..n) is borrowed
  * and stays where it is until lp_input_fill() or lp_input_begin().
  * A file that shrinks while it is mapped ends where it ends now, looked at once a
- * batch; one that shrinks in between can still raise SIGBUS, as with every
- * program that maps files. */
+ * batch; one that shrinks in between, or whose packets are lent, can still raise
+ * SIGBUS, as with every program that maps files (main.c says so and ends). */
 #ifndef LP_CAPTURE_INPUT_H
 #define LP_CAPTURE_INPUT_H
 

@@ -136,8 +136,9 @@ static inline bool lp_native_is_next(const struct lp_flow *f, enum lp_side side,
 	return s->seq == h->next && !h->ooo && lp_native_is_plain(f, side, s);
 }
 
-/* What lp_native_segment() comes to with such a one. */
-static inline void lp_native_on_next(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
+/* What lp_native_segment() comes to with such a one. False: it is an old one, and nothing has
+ * happened. */
+static inline bool lp_native_on_next(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
 				     const struct lp_segment *s)
 {
 	struct lp_half *h = &f->half[side];
@@ -145,15 +146,16 @@ static inline void lp_native_on_next(struct lp_reasm *r, struct lp_flow *f, enum
 
 	if (lp_native_is_old(f, h, s)) {
 		r->stats.old_timestamp++;
-		return;
+		return false;
 	}
 	lp_native_on_any(r, f, side, s);
 	r->stats.processed++;
 	if (!s->wire_len)
-		return;
+		return true;
 	if (lp_seq_before(h->end, end))
 		h->end = end;
 	lp_native_give(r, f, side, s->payload, s->wire_len, s->ts_ns);
+	return true;
 }
 
 #endif

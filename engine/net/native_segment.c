@@ -400,13 +400,8 @@ static void on_filler(struct lp_reasm *r, struct lp_flow *f, enum lp_side side,
 {
 	struct lp_half *h = &f->half[side];
 
-	if (lp_native_is_old(f, h, s)) {
-		r->stats.old_timestamp++;
+	if (!lp_native_on_next(r, f, side, s))
 		return;
-	}
-	lp_native_on_any(r, f, side, s);
-	r->stats.processed++;
-	lp_native_give(r, f, side, s->payload, s->wire_len, s->ts_ns);
 	lp_native_drain(r, f, side);
 	if (h->ooo && !lp_native_is_young(r, h->ooo))
 		lp_native_look_at_holes(r, f);

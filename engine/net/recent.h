@@ -27,7 +27,7 @@ struct lp_recent {
 	struct {
 		const uint8_t *p; /* NULL: nothing */
 		uint32_t n, hash;
-		bool stays;       /* then there is no hash */
+		bool stays;       /* then hash is 0 */
 	} seen;
 	uint64_t key[LP_SWEEP_KEY]; /* made of the seed */
 };
@@ -70,7 +70,7 @@ static inline void lp_recent_stays(struct lp_recent *r, const uint8_t *p, uint32
 /* What it found of these n bytes; 0: nothing. */
 static inline uint32_t lp_recent_hash(const struct lp_recent *r, const uint8_t *p, uint32_t n)
 {
-	return p == r->seen.p && n == r->seen.n && !r->seen.stays ? r->seen.hash : 0;
+	return p == r->seen.p && n == r->seen.n ? r->seen.hash : 0;
 }
 
 /* It has found that before, of the same bytes elsewhere; nothing if 0. */

@@ -105,7 +105,7 @@ static inline enum lp_err one(struct lp_reasm *r, const struct next *next,
 		return other(r, f, next, s);
 	if (!lp_native_is_next(f, side, s))
 		return lp_native_segment(r, f, side, s);
-	lp_native_on_next(r, f, side, s);
+	(void)lp_native_on_next(r, f, side, s);
 	return LP_OK;
 }
 

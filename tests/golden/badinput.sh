@@ -5,6 +5,7 @@ set -u
 cd "$(dirname "$0")/../.." || exit 1
 . tests/run/lib.sh
 LIMPID=${LIMPID:-./limpid}
+LOSS=${LOSS:-$(dirname "$LIMPID")/bench/loss}
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
@@ -98,4 +99,13 @@ for cut in 30 1000 2000; do
 done
 head -c 2000 captures/http-ns.pcap.gz > "$tmp/cut.gz"
 bad "half a compressed capture" 2 'cut\.gz' -r "$tmp/cut.gz" $key
+
+# A capture that somebody cuts short while it is read: what waits behind a lost packet is gone.
+keep=$("$LOSS" send gcm 16384 1500 "$tmp/whole.pcap" "$tmp/keys") &&
+	"$LOSS" spoil "$tmp/whole.pcap" "$tmp/shrinks.pcap" 1 "$keep" one $((keep + 5)) || fail "bad input: no capture"
+chmod 600 "$tmp/keys"
+mkfifo "$tmp/fifo"
+{ sleep 1; truncate -s 100000 "$tmp/shrinks.pcap"; cat; } <"$tmp/fifo" >/dev/null &
+bad "a capture that shrinks" 1 'cut short meanwhile' --workers 1 -q -r "$tmp/shrinks.pcap" -l "$tmp/keys" -w "$tmp/fifo"
+wait
 exit 0
