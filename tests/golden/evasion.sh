@@ -42,15 +42,11 @@ sent_by() { # port
 	[ -n "$file" ] && [ "$file" != null ] && sha256sum <"$tmp/out/$file" || echo none
 }
 
-# Bytes of a mapped file are looked at where they lie, those of a packed one are copied and hashed:
-# all that comes out is the same.
-packed() { # what, limpid's options, captures as they were given to run
-	local what=$1 args=() x untimed='del(.stats.held.peak?)' # depends on when answers come
-	shift
+# The same with packed copies of the captures; leaves packed.out/ and packed.json.
+packed() { # limpid's options
+	local args=() x
 
-	rm -rf "$tmp/mapped" "$tmp/packed"
-	mv "$tmp/out" "$tmp/mapped"
-	jq -c "$untimed" "$tmp/json" >"$tmp/mapped.json"
+	rm -rf "$tmp/packed" "$tmp/packed.out"
 	mkdir "$tmp/packed"
 	for x; do
 		case $x in
@@ -58,13 +54,9 @@ packed() { # what, limpid's options, captures as they were given to run
 		*) args+=("$x") ;;
 		esac
 	done
-	if run "${args[@]}" && diff -r "$tmp/mapped" "$tmp/out" &&
-		jq -c "$untimed" "$tmp/json" | diff "$tmp/mapped.json" -; then
-		pass "evasion: packed captures ($what)"
-	else
-		fail "evasion: packed captures give something else ($what)"
-	fi
+	run "${args[@]}" && mv "$tmp/out" "$tmp/packed.out" && untimed >"$tmp/packed.json"
 }
+untimed() { jq -c 'del(.stats.held.peak?)' "$tmp/json"; } # which depends on when answers come
 
 # All cases of a directory in one run; those that went wrong, and may, again by themselves.
 all() { # what, directory, limpid's options
@@ -74,15 +66,17 @@ all() { # what, directory, limpid's options
 	while read -r name port instead; do
 		[ ! -e "$dir/$name.pcap" ] || reads+=(-r "$dir/$name.pcap")
 	done < <("$EVADE" list)
-	if ! run "${reads[@]}" "$@"; then
+	if ! packed "${reads[@]}" "$@" || ! run "${reads[@]}" "$@"; then
 		fail "evasion ($what): limpid, or its sums"
 		return
 	fi
 	jq -r '"\(.src_port) \(.client_file // .limpid.client_file)"' "$tmp/out/index.jsonl" >"$tmp/index"
-	cp -r "$tmp/out" "$tmp/first"
-	packed "$what" "${reads[@]}" "$@"
-	rm -rf "$tmp/out"
-	mv "$tmp/first" "$tmp/out"
+	# Bytes of a mapped file are looked at where they lie, those of a packed one are copied and hashed.
+	if diff -r "$tmp/packed.out" "$tmp/out" && untimed | diff "$tmp/packed.json" -; then
+		pass "evasion: packed captures ($what)"
+	else
+		fail "evasion: packed captures give something else ($what)"
+	fi
 	while read -r name port instead; do
 		[ -e "$dir/$name.pcap" ] || continue
 		if [ "$(sent_by "$port")" = "${clear:-$(sha256sum <"$dir/$name.want")}" ]; then
