@@ -98,7 +98,7 @@ static inline bool stays(const struct lp_recent *r, const uint8_t *p, uint32_t n
 
 void lp_recent_put(struct lp_recent *r, uint64_t stream, uint32_t seq, const uint8_t *p, uint32_t n)
 {
-	struct lp_recent_entry *e = lp_recent_at(r, (uint32_t)(stream >> 32), seq);
+	struct lp_recent_entry *e = lp_recent_at(r, (uint32_t)(stream >> 32), seq, n);
 
 	*e = (struct lp_recent_entry){ .stream = (uint32_t)stream, .seq = seq, .n = n };
 	if (stays(r, p, n))
@@ -107,14 +107,28 @@ void lp_recent_put(struct lp_recent *r, uint64_t stream, uint32_t seq, const uin
 		e->hash = hash_of(r, p, n);
 }
 
+/* What was put at seq, if it is no longer than n. */
+static const struct lp_recent_entry *find(const struct lp_recent *r, uint64_t stream, uint32_t seq,
+					  uint32_t n)
+{
+	for (;;) {
+		const struct lp_recent_entry *e = lp_recent_at(r, (uint32_t)(stream >> 32), seq, n);
+
+		if (e->n && e->n <= n && e->stream == (uint32_t)stream && e->seq == seq)
+			return e;
+		if (n < LP_RECENT_LARGE)
+			return NULL;
+		n = LP_RECENT_LARGE - 1; /* it may have been a small one */
+	}
+}
+
 bool lp_recent_differs(const struct lp_recent *r, uint64_t stream, uint32_t seq, const uint8_t *p,
 		       uint32_t n)
 {
 	while (n) {
-		const struct lp_recent_entry *e =
-			lp_recent_at(r, (uint32_t)(stream >> 32), seq);
+		const struct lp_recent_entry *e = find(r, stream, seq, n);
 
-		if (!e->n || e->n > n || e->stream != (uint32_t)stream || e->seq != seq)
+		if (!e)
 			return false;
 		if (e->p ? memcmp(e->p, p, e->n) != 0 : e->hash != hash_of(r, p, e->n))
 			return true;

@@ -1,5 +1,5 @@
 /* lp_recent: what was handed on lately, so that a retransmission with other bytes is noticed.
- * Of the last 65,536 segments a hash stays, or, where bytes stay where they are (lp_segment's lent),
+ * Of some 50,000 segments a hash stays, or, where bytes stay where they are (lp_segment's lent),
  * where that is. Segments that are sent again as they were, or several in one, can be compared;
  * other pieces cannot.
  * Owner: the reassembler. Two megabytes. No errors but LP_E_NOMEM from init. */
@@ -10,7 +10,7 @@
 #include "base/hash.h"
 #include "base/sweep.h"
 
-enum { LP_RECENT_BITS = 16 };
+enum { LP_RECENT_BITS = 16, LP_RECENT_LARGE = 1024 };
 
 struct lp_recent_entry {
 	_Alignas(32)      /* half a cache line */
@@ -37,19 +37,24 @@ void lp_recent_clear(struct lp_recent *r);
 
 /* Names of streams differ in their lower half; the upper one spreads them. */
 
+/* Where n bytes at seq have their place. Large ones of a stream that come one after another have places
+ * beside each other, which a processor fetches by itself; small ones would all be in the same. */
 static inline struct lp_recent_entry *lp_recent_at(const struct lp_recent *r, uint32_t upper,
-						   uint32_t seq)
+						   uint32_t seq, uint32_t n)
 {
-	const uint64_t hash = ((uint64_t)upper << 32 | seq) * 0x9e3779b97f4a7c15ULL;
+	const bool large = n >= LP_RECENT_LARGE;
+	const uint64_t name = (uint64_t)upper << 32 | (large ? 0 : seq);
+	const uint64_t at = name * 0x9e3779b97f4a7c15ULL >> (64 - LP_RECENT_BITS);
 
-	return &r->entries[hash >> (64 - LP_RECENT_BITS)];
+	return &r->entries[(at + (large ? seq / LP_RECENT_LARGE : 0)) % (1 << LP_RECENT_BITS)];
 }
 
-/* Something at seq of a stream with that upper half will be handed on or compared soon: or each
+/* n bytes at seq of a stream with that upper half will be handed on or compared soon: or each
  * segment would wait for memory, with all that is written behind it. */
-static inline void lp_recent_prefetch(const struct lp_recent *r, uint32_t upper, uint32_t seq)
+static inline void lp_recent_prefetch(const struct lp_recent *r, uint32_t upper, uint32_t seq,
+				      uint32_t n)
 {
-	__builtin_prefetch(lp_recent_at(r, upper, seq), 1);
+	__builtin_prefetch(lp_recent_at(r, upper, seq, n), 1);
 }
 
 /* The Internet checksum of n bytes (to be folded), which are likely to be handed on as a whole and

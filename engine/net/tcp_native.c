@@ -48,9 +48,10 @@ static inline void look(const struct lp_reasm *r, struct next *next, const struc
 	next->near = h && h->ooo ? lp_ooo_prefetch(h->ooo, s->seq) : 0;
 	/* If it will not wait among many others, nor be for nobody: */
 	if (!next->near && s->wire_len && !(h && h->flags & LP_HALF_SKIP)) {
-		lp_recent_prefetch(&r->recent, next->train->name.tag, s->seq);
+		lp_recent_prefetch(&r->recent, next->train->name.tag, s->seq, s->wire_len);
 		if (h && h->ooo) /* it may be the turn of what waits behind it */
-			lp_recent_prefetch(&r->recent, next->train->name.tag, s->seq + s->wire_len);
+			lp_recent_prefetch(&r->recent, next->train->name.tag, s->seq + s->wire_len,
+					   s->wire_len);
 	}
 }
 

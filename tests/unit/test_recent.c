@@ -187,6 +187,50 @@ START_TEST(old_ones_are_forgotten)
 }
 END_TEST
 
+/* Large segments of one stream do not drive each other out, wherever its numbers wrap. */
+START_TEST(many_large_ones_of_one)
+{
+	enum { N = 1024, MANY = 60000 };
+	uint32_t seq = 0xffffffff - 1000 * N;
+	uint8_t p[N], q[N];
+
+	memset(p, 'p', sizeof p);
+	memset(q, 'q', sizeof q);
+	for (uint32_t i = 0; i < MANY; i++)
+		lp_recent_put(&r, NAME(8), seq + i * N, p, N);
+	for (uint32_t i = 0; i < MANY; i++) {
+		ck_assert(lp_recent_differs(&r, NAME(8), seq + i * N, q, N));
+		ck_assert(!lp_recent_differs(&r, NAME(8), seq + i * N, p, N));
+	}
+}
+END_TEST
+
+/* Nor do small ones among them; and what comes in one piece again is compared with both. */
+START_TEST(large_and_small_ones)
+{
+	static const uint32_t n[] = { 1448, 1, 1023, 1024, 40, 1, 3000, 1025, 1000, 24 };
+	enum { PIECES = sizeof n / sizeof *n };
+	uint8_t p[10000], q[sizeof p];
+	uint32_t at = 0;
+
+	for (size_t i = 0; i < sizeof p; i++)
+		p[i] = (uint8_t)(i * i >> 3);
+	memcpy(q, p, sizeof q);
+	for (uint32_t i = 0; i < PIECES; at += n[i++])
+		lp_recent_put(&r, NAME(9), at, p + at, n[i]);
+	for (uint32_t i = 0; i < at; i += 7) {
+		q[i]++;
+		ck_assert(lp_recent_differs(&r, NAME(9), 0, q, at));
+		q[i]--;
+	}
+	ck_assert(!lp_recent_differs(&r, NAME(9), 0, q, at));
+	/* A large piece of which only the beginning is known as a small one. */
+	q[1448]++;
+	ck_assert(lp_recent_differs(&r, NAME(9), 1448, q + 1448, 1));
+	ck_assert(lp_recent_differs(&r, NAME(9), 1448, q + 1448, 2000));
+}
+END_TEST
+
 Suite *suite_recent(void);
 
 Suite *suite_recent(void)
@@ -202,6 +246,8 @@ Suite *suite_recent(void)
 	tcase_add_test(t, those_that_stay);
 	tcase_add_test(t, several_in_one);
 	tcase_add_test(t, old_ones_are_forgotten);
+	tcase_add_test(t, many_large_ones_of_one);
+	tcase_add_test(t, large_and_small_ones);
 	suite_add_tcase(s, t);
 	return s;
 }
