@@ -19,6 +19,7 @@ enum {
 	FIRST_SIZE = 1 << 18,     /* of a stream's buffer: a pipe's worth, a few times */
 	READ_SIZE = 1 << 16,      /* of one read, what a pipe holds; unpack.c takes one */
 	FAULT_AHEAD = 1 << 20,    /* mapped bytes whose pages are asked for at once */
+	FAULT_AROUND = 1 << 16,   /* … and what Linux maps of them when one is touched */
 	GIVE_BACK = 1 << 23,      /* mapped bytes read before their pages are given back */
 	LENT_STEP = 1 << 22,      /* … or others have */
 	AGAIN = 1 << 26,          /* … and those once more that came back since */
@@ -224,12 +225,11 @@ enum lp_err lp_input_open(struct lp_input *in, const char *path)
 	return err;
 }
 
-/* Pages that the next packets lie in are mapped before they are touched: a processor does not
- * fetch ahead what is not mapped. A kernel before 5.14 cannot do that; a file
- * that cannot be read is found by who reads it. */
+/* Pages that the next packets lie in are mapped before they are looked at: a processor does not
+ * fetch ahead what is not mapped. One that is touched brings those around it: that takes two
+ * thirds of the time of asking for all with MADV_POPULATE_READ, which looks each of them up. */
 static void fault_ahead(struct lp_input *in, size_t at)
 {
-#ifdef MADV_POPULATE_READ
 	size_t end = at + in->n, from = in->map_ready;
 
 	if (from < at)
@@ -237,11 +237,8 @@ static void fault_ahead(struct lp_input *in, size_t at)
 	if (from >= end || from > at + FAULT_AHEAD / 2)
 		return;
 	in->map_ready = end - from < FAULT_AHEAD ? end : from + FAULT_AHEAD;
-	(void)madvise(in->map + from, in->map_ready - from, MADV_POPULATE_READ);
-#else
-	(void)in;
-	(void)at;
-#endif
+	for (; from < in->map_ready; from += FAULT_AROUND)
+		(void)*(const volatile uint8_t *)(in->map + from);
 }
 
 void lp_input_begin(struct lp_input *in)
