@@ -156,6 +156,110 @@ START_TEST(a_flood_that_nobody_takes_is_shed)
 }
 END_TEST
 
+/* ---- more handshakes than the key process has time for ---- */
+
+enum { FLOOD = 30, WAITING = 4 };
+
+/* One worker, whose sessions go to a file. */
+static struct lp_engine *make_alone(void)
+{
+	struct lp_config *c = lp_config_new();
+	struct lp_engine *e;
+	char spec[256], most[16], why[LP_WHY];
+
+	set(c, "quiet", NULL);
+	set(c, "interface", "nothing opens it here");
+	set(c, "workers", "1");
+	set(c, "checksums", "off");
+	set(c, "key", "keys/server.pem");
+	snprintf(most, sizeof most, "%d", WAITING);
+	set(c, "max-questions", most);
+	snprintf(spec, sizeof spec, "json:%s/sessions", dir.path);
+	set(c, "output", spec);
+	e = lp_engine_new(c, why);
+	ck_assert_msg(e != NULL, "%s", why);
+	lp_config_free(c);
+	return e;
+}
+
+/* What became of the sessions of each round. */
+struct became {
+	size_t opened[FLOOD], shed[FLOOD], all_opened, all_shed;
+};
+
+static void read_sessions(struct became *b)
+{
+	char path[256], *line = NULL;
+	size_t size = 0;
+	FILE *f;
+
+	snprintf(path, sizeof path, "%s/sessions", dir.path);
+	f = fopen(path, "r");
+	ck_assert_ptr_nonnull(f);
+	while (getline(&line, &size, f) > 0) {
+		const char *from = strstr(line, "\"src_ip\":\"127.");
+		const unsigned long round = from ? strtoul(from + 14, NULL, 10) - 1 : FLOOD;
+
+		ck_assert_uint_lt(round, FLOOD);
+		if (strstr(line, "\"verdict\":\"decrypted\",\"reason\":\"complete\"")) {
+			b->opened[round]++;
+			b->all_opened++;
+			continue;
+		}
+		b->shed[round]++;
+		b->all_shed++;
+		ck_assert_msg(strstr(line, "\"verdict\":\"opaque\",\"reason\":\"rsa-overload\","
+					   "\"detail\":\"the key process had too many questions to "
+					   "answer this one in time\"") != NULL, "%s", line);
+		ck_assert_ptr_nonnull(strstr(line, "\"client_bytes\":0,\"server_bytes\":0"));
+	}
+	free(line);
+	fclose(f);
+}
+
+/* The key process is given what it has room for; of the rest the latest wait, the others are told
+ * to be closed, and why. */
+START_TEST(a_flood_of_handshakes_sheds_the_oldest)
+{
+	struct lp_asks_stats asked;
+	struct lp_engine *e;
+	struct lp_worker *w;
+	struct became b = { .all_shed = 0 };
+	uint64_t number = 0;
+	char why[LP_WHY];
+
+	help_dir_open(&dir);
+	load("captures/openssl-tls12.pcap");
+	e = make_alone();
+	w = lp_worker_new(e, why);
+	ck_assert_msg(w != NULL, "%s", why);
+	for (unsigned round = 0; round < FLOOD; round++) {
+		move_hosts(round);
+		for (size_t i = 0; i < wires; i++) {
+			wire[i].number = ++number;
+			ck_assert_int_eq(lp_worker_packets(w, wire + i, 1), 0);
+		}
+	}
+	do {
+		ck_assert_int_ge(lp_worker_poll(w, 100), 0);
+	} while (lp_asks_pending(w->asks));
+	lp_asks_stats(w->asks, &asked);
+	ck_assert_int_eq(lp_engine_finish(e), 0);
+	lp_worker_free(w);
+	lp_engine_free(e);
+	read_sessions(&b);
+	ck_assert_uint_eq(b.all_opened + b.all_shed, asked.asked);
+	ck_assert_uint_eq(b.all_shed, asked.shed);
+	ck_assert_uint_gt(b.all_shed, b.all_opened);
+	/* Those that were asked first, and the latest. */
+	ck_assert_uint_eq(b.shed[0], 0);
+	ck_assert_uint_eq(b.opened[FLOOD - 1], WAITING);
+	for (size_t i = FLOOD / 2; i < FLOOD - 1; i++)
+		ck_assert_uint_eq(b.opened[i], 0);
+	help_dir_close(&dir);
+}
+END_TEST
+
 Suite *suite_live(void)
 {
 	Suite *s = suite_create("live");
@@ -163,6 +267,7 @@ Suite *suite_live(void)
 
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_flood_that_nobody_takes_is_shed);
+	tcase_add_test(t, a_flood_of_handshakes_sheds_the_oldest);
 	suite_add_tcase(s, t);
 	return s;
 }
