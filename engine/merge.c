@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/cpu.h"
 #include "base/ring.h"
 
 struct source {

@@ -16,9 +16,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/cpu.h"
 #include "base/err.h"
-
-enum { LP_CACHE_LINE = 64 };
 
 /* Each side has a cache line of its own, with the last it saw of the other, so that in
  * steady state a line moves between the cores once for many items. */

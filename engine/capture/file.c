@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/cpu.h"
 #include "base/log.h"
 #include "capture/input.h"
 #include "capture/pcapng.h"
@@ -15,7 +16,6 @@ enum {
 	PCAP_HEADER = 24,
 	PCAP_RECORD = 16,
 	PCAP_RECORD_MODIFIED = 24, /* 8 more bytes, that nobody needs */
-	LINE = 64,
 	PACKETS_AHEAD = 4,
 };
 
@@ -143,9 +143,9 @@ static inline void fetch_ahead(lp_span in, size_t used)
 
 	/* Where it is if packets go on being as long as this one. Of what they carry, see
 	 * lp_segment's soon. */
-	if (next + LINE < in.n) {
+	if (next + LP_CACHE_LINE < in.n) {
 		__builtin_prefetch(in.p + next);
-		__builtin_prefetch(in.p + next + LINE);
+		__builtin_prefetch(in.p + next + LP_CACHE_LINE);
 	}
 }
 

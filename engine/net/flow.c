@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cpu.h"
 #include "base/large.h"
 
-enum { FIRST_SLOTS = 1024, LINE = 64 };
+enum { FIRST_SLOTS = 1024 };
 
 _Static_assert(LP_FLOW_SLAB * sizeof(struct lp_flow) % LP_LARGE == 0, "whole pages");
 
@@ -38,7 +39,7 @@ static struct lp_flow *get_slab(uint32_t i)
 {
 	const size_t n = LP_FLOW_SLAB * sizeof(struct lp_flow);
 
-	return i ? lp_large_new(n) : aligned_alloc(LINE, n);
+	return i ? lp_large_new(n) : aligned_alloc(LP_CACHE_LINE, n);
 }
 
 static void free_slab(struct lp_flow *slab, uint32_t i)
@@ -194,8 +195,8 @@ void lp_flow_prefetch(const struct lp_flow_table *t, const struct lp_flow_name *
 		return;
 	f = (const char *)lp_flow_at(t, t->slots[i].flow);
 	__builtin_prefetch(f, 1);
-	__builtin_prefetch(f + 64, 1);
-	__builtin_prefetch(f + 128, 1);
+	__builtin_prefetch(f + LP_CACHE_LINE, 1);
+	__builtin_prefetch(f + 2 * LP_CACHE_LINE, 1);
 }
 
 struct lp_flow *lp_flow_find(const struct lp_flow_table *t, const struct lp_flow_name *name)

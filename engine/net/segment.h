@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/cpu.h"
+
 enum lp_tcp_flag {
 	LP_TCP_FIN = 0x01,
 	LP_TCP_SYN = 0x02,
@@ -58,7 +60,7 @@ struct lp_segment {
  * were. All at once would be more than a core can wait for beside its work. */
 static inline void lp_segment_fetch(const struct lp_segment *s, bool second)
 {
-	enum { LINE = 64, STEP = 4 * LINE };
+	enum { LINE = LP_CACHE_LINE, STEP = 4 * LINE };
 	uintptr_t at = (uintptr_t)s->soon, half = at + (s->tcp_len + STEP) / 2 / STEP * STEP;
 	uintptr_t end = second ? at + s->tcp_len : half;
 
