@@ -26,7 +26,7 @@
 enum {
 	FILE_HEADER = 24, PACKET_HEADER = 16, ETHERNET = 14, PORT = 8443,
 	RECORD_HEADER = 5, RECORD_MAX = RECORD_HEADER + 16384 + 2048, DATA = 23,
-	TAG = 16, NONCE = 8, BLOCK = 16, STRETCH = 1 << 20, AROUND = 1 << 16, SYN = 2,
+	TAG = 16, NONCE = 8, BLOCK = 16, STRETCH = 1 << 20, PAGE = 1 << 12, SYN = 2,
 };
 
 static EVP_CIPHER_CTX *cipher;
@@ -219,7 +219,7 @@ int main(int argc, char **argv)
 
 		/* Pages as limpid asks for them, and gives them back. */
 		if (at + STRETCH / 2 > ready && ready < (size_t)st.st_size) {
-			for (size_t i = 0; i < STRETCH && ready + i < (size_t)st.st_size; i += AROUND)
+			for (size_t i = 0; i < STRETCH && ready + i < (size_t)st.st_size; i += PAGE)
 				(void)*(const volatile uint8_t *)(map + ready + i);
 			ready += STRETCH;
 			if (ready > 4 * (size_t)STRETCH) {
