@@ -4,7 +4,8 @@
 # missed. docs/performance.md says what the limits are made of.
 #   tests/bench/table.sh    (LIMPID, BENCH: the programs; sizes as captures.sh says)
 #   BENCH_DIR        where the captures are kept      BENCH_ONLY   works to be run, all if unset
-#   BENCH_RUNS       runs of each program (5)         BENCH_PEER_RUNS   of tshark and ssldump (5)
+#   BENCH_RUNS       rounds (5): three runs of limpid and its limits where they are short, one elsewhere
+#   BENCH_PEER_RUNS  rounds with tshark and ssldump (5)
 #   BENCH_TIMEOUT    seconds a run may take (600)     BENCH_SPEED  seconds a library is tried for (1)
 #   BENCH_WRITE      a file that gets the figures between its two "figures" lines
 # Rates are by CPU (user and system, all processes) where one core is meant and by the clock
@@ -113,7 +114,7 @@ write_on() { # work, program, folder, file, keys...
 
 	borrow "$4" "$3"
 	once "$1" "$2" "$LIMPID" $one -r "$4" "${@:5}" -w "$3/written.pcap"
-	size=$(stat -c %s "$3/written.pcap")
+	size=$(stat -c %s "$3/written.pcap" 2>/dev/null) || return
 	rm -f "$3/written.pcap"
 	"$BENCH/write" "$size" "$3/written.pcap" >>"$tmp/$1.bare-${2#limpid-}"
 	rm -f "$3/written.pcap"
@@ -133,6 +134,17 @@ reader_on() { # limpid's own reader says itself what it needs; process and all w
 		esac
 	fi
 	once "$1" pcap "$BENCH/pcap" "$2"
+}
+# The file where it lies, when nothing of it is in memory: limpid, and who only reads it.
+from_disk() { # work
+	local file=$DIR/$1.pcap
+
+	case $(stat -f -c %T "$DIR") in tmpfs | ramfs) return ;; esac
+	sync "$file"
+	dd if="$file" iflag=nocache count=0 2>/dev/null
+	once "$1" limpid-disk "$LIMPID" $one -r "$file" -k "$tmp/key.pem"
+	dd if="$file" iflag=nocache count=0 2>/dev/null
+	once "$1" disk dd if="$file" of=/dev/null bs=1M status=none
 }
 # speed NAME ARGUMENTS: libcrypto's own, bytes or operations a second
 speed() {
@@ -172,15 +184,20 @@ in_memory() { # work: sets file
 	echo "table.sh: no room for $file in /dev/shm: what the disk takes is in its figures" >&2
 	cat "$file" >/dev/null
 }
+# A run of a fifth of a second may meet what another guest of the host does, or not: more of them.
+runs_of() { case $1 in short | resumed | flows-*) echo 1 ;; *) echo 3 ;; esac; }
 measure() { # work
 	local file i
 
 	in_memory "$1"
 	"$LIMPID" -r "$file" --bench-read >"$tmp/$1.size"
 	for i in $(seq "$RUNS"); do
-		reader_on "$1" "$file"
-		speeds "$1"
-		limpid_on "$1" "$file"
+		for _ in $(seq "$(runs_of "$1")"); do
+			reader_on "$1" "$file"
+			speeds "$1"
+			limpid_on "$1" "$file"
+		done
+		case $1 in gcm | none) from_disk "$1" ;; esac
 		[ "$i" -gt "$PEER_RUNS" ] && [ "$1" != none ] && continue
 		case $1 in flows-1000000) ;; *) tshark_on "$1" "$file" ;; esac
 		case $1 in flows-*) ;; *) ssldump_on "$1" "$file" ;; esac
@@ -212,7 +229,7 @@ programs() { # work: its rows
 	packets=$(awk '{ print $1 }' "$tmp/$1.size") bytes=$(awk '{ print $3 }' "$tmp/$1.size")
 	n=$(sessions "$1")
 	base=$(cpu "$1" limpid)
-	for p in limpid limpid-d limpid-mbedtls limpid-w limpid-w-large bare-w bare-w-large limpid-all limpid-two reader pcap bare bare-sums bare-two tshark ssldump ssldump-d; do
+	for p in limpid limpid-d limpid-mbedtls limpid-w limpid-w-large limpid-disk bare-w bare-w-large disk limpid-all limpid-two reader pcap bare bare-sums bare-two tshark ssldump ssldump-d; do
 		[ -s "$tmp/$1.$p" ] || continue
 		if [ -e "$tmp/$1.$p.bad" ]; then
 			row "$1" "$p" - - - - - "status $(cat "$tmp/$1.$p.bad")"
@@ -220,11 +237,11 @@ programs() { # work: its rows
 		fi
 		case $p in
 		reader | bare-w*) t=$(field "$1" "$p" 2) ;;
-		limpid-all | limpid-two | bare-two) t=$(wall "$1" "$p") ;;
+		limpid-all | limpid-two | limpid-disk | disk | bare-two) t=$(wall "$1" "$p") ;;
 		*) t=$(cpu "$1" "$p") ;;
 		esac
 		s=-
-		[ "$n" = 0 ] || case $p in reader | pcap | bare*) ;; *) s=$(si "$(calc "$n / $t")") ;; esac
+		[ "$n" = 0 ] || case $p in reader | pcap | disk | bare*) ;; *) s=$(si "$(calc "$n / $t")") ;; esac
 		row "$1" "$p" "$(si "$(calc "$packets / $t")")" "$(si "$(calc "$bytes / 1e6 / $t")")" "$s" \
 			"$(printf %.3f "$(field "$1" "$p" 2)")" \
 			"$(case $p in reader | bare-w*) echo - ;; *) calc "int($(field "$1" "$p" 3) / 1024)" ;; esac)" \
@@ -283,6 +300,10 @@ figures() {
 		writing w "writing -w to a RAM disk (/dev/shm)"
 		[ -z "$large" ] || writing w-large "writing -w to a RAM disk with large pages"
 	fi
+	if wanted gcm && ran gcm disk; then
+		figure "the same from a disk, nothing of it in memory" "reading it and the counted run in series, by the clock" - \
+			"$(calc "($(wall gcm disk) + $(wall gcm limpid)) / $(wall gcm limpid-disk)")"
+	fi
 	if wanted chacha && [ -n "$libcrypto" ]; then
 		figure "bulk ChaCha20-Poly1305" "reader and cipher in series" - "$(series chacha limpid "$(reader chacha)" "$(needs chacha)")"
 		peer "" chacha tshark -
@@ -332,7 +353,7 @@ figures() {
 		peer "" clear tshark -
 	fi
 	if wanted flows; then
-		n=$(for n in $(seq "$RUNS"); do
+		n=$(for n in $(seq $((3 * RUNS))); do
 			"$BENCH/flows" compare 1.3 | sed -n 's/.*thousand: \([0-9.]*\) times.*/\1/p'
 		done | median)
 		figure "a packet among 1,000,000 flows" "one among 1,000" most:1.3 "$([ "$n" = 0 ] && echo 99 || echo "$n")"
@@ -376,7 +397,7 @@ done
 
 {
 	echo
-	echo "Medians of $RUNS runs, of tshark and ssldump of $PEER_RUNS; CPU and memory as measured, rates without starting."
+	echo "Medians of $RUNS rounds, of tshark and ssldump of $PEER_RUNS; CPU and memory as measured, rates without starting."
 	echo "By CPU; limpid-all (as many workers as cores) and limpid-two by the clock. Sessions: those that limpid opens."
 	echo
 	row work program packets/s MB/s sessions/s "CPU s" MiB "× limpid"
