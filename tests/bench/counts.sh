@@ -5,7 +5,8 @@
 # Each figure is a difference: the same run over a longer capture less that over a shorter one,
 # by what the longer one has more. So starting, loading keys and handshakes are not in it. It
 # comes twice: what limpid's own code runs, and all with libc and the cryptographic libraries.
-# The warden is a process of its own, and not counted.
+# The warden is a process of its own, and not counted. Nor may a longer run of packets or records
+# ask for memory more often than a shorter one.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 . tests/run/lib.sh
@@ -50,6 +51,10 @@ count() {
 		/^calls=/ { getline; next } # what was called is counted where it stands
 		/^[0-9+*-]/ { all += $2; if (mine) self += $2; if (mine && output) put += $2 }
 		END { print self + 0, all + 0, put + 0 }' "$tmp/$name.cg" >"$tmp/$name.count"
+	awk '
+		/^cfn=/ { counted = /^cfn=(malloc|calloc|realloc|aligned_alloc|posix_memalign|memalign|mmap|mremap)(@.*)?$/; next }
+		/^calls=/ { if (counted) { split($1, n, "="); calls += n[2] } }
+		END { print calls + 0 }' "$tmp/$name.cg" >"$tmp/$name.allocs"
 }
 # opens CAPTURE SESSIONS ARGUMENTS...: that all is opened that is to be measured
 opens() {
@@ -64,6 +69,17 @@ figure() {
 		split($1, long, " "); split($2, short, " ")
 		printf "%s %.1f %.1f\n", name, (long[1] - short[1]) / units, (long[2] - short[2]) / units
 	}' >>"$tmp/figures"
+}
+
+# steady NAME LONG SHORT: memory was asked for as often in the longer run. (Seldom enough at all that
+# nobody asks by a name that is not counted.)
+steady() {
+	local long short
+
+	read -r long <"$tmp/$2.allocs"
+	read -r short <"$tmp/$3.allocs"
+	[ "$long" = "$short" ] && [ "$short" -gt 100 ] ||
+		echo "$1: the longer run asks $long times for memory, the shorter one $short times" >>"$tmp/unsteady"
 }
 
 # bulk NAME SUITE RECORD PROVIDER [per-record]: a session of 300 and of 1,500 data packets a direction
@@ -82,6 +98,7 @@ bulk() {
 		count "$1.$n" -r "$tmp/$1.$n.pcap" -l "$tmp/$1.keys" --crypto "$4" || return 1
 	done
 	figure "$1" $((is[1500] - is[300])) "$1.1500" "$1.300"
+	steady "$1" "$1.1500" "$1.300"
 }
 # Also what a line of JSON costs: what the same costs more with that output. Of limpid's own code
 # only the output's counts: how often the engine looks for an answer differs by more than that.
@@ -125,6 +142,8 @@ outputs() {
 	done
 	figure written-packet $((is[1500] - is[300])) more-w.1500 more-w.300
 	figure shown-packet $((is[1500] - is[300])) more-d.1500 more-d.300
+	steady written-packet w.1500 w.300
+	steady shown-packet d.1500 d.300
 }
 clear() {
 	local n
@@ -134,6 +153,7 @@ clear() {
 		count "clear.$n" -r "$tmp/clear.$n.pcap" || return 1
 	done
 	figure clear-packet 5000 clear.60 clear.10
+	steady clear-packet clear.60 clear.10
 }
 
 measure() {
@@ -141,6 +161,7 @@ measure() {
 
 	! ldd "$LIMPID" | grep -q 'libcrypto\.so' || provider=openssl
 	: >"$tmp/figures"
+	: >"$tmp/unsteady"
 	for job in "bulk gcm-packet gcm 16384 $provider" "bulk gcm-record gcm 256 $provider record" \
 		"bulk cbc-sha1-packet cbc 16384 $provider" "bulk cbc-sha256-packet cbc-sha256 16384 $provider" \
 		"bulk chacha-packet chacha 16384 $provider" "bulk gcm-packet-mbedtls gcm 16384 mbedtls" resumed clear outputs; do
@@ -152,6 +173,9 @@ measure() {
 	[ ! -e "$tmp/faults" ] || { cat "$tmp/faults"; return 1; }
 	sort -o "$tmp/figures" "$tmp/figures"
 }
+
+# Says what is in a file, if anything is.
+quiet() { [ ! -s "$1" ] || { cat "$1"; return 1; }; }
 
 # Figure by figure; a word behind those that moved, "worse" for those that moved too far.
 compare() {
@@ -183,3 +207,4 @@ elif [ ! -e "$file" ]; then
 else
 	want "bench-check: not more than $LIMIT % above the baseline of $key" compare
 fi
+[ "$what" = baseline ] || want "bench-check: no packet and no record is allocated for" quiet "$tmp/unsteady"
