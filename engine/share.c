@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cpu.h"
+#include "base/large.h"
 #include "base/log.h"
 #include "base/ring.h"
 #include "net/flow.h"
@@ -67,9 +68,11 @@ static enum lp_err make_lane(struct lane *l, size_t slots)
 	err = lp_ring_init(&l->ring, slots, sizeof(struct lp_batch *));
 	if (!err)
 		err = lp_ring_init(&l->back, slots, sizeof(struct lp_batch *));
-	l->batch = calloc(slots, sizeof *l->batch);
+	if (err)
+		return err;
+	l->batch = lp_table_new(slots * sizeof *l->batch);
 	l->spare = calloc(slots, sizeof *l->spare);
-	if (err || !l->batch || !l->spare)
+	if (!l->batch || !l->spare)
 		return LP_E_NOMEM;
 	while (l->spares < slots) {
 		l->spare[l->spares] = &l->batch[slots - 1 - l->spares];
@@ -83,7 +86,7 @@ static void clear_lane(struct lane *l)
 	/* Batches keep their memory for what comes next. */
 	for (size_t i = 0; l->batch && i < l->ring.slots; i++)
 		free(l->batch[i].bytes);
-	free(l->batch);
+	lp_table_free(l->batch, l->ring.slots * sizeof *l->batch);
 	free(l->spare);
 	lp_ring_clear(&l->ring);
 	lp_ring_clear(&l->back);
@@ -309,8 +312,8 @@ int lp_share_place(const struct lp_share *sh, int here)
 }
 
 /* With as many workers as processors the reader shares one with a worker, the same for long, for
- * a thread that wakes stays where it was; and that worker falls behind, until the other has
- * nothing to do. So the reader goes to who has the least to do. */
+ * a kernel leaves a thread where it was; and that worker falls behind, until the other has nothing
+ * to do, while the two share a processor. So the reader goes to who has the least to do. */
 static void settle_down(const struct lp_share *sh)
 {
 	const int here = lp_cpu_here(), cpu = lp_share_place(sh, here);
@@ -461,6 +464,8 @@ static void on_segments(void *user, const struct lp_segment *s, size_t n, uint64
 		push_some(sh);
 	else
 		push_all(sh);
+	if (!sh->live)
+		settle_down(sh);
 }
 
 static void on_second(void *user, uint64_t number, uint64_t ns)

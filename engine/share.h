@@ -11,8 +11,8 @@
  * makes of them.) Batches hold copies of the bytes, unless these are lent for as long as the
  * capture is open. A full ring makes the reader wait, but not before everybody has what is meant
  * for them and knows how far the reader is; so nobody waits for a reader that waits. While it need
- * not wait, it lets batches fill. Waking beside a worker that has much more to do than another, it
- * goes to the other's processor. Live it never waits: what finds a full ring is shed and counted,
+ * not wait, it lets batches fill. Beside a worker that has much more to do than another, it goes to the
+ * other's processor. Live it never waits: what finds a full ring is shed and counted,
  * and reassembly finds the hole.
  *
  * Threads: the sink, lp_share_fault() and lp_share_end() belong to the reader's; front and pop to

@@ -2,6 +2,7 @@
 #include "base/large.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 
 static size_t whole(size_t n)
@@ -33,4 +34,17 @@ void lp_large_free(void *p, size_t n)
 {
 	if (p)
 		(void)munmap(p, whole(n));
+}
+
+void *lp_table_new(size_t n)
+{
+	return n < LP_LARGE ? calloc(1, n) : lp_large_new(n);
+}
+
+void lp_table_free(void *p, size_t n)
+{
+	if (n < LP_LARGE)
+		free(p);
+	else
+		lp_large_free(p, n);
 }

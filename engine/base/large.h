@@ -13,4 +13,8 @@ enum { LP_LARGE = 1 << 21 }; /* bytes of such a page */
 void *lp_large_new(size_t n);
 void lp_large_free(void *p, size_t n);
 
+/* The same for a table that may be smaller than such a page: then it is like any other memory. */
+void *lp_table_new(size_t n);
+void lp_table_free(void *p, size_t n);
+
 #endif

@@ -13,25 +13,14 @@ enum { FIRST_SLOTS = 1024 };
 
 _Static_assert(LP_FLOW_SLAB * sizeof(struct lp_flow) % LP_LARGE == 0, "whole pages");
 
-static bool are_large(size_t n)
-{
-	return n * sizeof(struct lp_flow_slot) >= LP_LARGE;
-}
-
 static struct lp_flow_slot *get_slots(size_t n)
 {
-	return are_large(n) ? lp_large_new(n * sizeof(struct lp_flow_slot))
-			    : calloc(n, sizeof(struct lp_flow_slot));
+	return lp_table_new(n * sizeof(struct lp_flow_slot));
 }
 
 static void free_slots(struct lp_flow_table *t)
 {
-	const size_t n = (size_t)t->mask + 1;
-
-	if (are_large(n))
-		lp_large_free(t->slots, n * sizeof *t->slots);
-	else
-		free(t->slots);
+	lp_table_free(t->slots, ((size_t)t->mask + 1) * sizeof *t->slots);
 }
 
 /* Of the first one small captures only ever touch a corner. */
