@@ -11,9 +11,9 @@
  * makes of them.) Batches hold copies of the bytes, unless these are lent for as long as the
  * capture is open. A full ring makes the reader wait, but not before everybody has what is meant
  * for them and knows how far the reader is; so nobody waits for a reader that waits. While it need
- * not wait, it lets batches fill. Beside a worker that has much more to do than another, it goes to the
- * other's processor. Live it never waits: what finds a full ring is shed and counted,
- * and reassembly finds the hole.
+ * not wait, it lets batches fill. Beside a worker that has much more to do than another, it goes
+ * to the other's processor. Live it never waits: what finds a full ring is shed and counted, and
+ * reassembly finds the hole.
  *
  * Threads: the sink, lp_share_fault() and lp_share_end() belong to the reader's; front and pop to
  * that worker's; the rest to anybody.

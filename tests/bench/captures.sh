@@ -125,8 +125,8 @@ bulk() { get https://10.9.0.2:8443/bulk --tls-max 1.2 --ciphers "$1"; }
 chacha() {
 	SSLKEYLOGFILE=$DIR/chacha.keys bulk ECDHE-RSA-CHACHA20-POLY1305 && chmod 600 "$DIR/chacha.keys"
 }
-# All at one pace: by chance the last had the line to itself for 1 to 19 MB, where a second worker has
-# nothing to do.
+# All at one pace (limit_rate): else by chance the last has the line to itself for 1 to 19 MB, where a
+# second worker has nothing to do.
 eight() {
 	local n pids=()
 

@@ -45,16 +45,18 @@ count() {
 		tail -n 5 "$tmp/$name.log"
 		return 1
 	fi
-	awk -v own="${LIMPID##*/}" '
+	awk -v own="${LIMPID##*/}" -v allocs="$tmp/$name.allocs" '
 		/^ob=/ { n = split($0, p, "/"); mine = p[n] == own; next }
 		/^f[lie]=/ { output = /\/plugins\//; next }
-		/^calls=/ { getline; next } # what was called is counted where it stands
+		/^cfn=/ { counted = /^cfn=(malloc|calloc|realloc|aligned_alloc|posix_memalign|memalign|mmap(64)?|mremap)([@\047].*)?$/; next }
+		/^calls=/ { # what was called is counted where it stands
+			split($1, call, "=")
+			if (counted) asked += call[2]
+			getline
+			next
+		}
 		/^[0-9+*-]/ { all += $2; if (mine) self += $2; if (mine && output) put += $2 }
-		END { print self + 0, all + 0, put + 0 }' "$tmp/$name.cg" >"$tmp/$name.count"
-	awk '
-		/^cfn=/ { counted = /^cfn=(malloc|calloc|realloc|aligned_alloc|posix_memalign|memalign|mmap|mremap)(@.*)?$/; next }
-		/^calls=/ { if (counted) { split($1, n, "="); calls += n[2] } }
-		END { print calls + 0 }' "$tmp/$name.cg" >"$tmp/$name.allocs"
+		END { print self + 0, all + 0, put + 0; print asked + 0 >allocs }' "$tmp/$name.cg" >"$tmp/$name.count"
 }
 # opens CAPTURE SESSIONS ARGUMENTS...: that all is opened that is to be measured
 opens() {
@@ -71,8 +73,8 @@ figure() {
 	}' >>"$tmp/figures"
 }
 
-# steady NAME LONG SHORT: memory was asked for as often in the longer run. (Seldom enough at all that
-# nobody asks by a name that is not counted.)
+# steady NAME LONG SHORT: memory was asked for as often in the longer run, and more than a hundred times,
+# which starting takes: less would say that nothing was counted.
 steady() {
 	local long short
 

@@ -301,7 +301,7 @@ figures() {
 		[ -z "$large" ] || writing w-large "writing -w to a RAM disk with large pages"
 	fi
 	if wanted gcm && ran gcm disk; then
-		figure "the same from a disk, nothing of it in memory" "reading it and the counted run in series, by the clock" - \
+		figure "bulk AES-256-GCM, from a disk" "reading it and the counted run in series, by the clock" - \
 			"$(calc "($(wall gcm disk) + $(wall gcm limpid)) / $(wall gcm limpid-disk)")"
 	fi
 	if wanted chacha && [ -n "$libcrypto" ]; then

@@ -3,6 +3,7 @@
 #include <check.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -573,6 +574,53 @@ START_TEST(a_place_for_the_reader)
 }
 END_TEST
 
+/* It goes there while it reads, not only when it has waited; and may go anywhere as before. */
+START_TEST(goes_there_while_it_reads)
+{
+	enum { EACH = 40 };
+	static const uint8_t bytes[2][1000] = { { 1 }, { 2 } };
+	const struct lp_hash_seed seed = { 1, 2 };
+	cpu_set_t both, after;
+	struct lp_share *sh;
+	bool moved = false;
+	int cpu[2];
+
+	two_of(cpu);
+	if (cpu[0] == cpu[1]) {
+		fprintf(stderr, "  a reader goes nowhere: there is one processor\n");
+		return;
+	}
+	CPU_ZERO(&both);
+	for (int i = 0; i < 2; i++)
+		CPU_SET((size_t)cpu[i], &both);
+	ck_assert_int_eq(lp_share_new(&sh, 2, 64, &seed), LP_OK);
+	for (uint64_t n = 1; n <= (uint64_t)EACH * LP_SHARE_BATCH; n++) {
+		/* A batch for each, then all are the first's. */
+		const uint8_t *p = bytes[n <= 2 * LP_SHARE_BATCH ? n % 2 : 1];
+		const struct lp_segment s = {
+			.number = n, .family = 4, .src = p, .dst = p + 4,
+			.tcp = p, .tcp_len = sizeof bytes[0], .lent = true,
+		};
+
+		lp_share_sink.segments(sh, &s, 1, 1);
+		for (size_t i = 2; n == 2 * LP_SHARE_BATCH && i-- > 0;) {
+			ck_assert_ptr_eq(lp_share_front(sh, i)->segment[0].src, bytes[1 - i]);
+			be_on(cpu[i]);
+			lp_share_pop(sh, i);
+			ck_assert_int_eq(sched_setaffinity(0, sizeof both, &both), 0);
+		}
+		moved = moved || (n > 2 * LP_SHARE_BATCH && sched_getcpu() == cpu[1]);
+	}
+	ck_assert(moved);
+	ck_assert_int_eq(sched_getaffinity(0, sizeof after, &after), 0);
+	ck_assert(CPU_EQUAL(&both, &after));
+	while (lp_share_front(sh, 0))
+		lp_share_pop(sh, 0);
+	lp_share_end(sh, 1, 1);
+	lp_share_free(sh);
+}
+END_TEST
+
 Suite *suite_share(void)
 {
 	Suite *s = suite_create("share");
@@ -584,6 +632,7 @@ Suite *suite_share(void)
 	tcase_add_test(t, is_not_woken_for_each_batch);
 	tcase_add_loop_test(t, few_batches_are_touched, 0, 2);
 	tcase_add_test(t, a_place_for_the_reader);
+	tcase_add_test(t, goes_there_while_it_reads);
 	tcase_add_test(t, live_a_full_ring_sheds);
 	tcase_add_loop_test(t, eight_are_four_and_four, 0, 16);
 	tcase_add_loop_test(t, long_and_short_ones, 0, 4);
