@@ -6,8 +6,8 @@
 
 enum {
 	BATCH = 64,
-	AHEAD = 12, /* flows on their way into the cache: about what a core can ask for */
-	SOON = 3,   /* and those that are there: what waits in them may still be elsewhere */
+	AHEAD = 8, /* segments whose flows are on their way into the cache, and as many more */
+	SOON = 3,  /* and those that are there: what waits in them may still be elsewhere */
 };
 
 /* Segments of one flow that follow each other in the batch, in whichever direction: they are
@@ -110,10 +110,11 @@ static inline enum lp_err one(struct lp_reasm *r, const struct next *next,
 	return LP_OK;
 }
 
-/* Which train each segment is of. */
+/* Which train each segment is of, and where in the table these are. */
 static void couple(const struct lp_reasm *r, const struct lp_segment *s, size_t n,
 		   struct next *next, struct train *train)
 {
+	const struct train *first = train;
 	bool swap = false;
 
 	for (size_t i = 0; i < n; i++) {
@@ -123,11 +124,28 @@ static void couple(const struct lp_reasm *r, const struct lp_segment *s, size_t 
 		}
 		train += i > 0;
 		lp_flow_name(&r->table, &s[i], &train->name);
-		lp_flow_prefetch_slot(&r->table, &train->name);
 		train->changes = r->table.changes - 1; /* nobody has looked yet */
 		swap = train->name.swap;
 		next[i] = (struct next){ .train = train, .swap = swap, .leads = true };
 	}
+	for (; first <= train; first++)
+		lp_flow_prefetch_slot(&r->table, &first->name);
+}
+
+/* The flows of these segments are needed soon. A processor that asks for what lies in another page
+ * waits until it has found the page, and only there do such waits overlap where nothing else stands
+ * between them: so many are asked for at once, and not one with each segment. */
+static inline void fetch_flows(const struct lp_reasm *r, const struct next *from,
+			       const struct next *to)
+{
+	for (; from < to; from++)
+		if (from->leads)
+			lp_flow_prefetch(&r->table, &from->train->name);
+}
+
+static inline size_t at_most(size_t n, size_t most)
+{
+	return n < most ? n : most;
 }
 
 static enum lp_err native_segments(struct lp_reasm *r, const struct lp_segment *s, size_t n)
@@ -138,16 +156,14 @@ static enum lp_err native_segments(struct lp_reasm *r, const struct lp_segment *
 	size_t some;
 
 	for (; n && !err; s += some, n -= some) {
-		some = n < BATCH ? n : BATCH;
+		some = at_most(n, BATCH);
 		couple(r, s, some, next, train);
-		for (size_t i = 0; i < some && i < AHEAD; i++)
-			if (next[i].leads)
-				lp_flow_prefetch(&r->table, &next[i].train->name);
+		fetch_flows(r, next, next + at_most(some, AHEAD));
 		for (size_t i = 0; i < some && i < SOON; i++)
 			look(r, &next[i], &s[i]);
 		for (size_t i = 0; i < some && !err; i++) {
-			if (i + AHEAD < some && next[i + AHEAD].leads)
-				lp_flow_prefetch(&r->table, &next[i + AHEAD].train->name);
+			if (i % AHEAD == 0 && i + AHEAD < some)
+				fetch_flows(r, next + i + AHEAD, next + at_most(some, i + 2 * AHEAD));
 			if (i + SOON < some)
 				look(r, &next[i + SOON], &s[i + SOON]);
 			err = one(r, &next[i], &s[i]);
