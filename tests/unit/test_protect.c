@@ -5,6 +5,7 @@
 
 #include "base/secret.h"
 #include "help_seal.h"
+#include "help_sender.h"
 #include "help_tls.h"
 #include "tls/hello.h"
 #include "tls/protect.h"
@@ -17,227 +18,9 @@ static const struct lp_crypto *const providers[] = {
 #endif
 };
 
-enum { PROVIDERS = sizeof providers / sizeof providers[0], BIG = 20000, STREAM = 80000 };
+enum { PROVIDERS = sizeof providers / sizeof providers[0] };
 
-/* ---- a sender ---- */
-
-struct sender {
-	const struct lp_suite *suite;
-	const struct lp_cipher_info *info;
-	uint16_t version;
-	bool etm;
-	size_t mac_len;      /* on the wire */
-	size_t padding;      /* extra blocks of CBC padding */
-	uint8_t mac[48], key[32], iv[16];
-	uint64_t seq;
-	uint8_t plain[STREAM]; /* stream ciphers: all plaintext so far */
-	size_t plain_n;
-};
-
-static const int md_types[] = {
-	[LP_MD5] = MBEDTLS_MD_MD5,
-	[LP_SHA1] = MBEDTLS_MD_SHA1,
-	[LP_SHA256] = MBEDTLS_MD_SHA256,
-	[LP_SHA384] = MBEDTLS_MD_SHA384,
-};
-
-/* RFC 6101 section 5.2.3.1. */
-static void ssl3_mac(const struct sender *s, uint8_t type, lp_span bytes, uint8_t *out)
-{
-	const mbedtls_md_info_t *info = mbedtls_md_info_from_type((mbedtls_md_type_t)md_types[s->suite->mac]);
-	size_t size = lp_digest_size(s->suite->mac), pad = s->suite->mac == LP_MD5 ? 48 : 40, n = 0;
-	static uint8_t in[BIG + 200];
-	uint8_t inner[64];
-
-	memcpy(in, s->mac, size);
-	memset(in + size, 0x36, pad);
-	n = size + pad;
-	for (int i = 0; i < 8; i++)
-		in[n++] = (uint8_t)(s->seq >> (56 - 8 * i));
-	in[n++] = type;
-	in[n++] = (uint8_t)(bytes.n >> 8);
-	in[n++] = (uint8_t)bytes.n;
-	if (bytes.n)
-		memcpy(in + n, bytes.p, bytes.n);
-	mbedtls_md(info, in, n + bytes.n, inner);
-	memset(in + size, 0x5c, pad);
-	memcpy(in + size + pad, inner, size);
-	mbedtls_md(info, in, size + pad + size, out);
-}
-
-static void hmac(const struct sender *s, uint8_t type, lp_span bytes, uint8_t *out)
-{
-	uint8_t header[13], full[64];
-	mbedtls_md_context_t md;
-	const mbedtls_md_info_t *info = mbedtls_md_info_from_type((mbedtls_md_type_t)md_types[s->suite->mac]);
-
-	if (s->version == 0x300) {
-		ssl3_mac(s, type, bytes, out);
-		return;
-	}
-	for (int i = 0; i < 8; i++)
-		header[i] = (uint8_t)(s->seq >> (56 - 8 * i));
-	header[8] = type;
-	header[9] = 3;
-	header[10] = (uint8_t)s->version;
-	header[11] = (uint8_t)(bytes.n >> 8);
-	header[12] = (uint8_t)bytes.n;
-	mbedtls_md_init(&md);
-	ck_assert_int_eq(mbedtls_md_setup(&md, info, 1), 0);
-	mbedtls_md_hmac_starts(&md, s->mac, lp_digest_size(s->suite->mac));
-	mbedtls_md_hmac_update(&md, header, sizeof header);
-	mbedtls_md_hmac_update(&md, bytes.p, bytes.n);
-	mbedtls_md_hmac_finish(&md, full);
-	mbedtls_md_free(&md);
-	memcpy(out, full, s->mac_len);
-}
-
-static bool encrypt(const struct sender *s, const uint8_t *iv, lp_span aad, const uint8_t *in, size_t n,
-		    uint8_t *out, uint8_t *tag)
-{
-	if (help_seal_mbedtls(s->suite->cipher, s->key, iv, aad, in, n, out, tag))
-		return true;
-#ifdef LP_WITH_OPENSSL
-	return help_seal_openssl(s->suite->cipher, s->key, iv, aad, in, n, out, tag);
-#else
-	return false;
-#endif
-}
-
-static size_t seal_cbc(struct sender *s, uint8_t type, const uint8_t *in, size_t n, uint8_t *out)
-{
-	size_t block = s->info->block, at = s->version >= 0x302 ? block : 0, body = n, pad;
-	static uint8_t plain[BIG];
-	uint8_t iv[16];
-
-	memcpy(iv, s->iv, block);
-	if (at) {
-		help_fill(iv, block, (uint32_t)s->seq + 77);
-		memcpy(out, iv, block);
-	}
-	memcpy(plain, in, n);
-	if (!s->etm) {
-		hmac(s, type, lp_span_of(in, n), plain + n);
-		body += s->mac_len;
-	}
-	pad = block - 1 - body % block + s->padding * block;
-	if (s->version == 0x300) /* it may hold anything */
-		help_fill(plain + body, pad, (uint32_t)s->seq + 5);
-	else
-		memset(plain + body, (int)pad, pad);
-	plain[body + pad] = (uint8_t)pad;
-	body += pad + 1;
-	if (!encrypt(s, iv, (lp_span){ NULL, 0 }, plain, body, out + at, NULL))
-		return 0;
-	if (!at)
-		memcpy(s->iv, out + body - block, block);
-	if (!s->etm)
-		return at + body;
-	hmac(s, type, lp_span_of(out, at + body), out + at + body);
-	return at + body + s->mac_len;
-}
-
-static size_t seal_aead(struct sender *s, uint8_t type, const uint8_t *in, size_t n, uint8_t *out)
-{
-	uint8_t nonce[12], aad[13];
-	size_t at = s->info->explicit_nonce;
-
-	memcpy(nonce, s->iv, s->info->iv);
-	for (int i = 0; i < 8; i++) {
-		uint8_t b = (uint8_t)(s->seq >> (56 - 8 * i));
-
-		aad[i] = b;
-		if (at)
-			nonce[4 + i] = out[i] = (uint8_t)(b + 0x30 + i); /* not the sequence number */
-		else
-			nonce[4 + i] ^= b;
-	}
-	aad[8] = type;
-	aad[9] = 3;
-	aad[10] = (uint8_t)s->version;
-	aad[11] = (uint8_t)(n >> 8);
-	aad[12] = (uint8_t)n;
-	if (!encrypt(s, nonce, lp_span_of(aad, 13), in, n, out + at, out + at + n))
-		return 0;
-	return at + n + s->info->tag;
-}
-
-static size_t seal_stream(struct sender *s, uint8_t type, const uint8_t *in, size_t n, uint8_t *out)
-{
-	static uint8_t whole[STREAM];
-	size_t from = s->plain_n;
-
-	memcpy(s->plain + from, in, n);
-	hmac(s, type, lp_span_of(in, n), s->plain + from + n);
-	s->plain_n += n + s->mac_len;
-	if (!encrypt(s, NULL, (lp_span){ NULL, 0 }, s->plain, s->plain_n, whole, NULL))
-		return 0;
-	memcpy(out, whole + from, s->plain_n - from);
-	return s->plain_n - from;
-}
-
-/* One record; 0 if no library of the tests can make it. */
-static size_t seal(struct sender *s, uint8_t type, const uint8_t *in, size_t n, uint8_t *out)
-{
-	size_t done;
-
-	if (s->info->kind == LP_KIND_CBC)
-		done = seal_cbc(s, type, in, n, out);
-	else if (s->info->kind == LP_KIND_AEAD)
-		done = seal_aead(s, type, in, n, out);
-	else
-		done = seal_stream(s, type, in, n, out);
-	s->seq++;
-	return done;
-}
-
-/* ---- one connection ---- */
-
-struct pair {
-	struct lp_protect_params params;
-	struct lp_protect reader[2];
-	struct sender *sender[2];
-};
-
-/* The sender cuts the key block for itself. */
-static void pair_init(struct pair *x, struct lp_ctx_cache *cache, const struct lp_crypto *crypto,
-		      const struct lp_suite *suite, uint16_t version, bool etm, bool truncated)
-{
-	const struct lp_cipher_info *info = lp_cipher_info(suite->cipher);
-	size_t mac = lp_digest_size(suite->mac), n, at = 0;
-	uint8_t block[512];
-
-	*x = (struct pair){ .params = { suite, crypto, crypto, version, 1, etm, truncated, NULL } };
-	n = lp_protect_key_block_size(&x->params);
-	ck_assert_uint_eq(n, 2 * (mac + info->key + info->iv));
-	help_fill(block, n, 5);
-	ck_assert_int_eq(lp_protect_setup(&x->reader[0], &x->reader[1], cache, &x->params, block, n), LP_OK);
-	for (int i = 0; i < 2; i++) {
-		struct sender *s = x->sender[i] = calloc(1, sizeof *s);
-
-		s->suite = suite;
-		s->info = info;
-		s->version = version;
-		s->etm = etm && info->kind == LP_KIND_CBC;
-		s->mac_len = truncated && mac ? 10 : mac;
-	}
-	for (int i = 0; i < 2; i++, at += mac)
-		memcpy(x->sender[i]->mac, block + at, mac);
-	for (int i = 0; i < 2; i++, at += info->key)
-		memcpy(x->sender[i]->key, block + at, info->key);
-	for (int i = 0; i < 2; i++, at += info->iv)
-		memcpy(x->sender[i]->iv, block + at, info->iv);
-}
-
-static void pair_clear(struct pair *x)
-{
-	for (int i = 0; i < 2; i++) {
-		lp_protect_clear(&x->reader[i]);
-		free(x->sender[i]);
-	}
-}
-
-static uint8_t content[BIG], fragment[BIG], out[BIG];
+static uint8_t content[HELP_SENDER_BIG], fragment[HELP_SENDER_BIG], out[HELP_SENDER_BIG];
 
 /* Opens what was sealed; the copy ends where the record ends. */
 static enum lp_err open_at(struct lp_protect *p, uint64_t seq, uint8_t type, uint16_t version,
@@ -317,22 +100,22 @@ static void sizes_of_all_kinds(const struct lp_crypto *crypto, const struct lp_s
 {
 	static const size_t sizes[] = { 0, 1, 15, 16, 17, 0, 100, 3, 1 << 14, 19, 2 };
 	struct lp_ctx_cache cache;
-	struct pair x;
+	struct help_pair x;
 	size_t len;
 
 	lp_ctx_cache_init(&cache, 4);
-	pair_init(&x, &cache, crypto, suite, version, etm, false);
+	help_pair_init(&x, &cache, crypto, suite, version, etm, false);
 	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
 		for (int dir = 0; dir < 2; dir++) {
 			help_fill(content, sizes[i], (uint32_t)i + 1);
 			x.sender[dir]->padding = sizes[i] % 16 == 3 ? 15 : 0;
-			len = seal(x.sender[dir], LP_CONTENT_DATA, content, sizes[i], fragment);
+			len = help_sender_seal(x.sender[dir], LP_CONTENT_DATA, content, sizes[i], fragment);
 			if (!len)
 				goto out; /* no library seals it */
 			opens(&x.reader[dir], version, fragment, len, content, sizes[i]);
 		}
 out:
-	pair_clear(&x);
+	help_pair_clear(&x);
 	ck_assert_uint_eq(cache.used, 0);
 	lp_ctx_cache_clear(&cache);
 }
@@ -364,18 +147,18 @@ static void every_byte_counts(const struct lp_crypto *crypto, const struct lp_su
 			      uint16_t version, bool etm)
 {
 	struct lp_ctx_cache cache;
-	struct pair x;
+	struct help_pair x;
 	struct lp_protect *p = &x.reader[0];
 	size_t len, n;
 	const char *why;
 
 	lp_ctx_cache_init(&cache, 4);
-	pair_init(&x, &cache, crypto, suite, version, etm, false);
+	help_pair_init(&x, &cache, crypto, suite, version, etm, false);
 	help_fill(content, 21, 3);
 	/* The second record, so that there is a state to be kept. */
-	len = seal(x.sender[0], LP_CONTENT_DATA, content, 21, fragment);
+	len = help_sender_seal(x.sender[0], LP_CONTENT_DATA, content, 21, fragment);
 	opens(p, version, fragment, len, content, 21);
-	len = seal(x.sender[0], LP_CONTENT_DATA, content, 21, fragment);
+	len = help_sender_seal(x.sender[0], LP_CONTENT_DATA, content, 21, fragment);
 	for (size_t i = 0; i < len; i++) {
 		fragment[i] ^= (uint8_t)(1 << i % 8);
 		refused(p, 1, LP_CONTENT_DATA, version, fragment, len);
@@ -396,9 +179,9 @@ static void every_byte_counts(const struct lp_crypto *crypto, const struct lp_su
 	ck_assert_int_eq(lp_protect_open(p, 1, 1, &rec, out, len - 1, &n, &why), LP_E_ARG);
 	/* After all that it opens, and so does the next. */
 	opens(p, version, fragment, len, content, 21);
-	len = seal(x.sender[0], LP_CONTENT_DATA, content, 7, fragment);
+	len = help_sender_seal(x.sender[0], LP_CONTENT_DATA, content, 7, fragment);
 	opens(p, version, fragment, len, content, 7);
-	pair_clear(&x);
+	help_pair_clear(&x);
 	lp_ctx_cache_clear(&cache);
 }
 
@@ -424,16 +207,16 @@ static void macs_unchecked(const struct lp_crypto *crypto, const struct lp_suite
 	const bool aead = lp_cipher_info(suite->cipher)->kind == LP_KIND_AEAD;
 	struct lp_sealed rec = { LP_CONTENT_ALERT, version, { fragment, 0 } };
 	struct lp_ctx_cache cache;
-	struct pair x;
+	struct help_pair x;
 	struct lp_protect *p = &x.reader[0];
 	const char *why;
 	size_t n;
 
 	lp_ctx_cache_init(&cache, 4);
-	pair_init(&x, &cache, crypto, suite, version, etm, false);
+	help_pair_init(&x, &cache, crypto, suite, version, etm, false);
 	help_fill(content, 21, 3);
 	for (int round = 0; round < 2; round++) {
-		rec.fragment.n = seal(x.sender[0], LP_CONTENT_DATA, content, 21, fragment);
+		rec.fragment.n = help_sender_seal(x.sender[0], LP_CONTENT_DATA, content, 21, fragment);
 		if (!rec.fragment.n)
 			goto out; /* no library seals it */
 		ck_assert(lp_protect_has_mac(p) == !aead);
@@ -447,10 +230,10 @@ static void macs_unchecked(const struct lp_crypto *crypto, const struct lp_suite
 		ck_assert_mem_eq(out, content, 21);
 		ck_assert_uint_eq(p->seq, (uint64_t)(2 * round + 1));
 		/* The next is checked, and well. */
-		rec.fragment.n = seal(x.sender[0], LP_CONTENT_DATA, content, 21, fragment);
+		rec.fragment.n = help_sender_seal(x.sender[0], LP_CONTENT_DATA, content, 21, fragment);
 		opens(p, version, fragment, rec.fragment.n, content, 21);
 	}
-	rec.fragment.n = seal(x.sender[0], LP_CONTENT_ALERT, content, 21, fragment);
+	rec.fragment.n = help_sender_seal(x.sender[0], LP_CONTENT_ALERT, content, 21, fragment);
 	if (cbc && version > 0x300) {
 		/* The length of the padding differs in a bit. */
 		fragment[rec.fragment.n - (etm ? p->mac_len : 0) -
@@ -464,7 +247,7 @@ static void macs_unchecked(const struct lp_crypto *crypto, const struct lp_suite
 	ck_assert_int_eq(lp_protect_open_unchecked(p, &rec, out, sizeof out, &n, &why), LP_E_AUTH);
 	ck_assert_str_eq(why, "length");
 out:
-	pair_clear(&x);
+	help_pair_clear(&x);
 	lp_ctx_cache_clear(&cache);
 }
 
@@ -494,7 +277,7 @@ START_TEST(export_keys_are_stretched)
 			const struct lp_kdf kdf = { crypto, v, LP_SHA256, NULL };
 			size_t mac = lp_digest_size(suite->mac), few = info->key_material, len;
 			struct lp_protect p[2] = { { 0 } };
-			static struct sender sender;
+			static struct help_sender sender;
 
 			if (!crypto->has_cipher(suite->cipher))
 				continue;
@@ -503,13 +286,13 @@ START_TEST(export_keys_are_stretched)
 			for (int dir = 0; dir < 2; dir++) {
 				const lp_span key = { raw + 2 * mac + (size_t)dir * few, few };
 
-				sender = (struct sender){ .suite = suite, .info = info, .version = v, .mac_len = mac };
+				sender = (struct help_sender){ .suite = suite, .info = info, .version = v, .mac_len = mac };
 				memcpy(sender.mac, raw + (size_t)dir * mac, mac);
 				ck_assert_int_eq(lp_kdf_export_key(&kdf, key, !dir, c, s, sender.key, info->key), LP_OK);
 				ck_assert_int_eq(lp_kdf_export_iv(&kdf, !dir, c, s, sender.iv, info->iv), LP_OK);
 				for (size_t n = 20; n < 23; n++) {
 					help_fill(content, n, 1);
-					len = seal(&sender, LP_CONTENT_DATA, content, n, fragment);
+					len = help_sender_seal(&sender, LP_CONTENT_DATA, content, n, fragment);
 					ck_assert_uint_gt(len, 0);
 					opens(&p[dir], v, fragment, len, content, n);
 				}
@@ -524,22 +307,22 @@ END_TEST
 START_TEST(padding_in_detail)
 {
 	struct lp_ctx_cache cache;
-	struct pair x;
+	struct help_pair x;
 	size_t len, n;
 	const char *why;
 
 	lp_ctx_cache_init(&cache, 4);
 	for (int etm = 0; etm < 2; etm++) {
-		pair_init(&x, &cache, providers[0], lp_suite_find(0x002f), 0x302, etm, false);
+		help_pair_init(&x, &cache, providers[0], lp_suite_find(0x002f), 0x302, etm, false);
 		x.sender[0]->padding = 4;
 		help_fill(content, 5, 1);
-		len = seal(x.sender[0], LP_CONTENT_DATA, content, 5, fragment);
+		len = help_sender_seal(x.sender[0], LP_CONTENT_DATA, content, 5, fragment);
 		/* Flipping a byte of the block before changes the padding only. */
 		fragment[len - (etm ? 20 : 0) - 32] ^= 1;
 		ck_assert_int_eq(open_at(&x.reader[0], 0, LP_CONTENT_DATA, 0x302, fragment, len, &n, &why),
 				 LP_E_AUTH);
 		ck_assert_str_eq(why, etm ? "mac" : "padding");
-		pair_clear(&x);
+		help_pair_clear(&x);
 	}
 	lp_ctx_cache_clear(&cache);
 }
@@ -548,18 +331,18 @@ END_TEST
 START_TEST(truncated_hmac)
 {
 	struct lp_ctx_cache cache;
-	struct pair x;
+	struct help_pair x;
 	size_t len;
 
 	lp_ctx_cache_init(&cache, 4);
 	for (int etm = 0; etm < 2; etm++) {
-		pair_init(&x, &cache, providers[0], lp_suite_find(0x003c), 0x303, etm, true);
+		help_pair_init(&x, &cache, providers[0], lp_suite_find(0x003c), 0x303, etm, true);
 		for (size_t n = 0; n < 50; n++) {
 			help_fill(content, n, 1);
-			len = seal(x.sender[1], LP_CONTENT_DATA, content, n, fragment);
+			len = help_sender_seal(x.sender[1], LP_CONTENT_DATA, content, n, fragment);
 			opens(&x.reader[1], 0x303, fragment, len, content, n);
 		}
-		pair_clear(&x);
+		help_pair_clear(&x);
 	}
 	lp_ctx_cache_clear(&cache);
 }
@@ -574,18 +357,18 @@ static void trials(const struct lp_crypto *crypto)
 	struct lp_protect *p;
 	struct lp_ctx_cache cache;
 	uint64_t spent = 0;
-	struct pair x;
+	struct help_pair x;
 	size_t len;
 
 	if (!crypto->has_cipher(s->cipher))
 		return;
 	lp_ctx_cache_init(&cache, 4);
-	pair_init(&x, &cache, crypto, s, 0x303, false, false);
+	help_pair_init(&x, &cache, crypto, s, 0x303, false, false);
 	p = &x.reader[0];
 	help_fill(content, LEN, 1);
 	x.sender[0]->plain_n = BASE;
 	lp_protect_stream(p)->at = BASE;
-	len = seal(x.sender[0], LP_CONTENT_DATA, content, LEN, fragment);
+	len = help_sender_seal(x.sender[0], LP_CONTENT_DATA, content, LEN, fragment);
 	opens(p, 0x303, fragment, len, content, LEN);
 	lp_protect_settle(p);
 	ck_assert_ptr_null(lp_protect_stream(p)->keys.marks);
@@ -596,7 +379,7 @@ static void trials(const struct lp_crypto *crypto)
 
 		x.sender[0]->plain_n += HOLE;
 		x.sender[0]->seq += 10;
-		len = seal(x.sender[0], LP_CONTENT_DATA, content, LEN, fragment);
+		len = help_sender_seal(x.sender[0], LP_CONTENT_DATA, content, LEN, fragment);
 		for (unsigned k = 1; k < 1500; k++) {
 			lp_protect_stream(p)->at = right + (k & 1 ? 5 * k / 2 : -(5ULL * k / 2));
 			ck_assert_int_eq(open_at(p, p->seq + 10, LP_CONTENT_DATA, 0x303, fragment,
@@ -611,13 +394,13 @@ static void trials(const struct lp_crypto *crypto)
 		opens(p, 0x303, fragment, len, content, LEN);
 		ck_assert_ptr_nonnull(lp_protect_stream(p)->keys.marks);
 		lp_protect_settle(p);
-		len = seal(x.sender[0], LP_CONTENT_DATA, content, 9, fragment);
+		len = help_sender_seal(x.sender[0], LP_CONTENT_DATA, content, 9, fragment);
 		opens(p, 0x303, fragment, len, content, 9);
 		ck_assert_ptr_null(lp_protect_stream(p)->keys.marks);
 	}
 	/* Some thousand bytes each; from the beginning it would be tens of thousands. */
 	ck_assert_uint_lt(spent, 2 * 1500 * 10000);
-	pair_clear(&x);
+	help_pair_clear(&x);
 	lp_ctx_cache_clear(&cache);
 }
 
@@ -639,17 +422,17 @@ START_TEST(records_passed_by)
 		for (int etm = 0; etm < 2; etm++) {
 			const struct lp_suite *s = lp_suite_find(suites[i]);
 			uint16_t version = i < 2 ? 0x301 : 0x303;
-			struct pair x;
+			struct help_pair x;
 			struct lp_protect *p = &x.reader[0];
 			size_t len;
 
 			if (!providers[0]->has_cipher(s->cipher))
 				continue;
-			pair_init(&x, &cache, providers[0], s, version, etm, false);
+			help_pair_init(&x, &cache, providers[0], s, version, etm, false);
 			help_fill(content, 2000, 1);
-			len = seal(x.sender[0], LP_CONTENT_DATA, content, 40, fragment);
+			len = help_sender_seal(x.sender[0], LP_CONTENT_DATA, content, 40, fragment);
 			opens(p, version, fragment, len, content, 40);
-			len = seal(x.sender[0], LP_CONTENT_DATA, content, 2000, fragment);
+			len = help_sender_seal(x.sender[0], LP_CONTENT_DATA, content, 2000, fragment);
 			/* Of CBC its end is enough. */
 			if (s->cipher == LP_RC4_128)
 				lp_protect_chain(p, lp_span_of(fragment, len));
@@ -658,10 +441,10 @@ START_TEST(records_passed_by)
 			ck_assert_uint_eq(p->seq, 1);
 			p->seq = 2;
 			for (int k = 0; k < 2; k++) {
-				len = seal(x.sender[0], LP_CONTENT_DATA, content, 9, fragment);
+				len = help_sender_seal(x.sender[0], LP_CONTENT_DATA, content, 9, fragment);
 				opens(p, version, fragment, len, content, 9);
 			}
-			pair_clear(&x);
+			help_pair_clear(&x);
 		}
 	lp_ctx_cache_clear(&cache);
 }
@@ -670,7 +453,7 @@ END_TEST
 START_TEST(contexts_are_bounded)
 {
 	enum { SESSIONS = 7 };
-	static struct pair x[SESSIONS];
+	static struct help_pair x[SESSIONS];
 	struct lp_ctx_cache cache;
 	size_t len;
 	int count = 0;
@@ -678,12 +461,12 @@ START_TEST(contexts_are_bounded)
 	/* A cache for one session, used by seven in turn. */
 	lp_ctx_cache_init(&cache, 1);
 	for (int i = 0; i < SESSIONS; i++)
-		pair_init(&x[i], &cache, providers[PROVIDERS - 1], lp_suite_find(i % 2 ? 0x009d : 0x0035),
+		help_pair_init(&x[i], &cache, providers[PROVIDERS - 1], lp_suite_find(i % 2 ? 0x009d : 0x0035),
 			  0x303, false, false);
 	for (int round = 0; round < 4; round++)
 		for (int i = 0; i < SESSIONS; i++, count++) {
 			help_fill(content, 33, (uint32_t)(round * 10 + i));
-			len = seal(x[i].sender[1], LP_CONTENT_DATA, content, 33, fragment);
+			len = help_sender_seal(x[i].sender[1], LP_CONTENT_DATA, content, 33, fragment);
 			opens(&x[i].reader[1], 0x303, fragment, len, content, 33);
 			ck_assert_uint_le(cache.used, 2);
 		}
@@ -691,7 +474,7 @@ START_TEST(contexts_are_bounded)
 	ck_assert_uint_eq(cache.evicted, count - 2);
 	/* The last two are still there. */
 	for (int i = SESSIONS - 2; i < SESSIONS; i++) {
-		len = seal(x[i].sender[1], LP_CONTENT_DATA, content, 33, fragment);
+		len = help_sender_seal(x[i].sender[1], LP_CONTENT_DATA, content, 33, fragment);
 		opens(&x[i].reader[1], 0x303, fragment, len, content, 33);
 	}
 	ck_assert_uint_eq(cache.made, count);
@@ -701,13 +484,13 @@ START_TEST(contexts_are_bounded)
 	memset(&x[SESSIONS - 1].reader[1], 0, sizeof moved);
 	for (int i = 0; i < SESSIONS; i++) {
 		if (i < SESSIONS - 1)
-			pair_clear(&x[i]);
+			help_pair_clear(&x[i]);
 	}
-	len = seal(x[SESSIONS - 1].sender[1], LP_CONTENT_DATA, content, 33, fragment);
+	len = help_sender_seal(x[SESSIONS - 1].sender[1], LP_CONTENT_DATA, content, 33, fragment);
 	opens(&moved, 0x303, fragment, len, content, 33);
 	ck_assert_uint_eq(cache.made, count);
 	lp_protect_clear(&moved);
-	pair_clear(&x[SESSIONS - 1]);
+	help_pair_clear(&x[SESSIONS - 1]);
 	ck_assert_uint_eq(cache.used, 0);
 	lp_ctx_cache_clear(&cache);
 }
@@ -793,20 +576,20 @@ END_TEST
 START_TEST(content_too_long)
 {
 	struct lp_ctx_cache cache;
-	struct pair x;
+	struct help_pair x;
 	size_t len, n;
 	const char *why;
 
 	lp_ctx_cache_init(&cache, 4);
-	pair_init(&x, &cache, providers[0], lp_suite_find(0x009c), 0x303, false, false);
-	help_fill(content, BIG - 100, 1);
-	len = seal(x.sender[0], LP_CONTENT_DATA, content, (1 << 14) + 1024, fragment);
+	help_pair_init(&x, &cache, providers[0], lp_suite_find(0x009c), 0x303, false, false);
+	help_fill(content, HELP_SENDER_BIG - 100, 1);
+	len = help_sender_seal(x.sender[0], LP_CONTENT_DATA, content, (1 << 14) + 1024, fragment);
 	opens(&x.reader[0], 0x303, fragment, len, content, (1 << 14) + 1024);
-	len = seal(x.sender[0], LP_CONTENT_DATA, content, (1 << 14) + 1025, fragment);
+	len = help_sender_seal(x.sender[0], LP_CONTENT_DATA, content, (1 << 14) + 1025, fragment);
 	ck_assert_int_eq(open_at(&x.reader[0], 1, 23, 0x303, fragment, len, &n, &why), LP_E_FORMAT);
 	ck_assert_uint_eq(n, 0);
 	ck_assert_uint_eq(out[0], 0);
-	pair_clear(&x);
+	help_pair_clear(&x);
 	lp_ctx_cache_clear(&cache);
 }
 END_TEST
