@@ -13,7 +13,8 @@
 #   make fuzz [T=NAME] [FUZZ_SECONDS=60]    make layers     make install     make clean
 #
 # Switches: BUILD=dir  CC=clang  CFLAGS=…  NIDS=0 (no libnids, which is GPL)
-#           MEMCACHED=0 (no --session-store)  OPENSSL=0 (no libcrypto)  SAN=1 (ASan+UBSan)
+#           MEMCACHED=0 (no --session-store)  OPENSSL=0 (no libcrypto)  IPSEC_MB=0 (no two HMACs
+#           at once; it is for x86-64 and goes with libcrypto)  SAN=1 (ASan+UBSan)
 #           SAN=thread (TSan)  FUZZ=1 (libFuzzer, clang only)
 
 BUILD   ?= build
@@ -23,6 +24,7 @@ LIBDIR  ?= $(PREFIX)/lib
 NIDS    ?= 1
 OPENSSL ?= 1
 MEMCACHED ?= 1
+IPSEC_MB ?= $(if $(filter x86_64-%,$(shell $(CC) -dumpmachine)),$(OPENSSL),0)
 SAN     ?= 0
 FUZZ    ?= 0
 FUZZ_SECONDS ?= 60
@@ -54,6 +56,12 @@ WITH     += -DLP_WITH_OPENSSL
 LIBS     += -lcrypto
 else
 OUT      += engine/crypto/openssl.c engine/crypto/openssl_hash.c
+endif
+ifeq ($(OPENSSL)$(IPSEC_MB),11)
+WITH     += -DLP_WITH_IPSEC_MB
+LIBS     += -lIPSec_MB
+else
+OUT      += engine/crypto/openssl_two.c
 endif
 ifeq ($(MEMCACHED),1)
 WITH     += -DLP_WITH_MEMCACHED

@@ -82,7 +82,18 @@ size_t lp_digest_size(enum lp_digest digest);
 struct lp_digest_ctx;
 struct lp_mac_ctx;
 struct lp_cipher_ctx;
+struct lp_two;
 struct lp_rsa;
+
+/* One of two MACs; mac: of the provider that is asked, and of the digest that is named. out has
+ * lp_digest_size() bytes. */
+struct lp_mac_job {
+	const struct lp_mac_ctx *mac;
+	lp_span bytes;
+	uint8_t *out;
+};
+
+enum { LP_TWO_LEAST = 64 }; /* bytes that each of two must have */
 
 struct lp_crypto {
 	const char *name; /* "mbedtls", "openssl" */
@@ -105,6 +116,15 @@ struct lp_crypto {
 	enum lp_err (*mac_new)(enum lp_digest digest, lp_span key, struct lp_mac_ctx **out);
 	enum lp_err (*mac)(struct lp_mac_ctx *m, const lp_span *parts, size_t n, uint8_t *out);
 	void (*mac_free)(struct lp_mac_ctx *m);
+
+	/* Two HMACs at once, in little more time than one takes: a hash waits for itself, and a
+	 * processor can do another meanwhile. All NULL: not by this provider. two_new says
+	 * LP_E_UNSUPPORTED where it is not faster, mac_two where it cannot (that digest, fewer
+	 * than LP_TWO_LEAST bytes); then nothing was done. */
+	enum lp_err (*two_new)(struct lp_two **out);
+	enum lp_err (*mac_two)(struct lp_two *t, enum lp_digest digest,
+			       const struct lp_mac_job job[2]);
+	void (*two_free)(struct lp_two *t);
 
 	/* Decryption of records. key has lp_cipher_info()->key bytes. */
 	enum lp_err (*cipher_new)(enum lp_cipher cipher, lp_span key, struct lp_cipher_ctx **out);

@@ -396,6 +396,11 @@ const struct lp_crypto lp_crypto_openssl = {
 	.mac_new = mac_new,
 	.mac = lp_ossl_mac,
 	.mac_free = lp_ossl_mac_free,
+#ifdef LP_WITH_IPSEC_MB
+	.two_new = lp_ossl_two_new,
+	.mac_two = lp_ossl_mac_two,
+	.two_free = lp_ossl_two_free,
+#endif
 	.cipher_new = cipher_new,
 	.decrypt = decrypt,
 	.open = open_aead,

@@ -298,3 +298,22 @@ enum lp_err lp_ossl_mac(struct lp_mac_ctx *m, const lp_span *parts, size_t n, ui
 	lp_wipe(digest, hash->size);
 	return LP_OK;
 }
+
+_Static_assert(sizeof(SHA_LONG) == sizeof(uint32_t), "states are words of 32 bits");
+
+bool lp_ossl_mac_pads(const struct lp_mac_ctx *m, enum lp_digest digest, const uint32_t **inner,
+		      const uint32_t **outer)
+{
+	if (!m->hash || m->hash != hash_of(digest))
+		return false;
+	if (digest == LP_SHA1) {
+		*inner = &m->state[INNER].sha1.h0;
+		*outer = &m->state[OUTER].sha1.h0;
+	} else if (digest == LP_SHA256) {
+		*inner = m->state[INNER].sha256.h;
+		*outer = m->state[OUTER].sha256.h;
+	} else {
+		return false;
+	}
+	return true;
+}

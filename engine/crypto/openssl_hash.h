@@ -23,4 +23,14 @@ enum lp_err lp_ossl_mac_new(enum lp_digest digest, const EVP_MD *md, lp_span key
 enum lp_err lp_ossl_mac(struct lp_mac_ctx *m, const lp_span *parts, size_t n, uint8_t *out);
 void lp_ossl_mac_free(struct lp_mac_ctx *m);
 
+/* The states of SHA-1 or SHA-256, as words of this machine, that have seen the key and one of its
+ * pads; false: the context is of another digest. They are m's. */
+bool lp_ossl_mac_pads(const struct lp_mac_ctx *m, enum lp_digest digest, const uint32_t **inner,
+		      const uint32_t **outer);
+
+/* openssl_two.c, by intel-ipsec-mb. */
+enum lp_err lp_ossl_two_new(struct lp_two **out);
+enum lp_err lp_ossl_mac_two(struct lp_two *t, enum lp_digest digest, const struct lp_mac_job job[2]);
+void lp_ossl_two_free(struct lp_two *t);
+
 #endif

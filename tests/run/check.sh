@@ -126,7 +126,7 @@ part() {
 	*) echo "check.sh: no part $1" >&2; return 1 ;;
 	esac
 }
-lean() { ! ldd "$1" | grep -E 'libnids|libcrypto\.|libmemcached'; }
+lean() { ! ldd "$1" | grep -E 'libnids|libcrypto\.|libmemcached|libIPSec_MB'; }
 
 for p; do case $p in T=*) T=${p#T=} ;; esac; done
 for p; do

@@ -8,6 +8,7 @@ build="gcc libc6-dev make libmbedtls-dev libpcap-dev zlib1g-dev libzstd-dev libj
 [ "${NIDS:-1}" = 0 ] || build="$build libnids-dev"
 [ "${MEMCACHED:-1}" = 0 ] || build="$build libmemcached-dev"
 [ "${OPENSSL:-1}" = 0 ] || build="$build libssl-dev"
+case $(uname -m):${OPENSSL:-1}${IPSEC_MB:-1} in x86_64:11) build="$build libipsec-mb-dev" ;; esac
 check="check pkg-config libssl-dev libnids-dev libgnutls28-dev openssl gnutls-bin nginx curl jq tcpdump iproute2 ethtool
 	default-jdk-headless procps zstd libnss3-tools"
 check="$check libnginx-mod-mail haproxy tinyproxy microsocks"

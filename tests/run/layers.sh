@@ -43,6 +43,7 @@ only 'pcap\.h|pcap/' engine/capture
 only 'nids\.h' engine/net
 only 'mbedtls/' engine/crypto
 only 'openssl/' engine/crypto
+only 'intel-ipsec-mb' engine/crypto
 only 'libmemcached' engine/store
 only 'jansson\.h' engine/plugins
 only 'zstd\.h' engine/capture

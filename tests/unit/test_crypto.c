@@ -207,6 +207,57 @@ START_TEST(hmac_vectors)
 }
 END_TEST
 
+/* Two at once are what each is alone. */
+START_TEST(two_macs_at_once)
+{
+	static uint8_t bytes[2][20000];
+	static const size_t sizes[] = { 64, 65, 127, 128, 1000, 16384 + 13 + 16, 18445, 64, 119, 120 };
+	const struct lp_crypto *c = providers[_i];
+	const enum lp_digest digests[] = { LP_SHA1, LP_SHA256 };
+	uint8_t expect[LP_DIGEST_MAX], got[2][LP_DIGEST_MAX];
+	struct lp_mac_ctx *m[2];
+	struct lp_two *two = NULL;
+	enum lp_err err = c->two_new ? c->two_new(&two) : LP_OK;
+
+	if (err == LP_E_UNSUPPORTED)
+		fprintf(stderr, "two_macs_at_once: not here: the processor has no instructions for SHA\n");
+	else
+		ck_assert_int_eq(err, LP_OK);
+	if (!two)
+		return;
+	help_fill(bytes[0], sizeof bytes[0], 1);
+	help_fill(bytes[1], sizeof bytes[1], 2);
+	for (int d = 0; d < 2; d++) {
+		const size_t size = lp_digest_size(digests[d]);
+
+		for (unsigned i = 0; i < 100; i++) {
+			const size_t na = sizes[i % 10], nb = sizes[i / 10];
+			struct lp_mac_job job[2];
+
+			ck_assert_int_eq(c->mac_new(digests[d], lp_span_of(bytes[0] + i, size), &m[0]), LP_OK);
+			ck_assert_int_eq(c->mac_new(digests[d], lp_span_of(bytes[1] + i, size + 70), &m[1]), LP_OK);
+			for (int j = 0; j < 2; j++)
+				job[j] = (struct lp_mac_job){ m[j], lp_span_of(bytes[j] + i, j ? nb : na), got[j] };
+			memset(got, 0xee, sizeof got);
+			ck_assert_int_eq(c->mac_two(two, digests[d], job), LP_OK);
+			for (int j = 0; j < 2; j++) {
+				ck_assert_int_eq(c->mac(m[j], &job[j].bytes, 1, expect), LP_OK);
+				ck_assert_mem_eq(got[j], expect, size);
+				ck_assert_int_eq(got[j][size], 0xee);
+			}
+			job[i % 2].bytes.n = LP_TWO_LEAST - 1;
+			ck_assert_int_eq(c->mac_two(two, digests[d], job), LP_E_UNSUPPORTED);
+			job[i % 2].bytes.n = LP_TWO_LEAST;
+			ck_assert_int_eq(c->mac_two(two, digests[!d], job), LP_E_UNSUPPORTED);
+			ck_assert_int_eq(c->mac_two(two, LP_SHA384, job), LP_E_UNSUPPORTED);
+			c->mac_free(m[0]);
+			c->mac_free(m[1]);
+		}
+	}
+	c->two_free(two);
+}
+END_TEST
+
 /* ---- ciphers ---- */
 
 /* SP 800-38A (CBC), SP 800-38C example 3 (CCM), the GCM submission's test cases 4
@@ -461,6 +512,7 @@ Suite *suite_crypto(void)
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, hashes_of_abc, 0, PROVIDERS);
 	tcase_add_loop_test(t, hmac_vectors, 0, PROVIDERS);
+	tcase_add_loop_test(t, two_macs_at_once, 0, PROVIDERS);
 	tcase_add_loop_test(t, cipher_vectors, 0, PROVIDERS);
 	tcase_add_loop_test(t, every_cipher_opens_what_each_library_seals, 0, PROVIDERS);
 	tcase_add_loop_test(t, rsa_private_undoes_openssls_public, 0, PROVIDERS);
