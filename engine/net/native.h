@@ -23,6 +23,8 @@
  * belong to the connection. */
 #define LP_NATIVE_FAR (1 << 30)
 
+struct lp_native_next;
+
 struct lp_reasm {
 	struct lp_reasm_config config;
 	const struct lp_reasm_cb *cb;
@@ -38,6 +40,9 @@ struct lp_reasm {
 	uint64_t tick_ns;     /* when the next second begins */
 	uint64_t second;
 	uint32_t index;       /* of the next event of this packet */
+	const struct lp_segment *segments; /* of the batch … */
+	struct lp_native_next *next;       /* … what is known of each … */
+	size_t at, end;                    /* … the one at hand, and how many there are */
 	bool nomem;           /* an event had to be cut short: climbs at the end of the call */
 	bool advised;         /* --checksums off was advised */
 };

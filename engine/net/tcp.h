@@ -159,6 +159,12 @@ struct lp_reasm_ops {
 	void (*advance)(struct lp_reasm *r, uint64_t number, uint64_t now_ns);
 	void (*describe)(const struct lp_reasm *r, const struct lp_stream *s,
 			 struct lp_stream_info *out);
+	/* Within a call of data: what segments of the batch that come behind it seem to carry from
+	 * stream offset off on, if that is the next of this side: pieces, each following the one
+	 * before, at most max. Nobody has looked at their checksums or at what else they may mean;
+	 * good until that call returns. NULL: never any. */
+	size_t (*coming)(struct lp_reasm *r, const struct lp_stream *s, enum lp_side side,
+			 uint64_t off, lp_span *out, size_t max);
 	void (*stats)(const struct lp_reasm *r, struct lp_reasm_stats *out);
 	/* The capture ended: queued bytes are delivered (holes as gaps), every open
 	 * stream is closed with LP_WHY_EOF in the order of their first packets (or

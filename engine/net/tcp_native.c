@@ -19,7 +19,7 @@ struct train {
 };
 
 /* A segment of the batch. */
-struct next {
+struct lp_native_next {
 	struct train *train;
 	uint32_t near;     /* for lp_ooo_pool */
 	bool swap;         /* as in its name */
@@ -35,12 +35,13 @@ static inline struct lp_flow *flow_of(const struct lp_reasm *r, struct train *t)
 	return t->f;
 }
 
-static inline enum lp_side side_of(const struct lp_flow *f, const struct next *next)
+static inline enum lp_side side_of(const struct lp_flow *f, const struct lp_native_next *next)
 {
 	return f && next->swap != f->swap ? LP_B2A : LP_A2B;
 }
 
-static inline void look(const struct lp_reasm *r, struct next *next, const struct lp_segment *s)
+static inline void look(const struct lp_reasm *r, struct lp_native_next *next,
+			const struct lp_segment *s)
 {
 	const struct lp_flow *f = flow_of(r, next->train);
 	const struct lp_half *h = f ? &f->half[side_of(f, next)] : NULL;
@@ -56,7 +57,7 @@ static inline void look(const struct lp_reasm *r, struct next *next, const struc
 }
 
 /* A segment of no flow, or of one that has ended. */
-static enum lp_err other(struct lp_reasm *r, struct lp_flow *f, const struct next *next,
+static enum lp_err other(struct lp_reasm *r, struct lp_flow *f, const struct lp_native_next *next,
 			 const struct lp_segment *s)
 {
 	struct lp_flow_name name = next->train->name;
@@ -83,7 +84,7 @@ static enum lp_csum look_at(struct lp_reasm *r, const struct lp_flow *f, enum lp
 	return lp_checksum_of(s, sum + lp_recent_look(&r->recent, s->payload, s->payload_len));
 }
 
-static inline enum lp_err one(struct lp_reasm *r, const struct next *next,
+static inline enum lp_err one(struct lp_reasm *r, const struct lp_native_next *next,
 			      const struct lp_segment *s)
 {
 	struct lp_flow *f;
@@ -112,21 +113,21 @@ static inline enum lp_err one(struct lp_reasm *r, const struct next *next,
 
 /* Which train each segment is of, and where in the table these are. */
 static void couple(const struct lp_reasm *r, const struct lp_segment *s, size_t n,
-		   struct next *next, struct train *train)
+		   struct lp_native_next *next, struct train *train)
 {
 	const struct train *first = train;
 	bool swap = false;
 
 	for (size_t i = 0; i < n; i++) {
 		if (i && lp_flow_is_of(&train->name, &s[i], &swap)) {
-			next[i] = (struct next){ .train = train, .swap = swap };
+			next[i] = (struct lp_native_next){ .train = train, .swap = swap };
 			continue;
 		}
 		train += i > 0;
 		lp_flow_name(&r->table, &s[i], &train->name);
 		train->changes = r->table.changes - 1; /* nobody has looked yet */
 		swap = train->name.swap;
-		next[i] = (struct next){ .train = train, .swap = swap, .leads = true };
+		next[i] = (struct lp_native_next){ .train = train, .swap = swap, .leads = true };
 	}
 	for (; first <= train; first++)
 		lp_flow_prefetch_slot(&r->table, &first->name);
@@ -135,8 +136,8 @@ static void couple(const struct lp_reasm *r, const struct lp_segment *s, size_t 
 /* The flows of these segments are needed soon. A processor that asks for what lies in another page
  * waits until it has found the page, and only there do such waits overlap where nothing else stands
  * between them: so many are asked for at once, and not one with each segment. */
-static inline void fetch_flows(const struct lp_reasm *r, const struct next *from,
-			       const struct next *to)
+static inline void fetch_flows(const struct lp_reasm *r, const struct lp_native_next *from,
+			       const struct lp_native_next *to)
 {
 	for (; from < to; from++)
 		if (from->leads)
@@ -151,13 +152,16 @@ static inline size_t at_most(size_t n, size_t most)
 static enum lp_err native_segments(struct lp_reasm *r, const struct lp_segment *s, size_t n)
 {
 	struct train train[BATCH];
-	struct next next[BATCH];
+	struct lp_native_next next[BATCH];
 	enum lp_err err = LP_OK;
 	size_t some;
 
 	for (; n && !err; s += some, n -= some) {
 		some = at_most(n, BATCH);
 		couple(r, s, some, next, train);
+		r->segments = s;
+		r->next = next;
+		r->end = some;
 		fetch_flows(r, next, next + at_most(some, AHEAD));
 		for (size_t i = 0; i < some && i < SOON; i++)
 			look(r, &next[i], &s[i]);
@@ -166,11 +170,35 @@ static enum lp_err native_segments(struct lp_reasm *r, const struct lp_segment *
 				fetch_flows(r, next + i + AHEAD, next + at_most(some, i + 2 * AHEAD));
 			if (i + SOON < some)
 				look(r, &next[i + SOON], &s[i + SOON]);
+			r->at = i;
 			err = one(r, &next[i], &s[i]);
 			lp_recent_forget(&r->recent);
 		}
 	}
+	r->end = 0;
 	return r->nomem ? LP_E_NOMEM : err;
+}
+
+/* Segments of other flows, of the other side and out of order are passed over. */
+static size_t native_coming(struct lp_reasm *r, const struct lp_stream *stream, enum lp_side side,
+			    uint64_t off, lp_span *out, size_t max)
+{
+	const struct lp_flow *f = (const struct lp_flow *)stream;
+	uint32_t seq = f->half[side].next;
+	size_t n = 0;
+
+	if (f->half[side].off != off || f->half[side].ooo)
+		return 0;
+	for (size_t i = r->at + 1; i < r->end && n < max; i++) {
+		const struct lp_segment *s = &r->segments[i];
+
+		if (s->seq != seq || !s->payload_len || s->payload_len != s->wire_len ||
+		    flow_of(r, r->next[i].train) != f || side_of(f, &r->next[i]) != side)
+			continue;
+		out[n++] = lp_span_of(s->payload, s->payload_len);
+		seq += s->payload_len;
+	}
+	return n;
 }
 
 static void native_advance(struct lp_reasm *r, uint64_t number, uint64_t now_ns)
@@ -256,6 +284,7 @@ const struct lp_reasm_ops lp_tcp_native = {
 	.segments = native_segments,
 	.advance = native_advance,
 	.describe = native_describe,
+	.coming = native_coming,
 	.stats = native_stats,
 	.finish = lp_native_end_all,
 	.free = native_free,

@@ -94,6 +94,31 @@ static struct help_tcp_stream *stream_of(struct help_tcp *t, struct lp_stream *s
 	return &t->streams[i - 1];
 }
 
+/* Was it foreseen? And what seems to come behind it? */
+static void look_ahead(struct help_tcp *t, struct help_tcp_stream *st, enum lp_side side,
+		       const uint8_t *p, size_t n, uint64_t off)
+{
+	lp_span was = lp_buf_span(&st->ahead[side]), pieces[HELP_TCP_BATCH];
+	size_t count;
+
+	for (size_t i = 0; i < n && i < was.n; i++) {
+		t->foreseen += was.p[i] == p[i];
+		t->misjudged += was.p[i] != p[i];
+	}
+	lp_buf_clear(&st->ahead[side]);
+	lp_buf_init(&st->ahead[side], 1 << 24);
+	if (!t->ops->coming)
+		return;
+	ck_assert_uint_eq(t->ops->coming(t->r, st->s, side, off + n + 1, pieces, HELP_TCP_BATCH), 0);
+	count = t->ops->coming(t->r, st->s, side, off + n, pieces, HELP_TCP_BATCH);
+	ck_assert_uint_eq(t->ops->coming(t->r, st->s, side, off + n, pieces, 1), count > 0);
+	count = t->ops->coming(t->r, st->s, side, off + n, pieces, HELP_TCP_BATCH);
+	for (size_t i = 0; i < count; i++) {
+		ck_assert_uint_gt(pieces[i].n, 0);
+		ck_assert_int_eq(lp_buf_append(&st->ahead[side], pieces[i].p, pieces[i].n), LP_OK);
+	}
+}
+
 static enum lp_take on_data(void *user, struct lp_stream *s, enum lp_side side,
 			    const uint8_t *p, uint32_t n, uint64_t off, const struct lp_when *w)
 {
@@ -105,6 +130,7 @@ static enum lp_take on_data(void *user, struct lp_stream *s, enum lp_side side,
 	ck_assert_uint_gt(n, 0);
 	ck_assert_uint_eq(off, st->off[side]);
 	st->off[side] += n;
+	look_ahead(t, st, side, p, n, off);
 	if (t->keep)
 		ck_assert_int_eq(lp_buf_append(&st->keep[side], p, n), LP_OK);
 	if (!t->quiet && st->last != (int)side) {
@@ -484,6 +510,8 @@ void help_tcp_free(struct help_tcp *t)
 	for (size_t i = 0; i < t->opened; i++) {
 		ck_assert(t->streams[i].closed);
 		lp_buf_clear(&t->streams[i].text);
+		lp_buf_clear(&t->streams[i].ahead[0]);
+		lp_buf_clear(&t->streams[i].ahead[1]);
 		if (t->streams[i].keep) {
 			lp_buf_clear(&t->streams[i].keep[0]);
 			lp_buf_clear(&t->streams[i].keep[1]);

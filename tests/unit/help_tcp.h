@@ -43,6 +43,7 @@ struct help_tcp_stream {
 	uint64_t run;
 	struct lp_buf text;
 	struct lp_buf *keep; /* two, if bytes are kept */
+	struct lp_buf ahead[2]; /* by side: what seemed to come behind the last bytes */
 	enum lp_take answer[2]; /* what data() answers, by side */
 	uint8_t idle;        /* what data() sets stream.idle to, +1 */
 };
@@ -71,6 +72,7 @@ struct help_tcp {
 	bool sums;           /* are in the segments, and for the reassembler to look at */
 	bool lends;          /* its segments, one in four of which is not lent all the same */
 	bool unscaled;       /* SYNs without the window scale option (it is 7 otherwise) */
+	uint64_t foreseen, misjudged; /* bytes of which that was true, or not */
 	enum lp_take open_answer;
 	char *text;
 };

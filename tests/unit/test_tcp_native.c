@@ -372,6 +372,38 @@ START_TEST(what_was_looked_at_is_forgotten)
 }
 END_TEST
 
+/* What is told to come next: by whom, how much of it comes, and how much is other bytes. */
+START_TEST(what_comes_next_is_told)
+{
+	static const struct {
+		const char *script;
+		unsigned foreseen, misjudged;
+	} row[] = {
+		{ "hs AK:a10 AK:b20 BK:c5 AK:d7 #2 hs AK:x9 #1 AK:e3 BK:f5", 30 + 5, 0 },
+		{ "hs AK:a10 #2 hs AK:x9 BK:y8 AK:z7 #1 AK:b3 #2 AK:x4", 3 + 11, 0 },
+		{ "hs AK:a10 AK11:b5!bad AK11:c5 AK:d5", 5, 5 }, /* nobody has judged it */
+		{ "hs AK:a10 AK16:c5 AK11:b5", 5, 0 },           /* in another order */
+		{ "hs AK:a10 AK:b20%5 AK31:c5", 0, 0 },          /* cut: no use */
+		{ "hs AK:a10 AK11:a5 AK5:a5 AK:b5", 5 + 5, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)
+		for (int lends = 0; lends < 2; lends++) {
+			struct help_tcp *t = help_tcp_native(NULL);
+
+			t->batch = HELP_TCP_BATCH;
+			t->lends = lends;
+			help_tcp_run(t, row[i].script);
+			help_tcp_flush(t);
+			ck_assert_msg(t->foreseen == row[i].foreseen && t->misjudged == row[i].misjudged,
+				      "%s: %llu, %llu", row[i].script, (unsigned long long)t->foreseen,
+				      (unsigned long long)t->misjudged);
+			(void)help_tcp_finish(t);
+			help_tcp_discard(t);
+		}
+}
+END_TEST
+
 START_TEST(conflicts_are_marked)
 {
 	struct help_tcp *t = help_tcp_native(NULL);
@@ -570,6 +602,7 @@ Suite *suite_tcp_native(void)
 	tcase_add_test(t, single_bytes_before_their_syn);
 	tcase_add_test(t, a_hole_is_given_packets);
 	tcase_add_test(t, what_was_looked_at_is_forgotten);
+	tcase_add_test(t, what_comes_next_is_told);
 	tcase_add_test(t, conflicts_are_marked);
 	tcase_add_loop_test(t, streams_are_described, 0, 2);
 	tcase_add_test(t, the_next_ones_bytes_before_its_syn);
