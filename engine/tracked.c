@@ -284,6 +284,18 @@ static void on_clear(void *owner, enum lp_side side, const uint8_t *p, uint64_t 
 	put(f, &event, when, false);
 }
 
+static size_t on_coming(void *owner, enum lp_dir dir, uint64_t off, lp_span *out, size_t max)
+{
+	struct lp_tracked *f = owner;
+	const struct lp_reasm_ops *ops = f->worker->engine->reasm_ops;
+	const enum lp_side client = lp_stage_client(&f->stage);
+
+	return f->stream && ops->coming
+		       ? ops->coming(f->worker->reasm, f->stream,
+				     dir == LP_C2S ? client : (enum lp_side)!client, off, out, max)
+		       : 0;
+}
+
 const struct lp_tls_cb lp_tracked_tls = {
 	.ask = lp_wanted_ask,
 	.proven = lp_wanted_proven,
@@ -296,6 +308,7 @@ const struct lp_tls_cb lp_tracked_tls = {
 	.data = on_data,
 	.gap = on_gap,
 	.end = on_end,
+	.coming = on_coming,
 	.clear = on_clear,
 };
 

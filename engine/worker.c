@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "engine_parts.h"
+#include "tls/ahead.h"
 #include "tls/hold.h"
 #include "tls/record.h"
 
@@ -125,6 +126,7 @@ enum lp_err lp_worker_make(struct lp_worker **out, struct lp_engine *e, unsigned
 	w->number = i;
 	enlist(e, w);
 	lp_ctx_cache_init(&w->contexts, e->max_contexts);
+	w->contexts.ahead = lp_ahead_new(e->crypto.base, LP_AHEAD_LEAST);
 	fill_env(w, n > 1);
 	lp_common_init(&w->common, &e->seed, LP_COMMON_BYTES / n);
 	lp_spares_init(&w->env.spares, LP_RECORD_SPARE, SPARES);
@@ -180,6 +182,7 @@ void lp_worker_free(struct lp_worker *w)
 	lp_order_free(w->order);
 	lp_asks_free(w->asks);
 	lp_ctx_cache_clear(&w->contexts);
+	lp_ahead_free(w->contexts.ahead);
 	lp_common_clear(&w->common);
 	lp_spares_clear(&w->env.spares);
 	discharge(w);

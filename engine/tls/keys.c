@@ -11,7 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COMPRESSION_DEFLATE = 1 }; /* RFC 3749 section 2 */
+enum {
+	COMPRESSION_DEFLATE = 1, /* RFC 3749 section 2 */
+	COMING = 63,             /* pieces of what comes next, a batch's */
+};
 
 static void forget_master(struct lp_tls *tls)
 {
@@ -443,6 +446,23 @@ static bool is_trusted(const struct lp_tls *tls, const struct lp_protect *p, boo
 		 (!e->conflict_at || lp_when_compare(&tls->home->when, e->conflict_at) >= 0));
 }
 
+/* The record behind this one, if its bytes are there: their MACs are made together. */
+static void look_ahead(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p,
+		       const struct lp_sealed *sealed)
+{
+	const struct lp_tls_home *home = tls->home;
+	const struct lp_records *r = &tls->records[dir];
+	lp_span next[1 + COMING] = { lp_records_unread(r) };
+	size_t n = 1;
+
+	if (sealed->type != LP_CONTENT_DATA || !home->env->cb->coming ||
+	    !lp_protect_looks_ahead(p, sealed->fragment.n))
+		return;
+	n += home->env->cb->coming(home->owner, dir, lp_records_offset(r) + next[0].n, next + 1,
+				   COMING);
+	lp_protect_next(p, next, n);
+}
+
 static void open_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_sealed *sealed)
 {
 	bool next = tls->shake->hs && tls->shake->hs->sealed[dir];
@@ -467,11 +487,13 @@ static void open_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_sea
 		return;
 	}
 	trusted = is_trusted(tls, p, next, sealed);
-	if (trusted)
+	if (trusted) {
 		err = lp_protect_open_unchecked(p, sealed, room, sealed->fragment.n, &n, &why);
-	else
+	} else {
+		look_ahead(tls, dir, p, sealed);
 		err = lp_protect_open(p, p->epoch, p->seq, sealed, room, sealed->fragment.n, &n,
 				      &why);
+	}
 	if (trusted && !err) {
 		tls->unchecked = true;
 		tls->home->env->unchecked++;

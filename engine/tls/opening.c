@@ -2,12 +2,12 @@
 #include <string.h>
 
 #include "base/secret.h"
+#include "tls/ahead.h"
 #include "tls/protect_parts.h"
 #include "tls/record.h"
 
 enum {
 	NONCE = 12,
-	MAC_HEADER = 13,     /* seq_num, type, version, length: RFC 5246 6.2.3.1 */
 	SSL3_PAD_MAX = 48,
 	CONTENT_MAX = LP_RECORD_PLAIN_MAX + 1024, /* 2^14, and what compression may add */
 };
@@ -29,8 +29,7 @@ static enum lp_err make_contexts(const struct lp_protect *p, struct lp_ctx_pair 
 		pair->mac_provider = lp_protect_base(p);
 		err = lp_protect_base(p)->mac_new(
 			p->suite->mac,
-			lp_span_of(lp_protect_mac_at(p), lp_digest_size(p->suite->mac)),
-			&pair->mac);
+			lp_protect_mac_key(p), &pair->mac);
 	}
 	return err;
 }
@@ -78,21 +77,33 @@ struct opening {
 	bool unchecked;   /* the MAC counts as right */
 };
 
+/* A CBC record; iv: NULL, if it carries none; mac: of RFC 7366, behind the body. */
+struct parts {
+	const uint8_t *iv, *mac;
+	lp_span body;
+};
+
 static enum lp_err refuse(struct opening *o, const char *why)
 {
 	o->why = why;
 	return LP_E_AUTH;
 }
 
-static void mac_header(const struct opening *o, size_t length, uint8_t h[MAC_HEADER])
+static void put_header(uint8_t h[LP_MAC_HEADER], uint64_t seq, uint8_t type, uint16_t version,
+		       size_t length)
 {
 	for (int i = 0; i < 8; i++)
-		h[i] = (uint8_t)(o->seq >> (56 - 8 * i));
-	h[8] = o->record->type;
-	h[9] = (uint8_t)(o->record->version >> 8);
-	h[10] = (uint8_t)o->record->version;
+		h[i] = (uint8_t)(seq >> (56 - 8 * i));
+	h[8] = type;
+	h[9] = (uint8_t)(version >> 8);
+	h[10] = (uint8_t)version;
 	h[11] = (uint8_t)(length >> 8);
 	h[12] = (uint8_t)length;
+}
+
+static void mac_header(const struct opening *o, size_t length, uint8_t h[LP_MAC_HEADER])
+{
+	put_header(h, o->seq, o->record->type, o->record->version, length);
 }
 
 /* RFC 6101 section 5.2.3.1: hash(secret + pad_2 + hash(secret + pad_1 + seq_num +
@@ -102,7 +113,7 @@ static enum lp_err ssl3_mac(const struct opening *o, lp_span bytes, uint8_t *out
 	const enum lp_digest digest = (enum lp_digest)o->p->suite->mac;
 	const size_t size = lp_digest_size(digest), pad = digest == LP_MD5 ? 48 : 40;
 	const lp_span secret = { lp_protect_mac_at(o->p), size };
-	uint8_t pad1[SSL3_PAD_MAX], pad2[SSL3_PAD_MAX], header[MAC_HEADER], inner[LP_DIGEST_MAX];
+	uint8_t pad1[SSL3_PAD_MAX], pad2[SSL3_PAD_MAX], header[LP_MAC_HEADER], inner[LP_DIGEST_MAX];
 	const lp_span first[] = { secret, { pad1, pad }, { header, 9 }, { header + 11, 2 }, bytes };
 	const lp_span second[] = { secret, { pad2, pad }, { inner, size } };
 	enum lp_err err;
@@ -114,11 +125,103 @@ static enum lp_err ssl3_mac(const struct opening *o, lp_span bytes, uint8_t *out
 	return err ? err : lp_digest_once(lp_protect_base(o->p), digest, second, 3, out);
 }
 
+/* RFC 5246 6.2.3.2: the last byte is padding_length, and every byte of the padding
+ * has that value; in SSL 3.0 (RFC 6101 5.2.3.2) it may have any, and nobody checks.
+ * *left: what is before it, without the `behind` bytes of a MAC. */
+static bool strip_padding(const struct opening *o, const uint8_t *out, size_t n, size_t behind,
+			  size_t *left)
+{
+	size_t pad = out[n - 1];
+
+	if (pad + 1 + behind > n)
+		return false;
+	for (size_t i = n - 1 - pad; lp_protect_version(o->p) > LP_PROTECT_SSL30 && i < n - 1; i++)
+		if (out[i] != pad)
+			return false;
+	*left = n - 1 - pad - behind;
+	return true;
+}
+
+/* A CBC record in its parts. False: it is too short, or no whole number of blocks. */
+static bool cut(const struct opening *o, lp_span fragment, struct parts *out)
+{
+	const struct lp_protect *p = o->p;
+	const size_t block = o->info->block, after = p->etm ? p->mac_len : 0;
+	struct lp_cursor c = lp_cursor_span(fragment);
+
+	out->iv = NULL;
+	if (lp_protect_explicit_iv(lp_protect_version(p)))
+		out->iv = lp_cursor_bytes(&c, block).p;
+	if (lp_cursor_left(&c) < after + block)
+		return false;
+	out->body = lp_cursor_bytes(&c, lp_cursor_left(&c) - after);
+	out->mac = lp_cursor_rest(&c).p;
+	return out->body.n % block == 0 && (p->etm || out->body.n > p->mac_len);
+}
+
+/* What the MAC of the record that seems to come next is of: with RFC 7366 IV and ciphertext, else
+ * its content, which is decrypted where it lies. */
+static bool next_input(const struct opening *o, struct lp_ahead_record *r, lp_span *out)
+{
+	const struct lp_protect *p = o->p;
+	const size_t block = o->info->block;
+	struct parts now, next;
+	uint8_t *body;
+	size_t content;
+
+	if (!cut(o, o->record->fragment, &now) || !cut(o, lp_span_of(r->fragment, r->n), &next))
+		return false;
+	if (p->etm) {
+		*out = lp_span_of(r->fragment, r->n - p->mac_len);
+		return true;
+	}
+	if (!next.iv)
+		next.iv = now.body.p + now.body.n - block;
+	body = r->fragment + (next.body.p - r->fragment);
+	if (lp_protect_cipher(p)->decrypt(o->ctx->cipher, next.iv, body, next.body.n, body) ||
+	    !strip_padding(o, body, next.body.n, p->mac_len, &content))
+		return false;
+	*out = lp_span_of(body, content);
+	return true;
+}
+
+/* That MAC; header has room for its header. */
+static bool next_mac(const struct opening *o, const struct lp_ahead_mac *now, uint8_t *header,
+		     struct lp_ahead_mac *out)
+{
+	struct lp_ahead_record *r = lp_ahead_next(o->p->cache->ahead);
+
+	if (!r || !next_input(o, r, &out->bytes))
+		return false;
+	put_header(header, o->seq + 1, r->type, r->version, out->bytes.n);
+	out->ctx = now->ctx;
+	out->digest = now->digest;
+	out->key = now->key;
+	out->header = header;
+	return true;
+}
+
+/* RFC 2104, as RFC 5246 section 6.2.3.1 wants it; with that of the next record, if that is there. */
+static enum lp_err hmac(const struct opening *o, const uint8_t header[LP_MAC_HEADER], lp_span bytes,
+			uint8_t *want)
+{
+	const struct lp_ahead_mac now = { o->ctx->mac, (enum lp_digest)o->p->suite->mac,
+					  lp_protect_mac_key(o->p), header, bytes };
+	const lp_span parts[] = { { header, LP_MAC_HEADER }, bytes };
+	struct lp_ahead *ahead = o->p->cache->ahead;
+	uint8_t next_header[LP_MAC_HEADER];
+	struct lp_ahead_mac next;
+
+	if (ahead && (lp_ahead_recall(ahead, &now, want) ||
+		      (next_mac(o, &now, next_header, &next) && lp_ahead_two(ahead, &now, &next, want))))
+		return LP_OK;
+	return lp_protect_base(o->p)->mac(o->ctx->mac, parts, 2, want);
+}
+
 /* RFC 5246 section 6.2.3.1. */
 static enum lp_err check_mac(struct opening *o, lp_span bytes, const uint8_t *mac)
 {
-	uint8_t header[MAC_HEADER], want[LP_DIGEST_MAX];
-	const lp_span parts[] = { { header, sizeof header }, bytes };
+	uint8_t header[LP_MAC_HEADER], want[LP_DIGEST_MAX];
 	enum lp_err err;
 
 	if (o->unchecked)
@@ -127,60 +230,38 @@ static enum lp_err check_mac(struct opening *o, lp_span bytes, const uint8_t *ma
 	if (lp_protect_version(o->p) == LP_PROTECT_SSL30)
 		err = ssl3_mac(o, bytes, want);
 	else
-		err = lp_protect_base(o->p)->mac(o->ctx->mac, parts, 2, want);
+		err = hmac(o, header, bytes, want);
 	if (err)
 		return err;
 	return lp_equal_ct(want, mac, o->p->mac_len) ? LP_OK : refuse(o, "mac");
 }
 
-/* RFC 5246 6.2.3.2: the last byte is padding_length, and every byte of the padding
- * has that value; in SSL 3.0 (RFC 6101 5.2.3.2) it may have any, and nobody checks. */
-static enum lp_err strip_padding(struct opening *o, size_t n, size_t behind, size_t *left)
-{
-	size_t pad = o->out[n - 1];
-
-	if (pad + 1 + behind > n)
-		return refuse(o, "padding");
-	for (size_t i = n - 1 - pad; lp_protect_version(o->p) > LP_PROTECT_SSL30 && i < n - 1; i++)
-		if (o->out[i] != pad)
-			return refuse(o, "padding");
-	*left = n - 1 - pad - behind;
-	return LP_OK;
-}
-
 static enum lp_err open_cbc(struct opening *o)
 {
 	struct lp_protect *p = o->p;
-	size_t block = o->info->block, mac_len = p->mac_len;
-	size_t after = p->etm ? mac_len : 0;
-	struct lp_cursor c = lp_cursor_span(o->record->fragment);
-	lp_span iv = { lp_protect_iv_at(p), block }, body, sealed_mac;
+	const size_t block = o->info->block;
+	struct parts r;
 	size_t content;
 	enum lp_err err;
 
-	if (lp_protect_explicit_iv(lp_protect_version(p)))
-		iv = lp_cursor_bytes(&c, block);
-	if (lp_cursor_left(&c) < after + block)
-		return refuse(o, "length");
-	body = lp_cursor_bytes(&c, lp_cursor_left(&c) - after);
-	sealed_mac = lp_cursor_rest(&c);
-	if (body.n % block || (!p->etm && body.n < mac_len + 1))
+	if (!cut(o, o->record->fragment, &r))
 		return refuse(o, "length");
 	if (p->etm) { /* RFC 7366 section 3: over IV and ciphertext, before decryption */
-		err = check_mac(o, lp_span_of(o->record->fragment.p, o->record->fragment.n - after),
-				sealed_mac.p);
+		err = check_mac(o, lp_span_of(o->record->fragment.p,
+					      o->record->fragment.n - p->mac_len), r.mac);
 		if (err)
 			return err;
 	}
-	err = lp_protect_cipher(p)->decrypt(o->ctx->cipher, iv.p, body.p, body.n, o->out);
-	if (!err)
-		err = strip_padding(o, body.n, p->etm ? 0 : mac_len, &content);
+	err = lp_protect_cipher(p)->decrypt(o->ctx->cipher, r.iv ? r.iv : lp_protect_iv_at(p),
+					    r.body.p, r.body.n, o->out);
+	if (!err && !strip_padding(o, o->out, r.body.n, p->etm ? 0 : p->mac_len, &content))
+		err = refuse(o, "padding");
 	if (!err && !p->etm)
 		err = check_mac(o, lp_span_of(o->out, content), o->out + content);
 	if (err)
 		return err;
-	if (!lp_protect_explicit_iv(lp_protect_version(p)))
-		memcpy(lp_protect_iv_at(p), body.p + body.n - block, block);
+	if (!r.iv)
+		memcpy(lp_protect_iv_at(p), r.body.p + r.body.n - block, block);
 	o->n = content;
 	return LP_OK;
 }
@@ -192,7 +273,7 @@ static enum lp_err open_aead(struct opening *o)
 	struct lp_protect *p = o->p;
 	struct lp_cursor c = lp_cursor_span(o->record->fragment);
 	lp_span carried = lp_cursor_bytes(&c, o->info->explicit_nonce), body, tag;
-	uint8_t nonce[NONCE], header[MAC_HEADER];
+	uint8_t nonce[NONCE], header[LP_MAC_HEADER];
 	enum lp_err err;
 
 	if (lp_cursor_left(&c) < o->info->tag)
@@ -263,6 +344,7 @@ static enum lp_err open_record(struct opening *o, size_t size, size_t *n, const 
 		err = open_aead(o);
 	else
 		err = open_stream(o);
+	lp_ahead_over(p->cache->ahead);
 	if (!err && o->n > CONTENT_MAX) {
 		err = LP_E_FORMAT;
 		o->why = "length";

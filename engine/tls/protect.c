@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/secret.h"
+#include "tls/ahead.h"
 #include "tls/protect_parts.h"
 
 enum {
@@ -228,6 +229,8 @@ void lp_protect_clear(struct lp_protect *p)
 {
 	if (p->keys)
 		lp_ctx_cache_drop(p->cache, p->slot, p->keys);
+	if (p->keys && p->cache->ahead)
+		lp_ahead_forget(p->cache->ahead, lp_protect_mac_key(p));
 	if (p->keys && p->stream)
 		lp_keystream_clear(&lp_protect_stream(p)->keys, lp_protect_cipher(p));
 	if (p->keys)
@@ -299,6 +302,20 @@ size_t lp_protect_fragment_min(const struct lp_protect *p)
 	if (info->kind != LP_KIND_CBC)
 		return p->mac_len;
 	return p->etm ? iv + block + p->mac_len : iv + (p->mac_len / block + 1) * block;
+}
+
+bool lp_protect_looks_ahead(const struct lp_protect *p, size_t n)
+{
+	const uint8_t mac = p->suite->mac;
+
+	return (mac == LP_SHA1 || mac == LP_SHA256) &&
+	       lp_protect_info(p)->kind == LP_KIND_CBC && lp_protect_version(p) > LP_PROTECT_SSL30 &&
+	       lp_ahead_wants(p->cache->ahead, lp_protect_mac_key(p), p->seq, n);
+}
+
+void lp_protect_next(struct lp_protect *p, const lp_span *pieces, size_t count)
+{
+	lp_ahead_gather(p->cache->ahead, pieces, count);
 }
 
 void lp_protect_settle_stream(struct lp_protect *p)

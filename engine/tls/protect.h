@@ -33,6 +33,7 @@ struct lp_protect_params {
 enum { LP_CTX_PAIRS = 4096 };
 
 struct lp_ctx_slot;
+struct lp_ahead;
 
 /* Library contexts, least recently used wiped and reused first. */
 struct lp_ctx_cache {
@@ -42,6 +43,7 @@ struct lp_ctx_cache {
 	uint32_t free;
 	uint64_t made, evicted;     /* counters */
 	const struct lp_crypto *provider[4]; /* those that its directions use; NULL: none yet */
+	struct lp_ahead *ahead;     /* the owner's, who sets it; NULL: records are opened one by one */
 };
 
 /* pairs: contexts for how many sessions, at most (LP_CTX_PAIRS; at least 1). */
@@ -131,6 +133,13 @@ LP_MUST enum lp_err lp_protect_open_unchecked(struct lp_protect *p, const struct
 
 /* Whether the records carry a MAC beside the cipher, so that it may be left unchecked. */
 bool lp_protect_has_mac(const struct lp_protect *p);
+
+/* Whether opening the next record, of n bytes, would do something for the one behind it, too, if
+ * that were known: then lp_protect_next() is told what seems to come behind it, in pieces, `count`
+ * of them, and may be wrong. The next lp_protect_open() makes use of it; what that gives is the same
+ * with it and without. */
+bool lp_protect_looks_ahead(const struct lp_protect *p, size_t n);
+void lp_protect_next(struct lp_protect *p, const lp_span *pieces, size_t count);
 
 /* Some ciphers remember: TLS 1.0 CBC takes each record's IV from the record before it
  * (RFC 2246 section 6.2.3.2), a stream cipher stands where the last record ended.

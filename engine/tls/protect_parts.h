@@ -58,4 +58,9 @@ static inline uint8_t *lp_protect_mac_at(const struct lp_protect *p)
 	return lp_protect_key_at(p) + lp_protect_info(p)->key;
 }
 
+static inline lp_span lp_protect_mac_key(const struct lp_protect *p)
+{
+	return (lp_span){ lp_protect_mac_at(p), lp_digest_size(p->suite->mac) };
+}
+
 #endif

@@ -104,6 +104,12 @@ LP_MUST enum lp_err lp_records_next(struct lp_records *r, struct lp_spares *spar
  * incomplete record is in r). */
 lp_span lp_records_rest(struct lp_records *r);
 
+/* What was pushed and not yet looked at. */
+static inline lp_span lp_records_unread(const struct lp_records *r)
+{
+	return (lp_span){ r->in, r->in_n };
+}
+
 /* Stream offset of the first byte that is not part of a record handed out. */
 static inline uint64_t lp_records_offset(const struct lp_records *r)
 {

@@ -85,6 +85,9 @@ struct lp_tls_cb {
 		    const struct lp_when *when);
 	void (*end)(void *owner, struct lp_snapshot *facts, struct lp_result *result,
 		    const struct lp_when *when);
+	/* What seems to come from offset `off` of dir on, in pieces, as many as there are and at most
+	 * max; nobody has judged it yet. Good until the call into the session is over. May be NULL. */
+	size_t (*coming)(void *owner, enum lp_dir dir, uint64_t off, lp_span *out, size_t max);
 	/* Bytes outside any session, or (p NULL) a gap in them (called by the stage). */
 	void (*clear)(void *owner, enum lp_side side, const uint8_t *p, uint64_t n,
 		      const struct lp_when *when);

@@ -35,6 +35,7 @@ static void feed_bytes(struct help_told *t, enum lp_side side, lp_span s, uint64
 {
 	for (size_t at = 0, n; at < s.n; at += n) {
 		n = piece && s.n - at > piece ? piece : s.n - at;
+		t->behind = lp_span_of(s.p + at + n, s.n - at - n);
 		help_data(t, side, s.p + at, n, off + at, when);
 	}
 }
@@ -163,6 +164,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		HELP_REQUIRE(!lp_crypto_choose(&crypto, "auto"));
 	run(&whole, &in, &(struct help_play){ .answers = HELP_AT_ONCE });
 	check_same(&whole, &in, (struct help_play){ .answers = HELP_AT_ONCE, .longhand = true });
+	check_same(&whole, &in, (struct help_play){ .answers = HELP_AT_ONCE, .ahead = HELP_FORESEES });
+	check_same(&whole, &in, (struct help_play){ .answers = HELP_AT_ONCE, .ahead = HELP_MISJUDGES });
 	check_same(&whole, &in, (struct help_play){ .answers = HELP_AFTER });
 	check_same(&whole, &in, (struct help_play){ .answers = HELP_AT_CLOSE });
 	check_same(&whole, &in, (struct help_play){ .answers = HELP_AT_ONCE, .piece = 1 });

@@ -56,6 +56,9 @@ struct help_hole {
 	uint64_t off, n;
 };
 
+/* What the session is told to come next: nothing; what does come; other bytes. */
+enum help_ahead { HELP_BLIND, HELP_FORESEES, HELP_MISJUDGES };
+
 enum help_answers { HELP_AT_ONCE, HELP_AFTER, HELP_AT_CLOSE };
 enum { HELP_HOLES = 4, HELP_KEYS = 4, HELP_SESSIONS = 8 };
 
@@ -65,6 +68,7 @@ struct help_play {
 	const uint8_t *master;  /* if set: answers with this, no key is needed */
 	unsigned masters;       /* … and with so many, 48 bytes each: the candidates, for any suite */
 	size_t piece;           /* at most so many bytes in a call; 0 as they came */
+	enum help_ahead ahead;
 	bool longhand;          /* the stage is never asked for its short way */
 	bool cut;               /* one more cut, of cut_side at cut_off */
 	enum lp_side cut_side;
@@ -114,6 +118,10 @@ struct help_told {
 	unsigned asked, attempts; /* questions; highest attempt + 1 */
 	uint64_t over_most;       /* env.over at its highest */
 	/* inside */
+	lp_span behind;           /* the bytes of the call that follows, what comes behind them … */
+	uint8_t *guess;           /* … what seems to … */
+	uint64_t end;             /* … from there on, of side */
+	enum lp_side side;
 	struct lp_when last;
 	uint8_t *room;
 	size_t room_n;
@@ -128,7 +136,8 @@ struct help_told {
 void help_play(struct help_told *t, const struct help_flow *flow, const struct help_play *play);
 void help_told_clear(struct help_told *t);
 
-/* Step by step: begin, calls of the stage's by way of these, end. */
+/* Step by step: begin, calls of the stage's by way of these, end. What comes behind a call may stand
+ * in t->behind before it, and is good for that call. */
 void help_begin(struct help_told *t, const struct help_play *play);
 void help_data(struct help_told *t, enum lp_side side, const uint8_t *p, size_t n, uint64_t off,
 	       const struct lp_when *when);

@@ -13,7 +13,9 @@
 #include "capture/capture.h"
 #include "engine_parts.h"
 #include "help_tool.h"
+#include "help_two.h"
 #include "help_warden.h"
+#include "tls/ahead.h"
 
 static const char *const captures[] = {
 	"openssl-tls12.pcap", "java.pcap", "gap-gcm.pcap", "http-keepalive.pcap",
@@ -71,6 +73,8 @@ struct options {
 
 /* Instead of an option's name: each question is answered before the next packet. */
 static const char at_once[] = "";
+/* … MACs are made before their records come. */
+static const char ahead[] = "";
 
 struct run {
 	struct lp_config *config;
@@ -78,6 +82,7 @@ struct run {
 	struct lp_worker *worker;
 	size_t full; /* times the worker asked for patience */
 	bool at_once;
+	bool ahead;  /* short records, too, are looked ahead to, whatever the processor */
 	char why[LP_WHY];
 };
 
@@ -94,6 +99,8 @@ static void prepare(struct run *r, const struct options *o)
 	for (size_t i = 0; o && o->pair[i][0]; i++)
 		if (o->pair[i][0] == at_once)
 			r->at_once = true;
+		else if (o->pair[i][0] == ahead)
+			r->ahead = true;
 		else
 			set(r, o->pair[i][0], o->pair[i][1]);
 }
@@ -114,6 +121,10 @@ static void start(struct run *r)
 	r->worker = lp_worker_new(r->engine, r->why);
 	ck_assert_msg(r->worker != NULL, "%s", r->why);
 	ck_assert_int_ge(lp_engine_fd(r->engine), 0);
+	if (r->ahead) {
+		lp_ahead_free(r->worker->contexts.ahead);
+		r->worker->contexts.ahead = lp_ahead_new(help_two(r->engine->crypto.base), LP_TWO_LEAST);
+	}
 }
 
 static void feed(struct run *r, size_t from, size_t to, size_t batch)
@@ -191,6 +202,17 @@ START_TEST(the_same_whatever_the_timing)
 	replay(&r, &with_key, "first", 64);
 	replay(&r, &with_key, "again", 64);
 	ck_assert(help_run(&dir, "diff -r first again"));
+	for (size_t batch = 9; batch <= 64; batch += 55) {
+		struct options o = with_key;
+
+		o.pair[3][0] = ahead;
+		o.pair[4][0] = at_once;
+		replay(&r, &o, "ahead", batch);
+		ck_assert(help_run(&dir, "diff -r first ahead && rm -r ahead"));
+		/* The first nine packets are the handshake. */
+		if (!strcmp(captures[_i], "openssl-tls12.pcap") && batch == 9)
+			ck_assert_uint_gt(help_two_counts.twos, 0);
+	}
 	for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
 		struct options o = with_key;
 

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "help_session.h"
+#include "help_two.h"
 #include "tls/session_parts.h"
 
 /* Each case of tests/golden: a capture, a key, and what was sent. */
@@ -158,6 +159,8 @@ static void check_session(const json_t *want, const struct help_session *s)
 	}
 }
 
+static unsigned twos; /* MACs made two at once */
+
 /* Plays each flow of the case, which must give what was sent; changed compares with
  * how it was told when fed whole and answered at once. */
 static void check_case(int i, const struct help_play *play, bool same_places)
@@ -175,6 +178,7 @@ static void check_case(int i, const struct help_play *play, bool same_places)
 		struct help_told t, p;
 
 		help_play(&t, trace.flow[n], play);
+		twos += play->ahead ? help_two_counts.twos : 0;
 		help_play(&p, trace.flow[n], &plain);
 		for (size_t k = 0; k < t.n; k++) {
 			want = next_expected(f);
@@ -234,6 +238,27 @@ START_TEST(answered_at_close)
 					.answers = HELP_AT_CLOSE };
 
 	check_case(_i, &play, true);
+}
+END_TEST
+
+/* MACs are made before their records come, of what comes or of something else. */
+START_TEST(foreseen)
+{
+	static const char *const with[] = { "gap-cbc", "gap-cbc-mac", "gap-tls10", "gap-tls10-etm",
+					    "openssl-tls11", "openssl-tls12", "small-records" };
+
+	for (int n = 0; n < 4; n++) {
+		const struct help_play play = { .crypto = &crypto, .key = { server },
+						.piece = n & 1 ? 0 : 700,
+						.ahead = n & 2 ? HELP_MISJUDGES : HELP_FORESEES };
+
+		check_case(_i, &play, true);
+		help_trace_clear(&trace);
+		trace = (struct help_trace){ NULL, 0 };
+	}
+	for (size_t i = 0; i < sizeof with / sizeof with[0]; i++)
+		if (!strcmp(cases[_i].name, with[i]))
+			ck_assert_uint_gt(twos, 0);
 }
 END_TEST
 
@@ -785,6 +810,7 @@ Suite *suite_session(void)
 	tcase_add_checked_fixture(keys, set_up, tear_down);
 	tcase_add_loop_test(all, as_it_came, 0, CASES);
 	tcase_add_loop_test(all, byte_by_byte, 0, CASES);
+	tcase_add_loop_test(all, foreseen, 0, CASES);
 	tcase_add_loop_test(all, answered_late, 0, CASES);
 	tcase_add_loop_test(all, answered_at_close, 0, CASES);
 	tcase_add_loop_test(all, by_mbedtls, 0, CASES);
