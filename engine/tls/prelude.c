@@ -35,6 +35,7 @@ struct suspect {
 struct lp_suspects {
 	struct lp_holds holds;
 	struct suspect side[2];
+	int later; /* the side whose hello was whole last */
 };
 
 struct lp_prelude *lp_prelude_new(const struct lp_prelude_host *host)
@@ -234,6 +235,8 @@ static bool follow(struct lp_suspects *all, int side, const struct lp_hold *h)
 			continue;
 		lp_records_push(&s->records, h->bytes + h->taken, (size_t)h->n - h->taken);
 		while (!(err = lp_records_next(&s->records, NULL, &r))) {
+			if (s->kind == UNKNOWN)
+				all->later = side; /* if it becomes one now */
 			if (!read_record(s, &r))
 				return false;
 			if (answered(all, side) || answered(all, 1 - side))
@@ -437,9 +440,10 @@ static bool weigh(struct lp_prelude *pre, const struct lp_prelude_host *host, in
 	}
 	if (mine->kind == ALERT)
 		loser = side;
-	else if (other->kind && (mine->kind == other->kind ||
-				 (!mine->active && !pre->window[side])))
+	else if (other->kind && !mine->active && !pre->window[side])
 		loser = 1 - side;
+	else if (mine->kind && mine->kind == other->kind && s->later != side)
+		loser = side; /* both began alike, and it did not answer but went on */
 	if (loser >= 0)
 		reject(pre, host, (enum lp_side)loser);
 	return loser >= 0;

@@ -486,6 +486,43 @@ START_TEST(not_without_an_answer)
 }
 END_TEST
 
+/* What a server repeats of the client's may look like a hello of its own, as long as nothing else
+ * follows it. */
+START_TEST(an_echo_before_the_answer)
+{
+	struct help_play play = { .crypto = &crypto, .key = { server } };
+
+	for (int split = 0; split < 3; split++) {
+		empty_flow();
+		SAY(LP_A2B, "STARTTLS ");
+		add(LP_A2B, tls->bytes[0], hello_size(), false);
+		SAY(LP_B2A, "echo: ");
+		say(LP_B2A, tls->bytes[0], hello_size(), split != 1);
+		say(LP_B2A, "\r\n", 2, split != 2);
+		for (size_t i = 1; i < tls->n; i++)
+			add(tls->call[i].side, tls->bytes[tls->call[i].side] + tls->call[i].off,
+			    tls->call[i].n, false);
+		for (play.piece = 0; play.piece < 300; play.piece = play.piece * 7 + 1)
+			check_found(&play);
+	}
+}
+END_TEST
+
+/* The hello that counts is the last one: what went before it was not answered. */
+START_TEST(the_later_of_two_clients)
+{
+	struct help_play play = { .crypto = &crypto, .key = { server } };
+
+	empty_flow();
+	SAY(LP_B2A, "echo: ");
+	say(LP_B2A, tls->bytes[0], hello_size(), false);
+	SAY(LP_A2B, "echo: ");
+	add_tls(true);
+	for (play.piece = 0; play.piece < 300; play.piece = play.piece * 7 + 1)
+		check_found(&play);
+}
+END_TEST
+
 START_TEST(not_if_it_does_not_parse)
 {
 	uint8_t bad[2000];
@@ -748,6 +785,8 @@ Suite *suite_prelude(void)
 	tcase_add_test(hand, not_behind_a_transfer);
 	tcase_add_test(hand, not_in_an_uploaded_capture);
 	tcase_add_test(hand, not_without_an_answer);
+	tcase_add_test(hand, an_echo_before_the_answer);
+	tcase_add_test(hand, the_later_of_two_clients);
 	tcase_add_test(hand, not_if_it_does_not_parse);
 	tcase_add_test(hand, an_alert_is_an_answer);
 	tcase_add_test(hand, an_answer_is_enough);
