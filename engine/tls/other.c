@@ -15,8 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OTHER_MAX = 64 << 10 }; /* bytes of a session */
-
 struct lp_other {
 	struct lp_other *next;
 	uint64_t off;
@@ -64,7 +62,7 @@ void lp_tls_other(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_
 	/* Until keys are proven a handshake may have to be read again (refill.c). */
 	if (tls->proven && !tls->shake->trial)
 		forget(tls, dir, lp_records_offset(&tls->records[dir]));
-	if (n > OTHER_MAX - sizeof *o || tls->hurt->other_n > OTHER_MAX - sizeof *o - n)
+	if (n > LP_OTHER_MAX - sizeof *o || tls->hurt->other_n > LP_OTHER_MAX - sizeof *o - n)
 		return; /* the record will be closed, and the conflict is noted */
 	o = malloc(sizeof *o + n);
 	if (!o) {

@@ -190,6 +190,8 @@ bool lp_tls_more(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t
 size_t lp_tls_feed(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t n,
 		   uint64_t off);
 
+enum { LP_OTHER_MAX = 64 << 10 }; /* bytes of copies that differ, of a session */
+
 /* One of two copies of bytes at off that differ: tried where a record does not open. It counts
  * from the place of packet `number` on, whatever waits for an answer until then. */
 void lp_tls_other(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t n,

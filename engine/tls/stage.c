@@ -68,6 +68,17 @@ static struct lp_stage_wait *wait_none(void)
 	return (struct lp_stage_wait *)(uintptr_t)&no_wait;
 }
 
+/* A copy that was told while something was held: that may be of a session that has not begun, and it
+ * gets what came behind its beginning, as if nobody had waited. */
+struct lp_stage_other {
+	struct lp_stage_other *next;
+	enum lp_side side;
+	uint64_t off;
+	uint64_t number; /* of the packet that showed it */
+	size_t n;
+	uint8_t bytes[];
+};
+
 /* For writing. NULL: out of memory. */
 static struct lp_stage_wait *wait_of(struct lp_stage *s)
 {
@@ -80,6 +91,7 @@ static struct lp_stage_wait *wait_of(struct lp_stage *s)
 		s->home.env->fault = LP_E_NOMEM;
 		return NULL;
 	}
+	*wait = (struct lp_stage_wait){ .other_tail = &wait->other };
 	lp_holds_init(&wait->holds, s->home.env);
 	s->wait = wait;
 	return wait;
@@ -87,9 +99,15 @@ static struct lp_stage_wait *wait_of(struct lp_stage *s)
 
 static void wait_free(struct lp_stage *s)
 {
+	struct lp_stage_other *o;
+
 	if (s->wait == &no_wait)
 		return;
 	lp_holds_clear(&s->wait->holds);
+	while ((o = s->wait->other)) {
+		s->wait->other = o->next;
+		free(o);
+	}
 	free(s->wait);
 	s->wait = wait_none();
 }
@@ -195,6 +213,9 @@ static void begin_session(struct lp_stage *s, enum lp_side client)
 		s->state = LP_STAGE_CLEAR;
 		return;
 	}
+	for (const struct lp_stage_other *o = s->wait->other; o; o = o->next)
+		if (o->number > s->home.when.number)
+			lp_tls_other(s->tls, o->side, o->bytes, o->n, o->off, o->number);
 	s->state = LP_STAGE_TLS;
 	s->had_session = true;
 }
@@ -601,15 +622,32 @@ void lp_stage_data(struct lp_stage *s, enum lp_side side, const uint8_t *p, size
 		keep_caps(s, side, when);
 	if (lp_holds_any(&s->wait->holds))
 		pump(s, when);
-	if (!s->closing && !lp_holds_any(&s->wait->holds))
+	if (!s->closing && !lp_holds_any(&s->wait->holds) && s->wait->other_last <= when->number)
 		wait_free(s);
 }
 
 void lp_stage_other(struct lp_stage *s, enum lp_side side, const uint8_t *p, size_t n,
 		    uint64_t off, uint64_t number)
 {
+	struct lp_stage_wait *wait = s->wait;
+	struct lp_stage_other *o;
+
 	if (s->tls)
 		lp_tls_other(s->tls, side, p, n, off, number);
+	if (!lp_holds_any(&wait->holds) || n > LP_OTHER_MAX - sizeof *o ||
+	    wait->other_n > LP_OTHER_MAX - sizeof *o - n)
+		return;
+	o = malloc(sizeof *o + n);
+	if (!o) {
+		s->home.env->fault = LP_E_NOMEM;
+		return;
+	}
+	*o = (struct lp_stage_other){ NULL, side, off, number, n };
+	memcpy(o->bytes, p, n);
+	wait->other_n += sizeof *o + n;
+	*wait->other_tail = o;
+	wait->other_tail = &o->next;
+	wait->other_last = number;
 }
 
 void lp_stage_gap(struct lp_stage *s, enum lp_side side, uint64_t off, uint64_t n,

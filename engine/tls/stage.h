@@ -26,6 +26,9 @@ enum lp_stage_state {
 /* What waits of a flow, and at its end. Made when something has to. */
 struct lp_stage_wait {
 	struct lp_holds holds;
+	struct lp_stage_other *other, **other_tail; /* told while something was held */
+	size_t other_n;                    /* their bytes, at most LP_OTHER_MAX */
+	uint64_t other_last;               /* the packet that showed the last of them */
 	enum lp_end end[2];                /* by side, once closing */
 	struct lp_when close_when;
 };

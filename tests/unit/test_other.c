@@ -123,6 +123,95 @@ START_TEST(the_other_copy_opens_it)
 }
 END_TEST
 
+/* A connection with the same session twice; the second one's bytes are changed, and the other copy
+ * may be told while the first still waits for its key. */
+START_TEST(in_the_session_behind)
+{
+	struct help_play play = { .crypto = &crypto, .key = { key }, .after = 3 };
+	const struct help_flow *f;
+	uint8_t right[CHANGED], *at;
+	struct help_told t;
+	uint64_t off;
+
+	help_trace_read(&trace, captures[_i]);
+	f = trace.flow[0];
+	help_play(&whole, f, &play);
+	if (whole.session[0].result->pub.end[LP_S2C] != LP_END_CLOSE_NOTIFY)
+		return; /* where TLS does not end, nothing of it comes behind */
+	for (off = f->len[1] - 400; !within(f, 1, off); off--)
+		ck_assert_uint_gt(off, f->len[1] / 2);
+	at = f->bytes[1] + off;
+	memcpy(right, at, CHANGED);
+	for (int answers = HELP_AT_ONCE; answers <= HELP_AT_CLOSE; answers++) {
+		play.answers = (enum help_answers)answers;
+		help_begin(&t, &play);
+		for (size_t i = 0; i < 2 * f->n; i++) {
+			const struct help_call *c = &f->call[i % f->n];
+			const bool again = i >= f->n;
+			const uint64_t from = again ? f->len[c->side] : 0;
+			struct lp_when when = c->when;
+
+			when.number += again ? f->close_when.number : 0;
+			when.released_ns += again ? f->close_when.released_ns : 0;
+			if (again && c->side == LP_B2A && off >= c->off && off < c->off + c->n) {
+				at[1] ^= 0x11;
+				lp_stage_other(&t.stage, LP_B2A, at, CHANGED, from + off, when.number);
+				lp_stage_other(&t.stage, LP_B2A, right, CHANGED, from + off, when.number);
+			}
+			help_data(&t, c->side, f->bytes[c->side] + c->off, (size_t)c->n, from + c->off,
+				  &when);
+			memcpy(at, right, CHANGED);
+		}
+		help_close(&t, f->end, true, &(struct lp_when){
+			.number = 2 * f->close_when.number,
+			.released_ns = 2 * f->close_when.released_ns });
+		ck_assert_uint_eq(t.n, 2);
+		ck_assert(!help_has_note(&t.session[0], "overlap-conflict"));
+		ck_assert(help_has_note(&t.session[1], "overlap-conflict"));
+		for (int k = 0; k < 2; k++)
+			for (int dir = 0; dir < 2; dir++) {
+				lp_span a = lp_buf_span(&whole.session[0].clear[dir]);
+				lp_span b = lp_buf_span(&t.session[k].clear[dir]);
+
+				ck_assert_uint_eq(a.n, b.n);
+				ck_assert(!a.n || !memcmp(a.p, b.p, a.n));
+			}
+		help_told_clear(&t);
+	}
+}
+END_TEST
+
+/* However many copies come while a session waits, they have little room, and the bytes are told. */
+START_TEST(copies_that_wait_are_bounded)
+{
+	struct help_play play = { .crypto = &crypto, .key = { key } };
+	static uint8_t lies[3000];
+	const struct help_flow *f;
+	struct help_told t;
+	size_t most = 0;
+
+	help_trace_read(&trace, captures[_i]);
+	f = trace.flow[0];
+	help_play(&whole, f, &play);
+	play.answers = HELP_AT_CLOSE;
+	help_begin(&t, &play);
+	for (size_t i = 0; i < f->n; i++) {
+		const struct help_call *c = &f->call[i];
+
+		for (int k = 0; k < 30; k++)
+			lp_stage_other(&t.stage, c->side, lies, sizeof lies, f->len[c->side],
+				       c->when.number);
+		most = t.stage.wait->other_n > most ? t.stage.wait->other_n : most;
+		help_data(&t, c->side, f->bytes[c->side] + c->off, (size_t)c->n, c->off, &c->when);
+	}
+	ck_assert_uint_gt(most, LP_OTHER_MAX - 2 * sizeof lies);
+	ck_assert_uint_le(most, LP_OTHER_MAX);
+	help_close(&t, f->end, true, &f->close_when);
+	ck_assert_str_eq(t.session[0].result->pub.reason, whole.session[0].result->pub.reason);
+	help_told_clear(&t);
+}
+END_TEST
+
 /* ---- headers ---- */
 
 struct wire {
@@ -525,6 +614,8 @@ Suite *suite_other(void)
 
 	tcase_add_checked_fixture(c, set_up, tear_down);
 	tcase_add_loop_test(c, the_other_copy_opens_it, 0, CAPTURES);
+	tcase_add_loop_test(c, in_the_session_behind, 0, CAPTURES);
+	tcase_add_loop_test(c, copies_that_wait_are_bounded, 0, CAPTURES);
 	tcase_add_loop_test(c, the_other_header_counts, 0, CAPTURES);
 	tcase_add_loop_test(c, within_a_handshake, 0, SHAKES);
 	tcase_add_loop_test(c, a_later_copy, 0, CAPTURES);
