@@ -305,7 +305,7 @@ bool lp_tls_more(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size_t
 	return true;
 }
 
-/* Bytes of dir, up to stream offset end, have come. */
+/* Bytes of dir, up to stream offset end, have come; it goes with the call. */
 static void set_call(struct lp_tls *tls, enum lp_dir dir, uint64_t end)
 {
 	tls->home->env->call_dir = dir;
@@ -333,6 +333,7 @@ size_t lp_tls_feed(struct lp_tls *tls, enum lp_side side, const uint8_t *p, size
 	lp_tls_settle(tls);
 	check_sum(tls, LP_C2S);
 	check_sum(tls, LP_S2C);
+	tls->home->env->call_end = 0;
 	return n - left;
 }
 
@@ -398,11 +399,8 @@ static void in_later_handshake(struct lp_tls *tls, enum lp_dir dir, uint64_t off
 	lp_tls_seek_begin(tls, dir, off, n);
 }
 
-void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n)
+static void gap(struct lp_tls *tls, enum lp_dir dir, uint64_t off, uint64_t n)
 {
-	enum lp_dir dir = lp_tls_dir(tls, side);
-
-	set_call(tls, dir, off + n);
 	tls->strict = true;
 	tls->fed[dir] += n;
 	lp_tls_account(tls, dir, LP_IN_LOST, n);
@@ -433,6 +431,15 @@ void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n)
 		return;
 	}
 	in_handshake(tls, dir, off, n);
+}
+
+void lp_tls_gap(struct lp_tls *tls, enum lp_side side, uint64_t off, uint64_t n)
+{
+	enum lp_dir dir = lp_tls_dir(tls, side);
+
+	set_call(tls, dir, off + n);
+	gap(tls, dir, off, n);
+	tls->home->env->call_end = 0;
 }
 
 /* Between these two the sums are short of from: nobody looks at them before the end. */

@@ -94,9 +94,13 @@ struct lp_hurt *lp_tls_hurt(struct lp_tls *tls)
 		lp_tls_nomem(tls);
 		return NULL;
 	}
-	for (int dir = 0; dir < 2; dir++)
+	for (int dir = 0; dir < 2; dir++) {
 		lp_buf_init(&hurt->back[dir], LP_BACK_MAX);
-	hurt->stream_end[tls->home->env->call_dir] = tls->home->env->call_end;
+		hurt->stream_end[dir] = lp_records_offset(&tls->records[dir]) +
+					lp_records_held(&tls->records[dir]);
+	}
+	if (tls->home->env->call_end)
+		hurt->stream_end[tls->home->env->call_dir] = tls->home->env->call_end;
 	tls->hurt = hurt;
 	return hurt;
 }

@@ -121,7 +121,7 @@ struct lp_tls_env {
 	uint64_t sessions, waiting; /* begun; waiting for the warden now */
 	struct lp_common *common;   /* NULL: nothing is shared */
 	struct lp_spares spares;    /* for incomplete records, of LP_RECORD_SPARE; may be empty */
-	/* Of the call that is being worked on: its direction, the stream offset behind its bytes,
+	/* Of the call that is being worked on: its direction, the stream offset behind its bytes (0: none is),
 	 * and that of the record that is being opened. */
 	enum lp_dir call_dir;
 	uint64_t call_end, sealed_at;

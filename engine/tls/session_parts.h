@@ -133,7 +133,7 @@ struct lp_hurt {
 	struct lp_seek *seek[2];       /* NULL: no hole at present */
 	uint64_t seek_spent;
 	struct lp_hole way[2];
-	uint64_t stream_end[2];        /* offset behind the last byte taken, since this was made */
+	uint64_t stream_end[2];        /* offset behind the last byte taken */
 	struct lp_buf back[2];         /* what a seek had gathered and must wait, in order */
 	uint64_t skip[2];              /* bytes of a record that a hole in the handshake spoilt */
 	struct lp_other *other[2];     /* copies of bytes that differ, newest first */

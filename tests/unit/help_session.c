@@ -374,6 +374,7 @@ static void on_hole(void *owner, enum lp_dir dir, const struct lp_gap_info *gap,
 	char text[160];
 
 	HELP_REQUIRE(s->ready && gap->stream_bytes && gap->size == sizeof *gap);
+	HELP_REQUIRE(gap->stream_bytes <= ((struct help_told *)owner)->fed);
 	HELP_REQUIRE(gap->clear_min <= gap->clear_max && gap->clear_max <= gap->stream_bytes);
 	snprintf(text, sizeof text, "%s gap %llu %llu %llu %llu\n", dir == LP_C2S ? "C" : "S",
 		 (unsigned long long)gap->stream_bytes, (unsigned long long)gap->records,
@@ -559,11 +560,11 @@ void help_data(struct help_told *t, enum lp_side side, const uint8_t *p, size_t 
 	memcpy(copy, p, n);
 	t->side = side;
 	t->end = off + n;
+	t->fed += n;
 	if (!t->play->longhand && lp_stage_more(&t->stage, side, copy, n))
 		t->short_ways++;
 	else
 		lp_stage_data(&t->stage, side, copy, n, off, when);
-	t->fed += n;
 	memset(copy, 0xee, n);
 	free(copy);
 	free(t->guess);
@@ -575,8 +576,8 @@ void help_data(struct help_told *t, enum lp_side side, const uint8_t *p, size_t 
 void help_gap(struct help_told *t, enum lp_side side, uint64_t off, uint64_t n,
 	      const struct lp_when *when)
 {
-	lp_stage_gap(&t->stage, side, off, n, when);
 	t->fed += n;
+	lp_stage_gap(&t->stage, side, off, n, when);
 	after_call(t);
 }
 

@@ -363,6 +363,54 @@ static uint64_t lost(const struct help_told *t, int dir)
 	return d->lost + d->opaque;
 }
 
+/* The last bytes of the client are the first of a record, and a copy comes that differs: what is lost
+ * is what came of it, wherever the other side was by then and whatever other sessions had. */
+START_TEST(the_last_bytes_in_doubt)
+{
+	struct help_play play = { .crypto = &crypto, .key = { key } };
+	const struct help_flow *f;
+	const char *text;
+	struct help_told t;
+	struct wire w[7];
+	uint64_t end = 0;
+	size_t n;
+
+	help_trace_read(&trace, captures[_i]);
+	f = trace.flow[0];
+	help_play(&whole, f, &play);
+	n = sealed_records(f, 0, w, 7);
+	ck_assert_uint_ge(n, 2);
+	for (int gap = 0; gap < 2; gap++) {
+		const uint64_t stop = w[1].off + w[1].n / 2;
+
+		help_begin(&t, &play);
+		for (size_t i = 0; i < f->n; i++) {
+			const struct help_call *c = &f->call[i];
+
+			if (c->side == LP_A2B && c->off >= stop)
+				continue;
+			if (c->side == LP_B2A)
+				end = c->off + c->n;
+			help_data(&t, c->side, f->bytes[c->side] + c->off,
+				  c->side == LP_A2B && c->off + c->n > stop ? stop - c->off : c->n,
+				  c->off, &c->when);
+			if (c->side == LP_A2B && c->off + c->n >= stop)
+				break;
+		}
+		if (gap)
+			help_gap(&t, LP_B2A, end, 7, &f->close_when);
+		lp_stage_other(&t.stage, LP_A2B, (const uint8_t *)"\x17\x03\x09", 3, w[1].off,
+			       f->close_when.number);
+		help_close(&t, f->end, true, &f->close_when);
+		ck_assert_int_eq(lp_buf_append(&t.dir[LP_C2S], "", 1), LP_OK);
+		text = strstr((const char *)lp_buf_span(&t.dir[LP_C2S]).p, "gap");
+		ck_assert_ptr_nonnull(text);
+		ck_assert_uint_eq(strtoull(text + 4, NULL, 10), stop - w[1].off);
+		help_told_clear(&t);
+	}
+}
+END_TEST
+
 /* Whichever copy of a header reassembly chose: if the other is right, nothing is lost, and if
  * both are wrong, nothing but the record. */
 START_TEST(the_other_header_counts)
@@ -616,6 +664,7 @@ Suite *suite_other(void)
 	tcase_add_loop_test(c, the_other_copy_opens_it, 0, CAPTURES);
 	tcase_add_loop_test(c, in_the_session_behind, 0, CAPTURES);
 	tcase_add_loop_test(c, copies_that_wait_are_bounded, 0, CAPTURES);
+	tcase_add_loop_test(c, the_last_bytes_in_doubt, 0, CAPTURES);
 	tcase_add_loop_test(c, the_other_header_counts, 0, CAPTURES);
 	tcase_add_loop_test(c, within_a_handshake, 0, SHAKES);
 	tcase_add_loop_test(c, a_later_copy, 0, CAPTURES);
