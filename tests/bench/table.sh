@@ -88,6 +88,7 @@ limpid_on() { # work, file
 	case $1 in
 	gcm | none)
 		once "$1" limpid-d "$LIMPID" $one -r "$2" "${keys[@]}" -d
+		[ "$1" = none ] || "$BENCH/mbedtls" gcm "$SPEED" >>"$tmp/speed.mbedtls"
 		once "$1" limpid-mbedtls "$LIMPID" $one -r "$2" "${keys[@]}" --crypto mbedtls
 		write_on "$1" limpid-w "$ram" "$2" "${keys[@]}"
 		[ -z "$large" ] || write_on "$1" limpid-w-large "$large" "$2" "${keys[@]}" ;;
@@ -154,9 +155,7 @@ speed() {
 # What the work is held against, in turn with it: a minute later a shared machine is faster or slower.
 speeds() { # work
 	case $1 in
-	gcm)
-		speed gcm -bytes 16384 -evp aes-256-gcm -decrypt
-		"$BENCH/mbedtls" gcm "$SPEED" >>"$tmp/speed.mbedtls" ;;
+	gcm) speed gcm -bytes 16384 -evp aes-256-gcm -decrypt ;;
 	chacha) speed chacha -bytes 16384 -evp chacha20-poly1305 -decrypt ;;
 	cbc-sha256)
 		speed cbc -bytes 16384 -evp aes-256-cbc -decrypt
