@@ -80,6 +80,17 @@ static bool within(const struct help_flow *f, int side, uint64_t off)
 	return off >= at + 5 && off + CHANGED <= end;
 }
 
+/* All that the flow had as it was sent. */
+static void same_clear(const struct help_session *s)
+{
+	for (int dir = 0; dir < 2; dir++) {
+		lp_span a = lp_buf_span(&whole.session[0].clear[dir]), b = lp_buf_span(&s->clear[dir]);
+
+		ck_assert_uint_eq(a.n, b.n);
+		ck_assert(!a.n || !memcmp(a.p, b.p, a.n));
+	}
+}
+
 START_TEST(the_other_copy_opens_it)
 {
 	const struct help_play play = { .crypto = &crypto, .key = { key } };
@@ -110,13 +121,7 @@ START_TEST(the_other_copy_opens_it)
 			ck_assert_msg(!strcmp(t.session[0].result->pub.reason,
 					      whole.session[0].result->pub.reason), "side %d back %d: %s", side, (int)back, t.session[0].result->pub.detail);
 			ck_assert(help_has_note(&t.session[0], "overlap-conflict"));
-			for (int dir = 0; dir < 2; dir++) {
-				lp_span a = lp_buf_span(&whole.session[0].clear[dir]);
-				lp_span b = lp_buf_span(&t.session[0].clear[dir]);
-
-				ck_assert_uint_eq(a.n, b.n);
-				ck_assert(!a.n || !memcmp(a.p, b.p, a.n));
-			}
+			same_clear(&t.session[0]);
 			help_told_clear(&t);
 		}
 	ck_assert_uint_gt(tried, 3);
@@ -168,14 +173,8 @@ START_TEST(in_the_session_behind)
 		ck_assert_uint_eq(t.n, 2);
 		ck_assert(!help_has_note(&t.session[0], "overlap-conflict"));
 		ck_assert(help_has_note(&t.session[1], "overlap-conflict"));
-		for (int k = 0; k < 2; k++)
-			for (int dir = 0; dir < 2; dir++) {
-				lp_span a = lp_buf_span(&whole.session[0].clear[dir]);
-				lp_span b = lp_buf_span(&t.session[k].clear[dir]);
-
-				ck_assert_uint_eq(a.n, b.n);
-				ck_assert(!a.n || !memcmp(a.p, b.p, a.n));
-			}
+		same_clear(&t.session[0]);
+		same_clear(&t.session[1]);
 		help_told_clear(&t);
 	}
 }
