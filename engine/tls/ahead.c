@@ -69,9 +69,14 @@ static bool is_of(const struct kept *k, lp_span key)
 	return k->n && k->key_n == key.n && lp_equal_ct(k->key, key.p, key.n);
 }
 
-bool lp_ahead_wants(struct lp_ahead *a, lp_span key, uint64_t seq, size_t n)
+bool lp_ahead_is_for(const struct lp_ahead *a, size_t n)
 {
-	if (!a || n < a->least || key.n > KEY_MAX || !is_ready(a))
+	return a && n >= a->least && !a->off;
+}
+
+bool lp_ahead_wants(struct lp_ahead *a, lp_span key, uint64_t seq)
+{
+	if (key.n > KEY_MAX || !is_ready(a))
 		return false;
 	for (const struct kept *k = a->kept; k < a->kept + KEPT; k++) {
 		struct lp_cursor c = lp_cursor_of(k->input, k->n);
@@ -216,7 +221,7 @@ bool lp_ahead_recall(struct lp_ahead *a, const struct lp_ahead_mac *mac, uint8_t
 
 void lp_ahead_forget(struct lp_ahead *a, lp_span key)
 {
-	for (struct kept *k = a->kept; k < a->kept + KEPT; k++) {
+	for (struct kept *k = a->kept; a->rooms && k < a->kept + KEPT; k++) {
 		if (k->key_n != key.n || !lp_equal_ct(k->key, key.p, key.n))
 			continue;
 		lp_wipe(k->key, sizeof k->key);

@@ -42,9 +42,13 @@ struct lp_ahead_record {
 struct lp_ahead *lp_ahead_new(const struct lp_crypto *base, size_t least);
 void lp_ahead_free(struct lp_ahead *a); /* wipes; NULL is ignored */
 
-/* Whether it is of use for this key's record seq, whose fragment has n bytes: two at once can be made
- * here, and that record's MAC is not known already. NULL: no. */
-bool lp_ahead_wants(struct lp_ahead *a, lp_span key, uint64_t seq, size_t n);
+/* Whether a fragment of n bytes is long enough for all that follows. NULL, or found out that two at once
+ * cannot be made: no. */
+bool lp_ahead_is_for(const struct lp_ahead *a, size_t n);
+
+/* Whether it is of use for this key's record seq: two at once can be made here, and that record's MAC
+ * is not known already. */
+bool lp_ahead_wants(struct lp_ahead *a, lp_span key, uint64_t seq);
 
 /* The bytes that seem to come next, in pieces, n of them; they are copied. A record of application
  * data that lies whole in them is the next, until lp_ahead_over(). */

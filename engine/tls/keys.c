@@ -446,18 +446,16 @@ static bool is_trusted(const struct lp_tls *tls, const struct lp_protect *p, boo
 		 (!e->conflict_at || lp_when_compare(&tls->home->when, e->conflict_at) >= 0));
 }
 
-/* The record behind this one, if its bytes are there: their MACs are made together. */
-static void look_ahead(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p,
-		       const struct lp_sealed *sealed)
+/* What seems to come behind the record at hand. A function of its own: it needs a thousand bytes of
+ * stack, and few records need it. */
+static __attribute__((noinline)) void look_ahead(struct lp_tls *tls, enum lp_dir dir, struct lp_protect *p)
 {
 	const struct lp_tls_home *home = tls->home;
 	const struct lp_records *r = &tls->records[dir];
-	lp_span next[1 + COMING] = { lp_records_unread(r) };
+	lp_span next[1 + COMING];
 	size_t n = 1;
 
-	if (sealed->type != LP_CONTENT_DATA || !home->env->cb->coming ||
-	    !lp_protect_looks_ahead(p, sealed->fragment.n))
-		return;
+	next[0] = lp_records_unread(r);
 	n += home->env->cb->coming(home->owner, dir, lp_records_offset(r) + next[0].n, next + 1,
 				   COMING);
 	lp_protect_next(p, next, n);
@@ -490,7 +488,10 @@ static void open_sealed(struct lp_tls *tls, enum lp_dir dir, const struct lp_sea
 	if (trusted) {
 		err = lp_protect_open_unchecked(p, sealed, room, sealed->fragment.n, &n, &why);
 	} else {
-		look_ahead(tls, dir, p, sealed);
+		/* With the record behind this one, if its bytes are there: their MACs are made together. */
+		if (sealed->type == LP_CONTENT_DATA && tls->home->env->cb->coming &&
+		    lp_protect_looks_ahead(p, sealed->fragment.n))
+			look_ahead(tls, dir, p);
 		err = lp_protect_open(p, p->epoch, p->seq, sealed, room, sealed->fragment.n, &n,
 				      &why);
 	}

@@ -89,7 +89,7 @@ static enum lp_err refuse(struct opening *o, const char *why)
 	return LP_E_AUTH;
 }
 
-static void put_header(uint8_t h[LP_MAC_HEADER], uint64_t seq, uint8_t type, uint16_t version,
+static inline void put_header(uint8_t h[LP_MAC_HEADER], uint64_t seq, uint8_t type, uint16_t version,
 		       size_t length)
 {
 	for (int i = 0; i < 8; i++)
@@ -128,7 +128,7 @@ static enum lp_err ssl3_mac(const struct opening *o, lp_span bytes, uint8_t *out
 /* RFC 5246 6.2.3.2: the last byte is padding_length, and every byte of the padding
  * has that value; in SSL 3.0 (RFC 6101 5.2.3.2) it may have any, and nobody checks.
  * *left: what is before it, without the `behind` bytes of a MAC. */
-static bool strip_padding(const struct opening *o, const uint8_t *out, size_t n, size_t behind,
+static inline bool strip_padding(const struct opening *o, const uint8_t *out, size_t n, size_t behind,
 			  size_t *left)
 {
 	size_t pad = out[n - 1];
@@ -143,7 +143,7 @@ static bool strip_padding(const struct opening *o, const uint8_t *out, size_t n,
 }
 
 /* A CBC record in its parts. False: it is too short, or no whole number of blocks. */
-static bool cut(const struct opening *o, lp_span fragment, struct parts *out)
+static inline bool cut(const struct opening *o, lp_span fragment, struct parts *out)
 {
 	const struct lp_protect *p = o->p;
 	const size_t block = o->info->block, after = p->etm ? p->mac_len : 0;
@@ -212,8 +212,9 @@ static enum lp_err hmac(const struct opening *o, const uint8_t header[LP_MAC_HEA
 	uint8_t next_header[LP_MAC_HEADER];
 	struct lp_ahead_mac next;
 
-	if (ahead && (lp_ahead_recall(ahead, &now, want) ||
-		      (next_mac(o, &now, next_header, &next) && lp_ahead_two(ahead, &now, &next, want))))
+	if (lp_ahead_is_for(ahead, o->record->fragment.n) &&
+	    (lp_ahead_recall(ahead, &now, want) ||
+	     (next_mac(o, &now, next_header, &next) && lp_ahead_two(ahead, &now, &next, want))))
 		return LP_OK;
 	return lp_protect_base(o->p)->mac(o->ctx->mac, parts, 2, want);
 }
@@ -338,13 +339,14 @@ static enum lp_err open_record(struct opening *o, size_t size, size_t *n, const 
 	err = contexts(p, &o->ctx);
 	if (err)
 		return err;
-	if (o->info->kind == LP_KIND_CBC)
+	if (o->info->kind == LP_KIND_CBC) {
 		err = open_cbc(o);
-	else if (o->info->kind == LP_KIND_AEAD)
+		lp_ahead_over(p->cache->ahead);
+	} else if (o->info->kind == LP_KIND_AEAD) {
 		err = open_aead(o);
-	else
+	} else {
 		err = open_stream(o);
-	lp_ahead_over(p->cache->ahead);
+	}
 	if (!err && o->n > CONTENT_MAX) {
 		err = LP_E_FORMAT;
 		o->why = "length";

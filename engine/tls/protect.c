@@ -308,9 +308,9 @@ bool lp_protect_looks_ahead(const struct lp_protect *p, size_t n)
 {
 	const uint8_t mac = p->suite->mac;
 
-	return (mac == LP_SHA1 || mac == LP_SHA256) &&
+	return (mac == LP_SHA1 || mac == LP_SHA256) && lp_ahead_is_for(p->cache->ahead, n) &&
 	       lp_protect_info(p)->kind == LP_KIND_CBC && lp_protect_version(p) > LP_PROTECT_SSL30 &&
-	       lp_ahead_wants(p->cache->ahead, lp_protect_mac_key(p), p->seq, n);
+	       lp_ahead_wants(p->cache->ahead, lp_protect_mac_key(p), p->seq);
 }
 
 void lp_protect_next(struct lp_protect *p, const lp_span *pieces, size_t count)
