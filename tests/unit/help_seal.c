@@ -25,6 +25,13 @@
 #include <openssl/provider.h>
 #endif
 
+const struct lp_crypto *const help_providers[HELP_PROVIDERS] = {
+	&lp_crypto_mbedtls,
+#ifdef LP_WITH_OPENSSL
+	&lp_crypto_openssl,
+#endif
+};
+
 void help_fill(uint8_t *out, size_t n, uint32_t seed)
 {
 	uint32_t x = seed * 2654435761u + 1;

@@ -17,6 +17,14 @@ bool help_seal_openssl(enum lp_cipher cipher, const uint8_t *key, const uint8_t 
 		       const uint8_t *in, size_t n, uint8_t *out, uint8_t *tag);
 #endif
 
+/* The providers that are built in. */
+#ifdef LP_WITH_OPENSSL
+enum { HELP_PROVIDERS = 2 };
+#else
+enum { HELP_PROVIDERS = 1 };
+#endif
+extern const struct lp_crypto *const help_providers[HELP_PROVIDERS];
+
 /* Bytes that look random and are the same in every run. */
 void help_fill(uint8_t *out, size_t n, uint32_t seed);
 

@@ -12,15 +12,6 @@
 #include <openssl/params.h>
 #endif
 
-static const struct lp_crypto *const providers[] = {
-	&lp_crypto_mbedtls,
-#ifdef LP_WITH_OPENSSL
-	&lp_crypto_openssl,
-#endif
-};
-
-enum { PROVIDERS = sizeof providers / sizeof providers[0] };
-
 static lp_span unhex(uint8_t *out, const char *hex)
 {
 	size_t n = strlen(hex) / 2;
@@ -73,7 +64,7 @@ START_TEST(prf_vectors)
 	uint8_t secret[64], seed[64], expect[256], got[256];
 
 	for (size_t i = 0; i < sizeof want / sizeof want[0]; i++) {
-		const struct lp_kdf k = { providers[_i], want[i].version, want[i].prf, NULL };
+		const struct lp_kdf k = { help_providers[_i], want[i].version, want[i].prf, NULL };
 		const lp_span x = unhex(expect, want[i].out);
 		const lp_span sec = unhex(secret, want[i].secret);
 		const lp_span s = unhex(seed, want[i].seed);
@@ -99,7 +90,7 @@ START_TEST(prf_refuses)
 {
 	static const uint16_t versions[] = { 0x0002, 0x0300, 0x0304, 0x0000, 0xfefd };
 	const lp_span parts[5] = { { NULL, 0 } };
-	struct lp_kdf k = { providers[_i], 0, LP_SHA256, NULL };
+	struct lp_kdf k = { help_providers[_i], 0, LP_SHA256, NULL };
 	uint8_t out[2048];
 
 	for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
@@ -151,7 +142,7 @@ START_TEST(derivations_as_openssl_makes_them)
 		const enum lp_digest prf = i == 3 ? LP_SHA384 : LP_SHA256;
 		const size_t nhash = i < 2 ? 36 : i == 3 ? 48 : 32;
 		struct lp_mac_ctx *kept = NULL;
-		const struct lp_kdf k = { providers[_i], versions[i], prf, &kept };
+		const struct lp_kdf k = { help_providers[_i], versions[i], prf, &kept };
 
 		for (uint32_t n = 1; n <= 255; n += 47 + n % 2) {
 			const lp_span premaster = { pm, n }, h = { hash, nhash };
@@ -214,7 +205,7 @@ START_TEST(ssl3_and_export)
 		  { "b14dbdf693dd0bd8", "a1954aa00f605f6c" } },
 	};
 	static const uint8_t few[] = { 1, 2, 3, 4, 5 };
-	struct lp_kdf k = { providers[_i], 0x0300, LP_SHA256, NULL };
+	struct lp_kdf k = { help_providers[_i], 0x0300, LP_SHA256, NULL };
 	uint8_t pm[48] = { 3, 0 }, both[64], messages[200], expect[128], got[512];
 	const uint8_t *c = both, *s = both + 32;
 
@@ -260,11 +251,11 @@ Suite *suite_kdf(void)
 	Suite *s = suite_create("kdf");
 	TCase *t = tcase_create("kdf");
 
-	tcase_add_loop_test(t, prf_vectors, 0, PROVIDERS);
-	tcase_add_loop_test(t, prf_refuses, 0, PROVIDERS);
-	tcase_add_loop_test(t, ssl3_and_export, 0, PROVIDERS);
+	tcase_add_loop_test(t, prf_vectors, 0, HELP_PROVIDERS);
+	tcase_add_loop_test(t, prf_refuses, 0, HELP_PROVIDERS);
+	tcase_add_loop_test(t, ssl3_and_export, 0, HELP_PROVIDERS);
 #ifdef LP_WITH_OPENSSL
-	tcase_add_loop_test(t, derivations_as_openssl_makes_them, 0, PROVIDERS);
+	tcase_add_loop_test(t, derivations_as_openssl_makes_them, 0, HELP_PROVIDERS);
 #endif
 	suite_add_tcase(s, t);
 	return s;

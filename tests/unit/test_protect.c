@@ -11,15 +11,6 @@
 #include "tls/protect.h"
 #include "tls/record.h"
 
-static const struct lp_crypto *const providers[] = {
-	&lp_crypto_mbedtls,
-#ifdef LP_WITH_OPENSSL
-	&lp_crypto_openssl,
-#endif
-};
-
-enum { PROVIDERS = sizeof providers / sizeof providers[0] };
-
 static uint8_t content[HELP_SENDER_BIG], fragment[HELP_SENDER_BIG], out[HELP_SENDER_BIG];
 
 /* Opens what was sealed; the copy ends where the record ends. */
@@ -84,12 +75,12 @@ static int each_suite(each_fn *fn, bool only_aes)
 		if (only_aes && strncmp(info->name, "AES", 3))
 			continue;
 		seen[s->cipher][s->mac] = true;
-		for (int p = 0; p < PROVIDERS; p++) {
-			if (info->kind != LP_KIND_NULL && !providers[p]->has_cipher(s->cipher))
+		for (int p = 0; p < HELP_PROVIDERS; p++) {
+			if (info->kind != LP_KIND_NULL && !help_providers[p]->has_cipher(s->cipher))
 				continue;
 			for (uint16_t v = first_version(s, info); v <= 0x303; v++)
 				for (int etm = 0; etm <= (v > 0x300 && info->kind == LP_KIND_CBC); etm++, count++)
-					fn(providers[p], s, v, etm);
+					fn(help_providers[p], s, v, etm);
 		}
 	}
 	return count;
@@ -188,13 +179,13 @@ static void every_byte_counts(const struct lp_crypto *crypto, const struct lp_su
 START_TEST(records_tampered_with)
 {
 	ck_assert_int_gt(each_suite(every_byte_counts, true), 20);
-	for (int p = 0; p < PROVIDERS; p++) {
-		every_byte_counts(providers[p], lp_suite_find(0x0002), 0x302, false); /* NULL_SHA */
-		every_byte_counts(providers[p], lp_suite_find(0xcca8), 0x303, false); /* ChaCha20 */
-		if (providers[p]->has_cipher(LP_RC4_128))
-			every_byte_counts(providers[p], lp_suite_find(0x0005), 0x301, false);
-		if (providers[p]->has_cipher(LP_3DES_EDE_CBC))
-			every_byte_counts(providers[p], lp_suite_find(0x000a), 0x301, false);
+	for (int p = 0; p < HELP_PROVIDERS; p++) {
+		every_byte_counts(help_providers[p], lp_suite_find(0x0002), 0x302, false); /* NULL_SHA */
+		every_byte_counts(help_providers[p], lp_suite_find(0xcca8), 0x303, false); /* ChaCha20 */
+		if (help_providers[p]->has_cipher(LP_RC4_128))
+			every_byte_counts(help_providers[p], lp_suite_find(0x0005), 0x301, false);
+		if (help_providers[p]->has_cipher(LP_3DES_EDE_CBC))
+			every_byte_counts(help_providers[p], lp_suite_find(0x000a), 0x301, false);
 	}
 }
 END_TEST
@@ -270,7 +261,7 @@ START_TEST(export_keys_are_stretched)
 	lp_ctx_cache_init(&cache, 4);
 	for (size_t i = 0; i < sizeof suites / sizeof suites[0]; i++)
 		for (uint16_t v = 0x300; v <= 0x303; v++) {
-			const struct lp_crypto *crypto = providers[PROVIDERS - 1];
+			const struct lp_crypto *crypto = help_providers[HELP_PROVIDERS - 1];
 			const struct lp_suite *suite = lp_suite_find(suites[i]);
 			const struct lp_cipher_info *info = lp_cipher_info(suite->cipher);
 			const struct lp_protect_params params = { suite, crypto, crypto, v, 1, false, false, NULL };
@@ -313,7 +304,7 @@ START_TEST(padding_in_detail)
 
 	lp_ctx_cache_init(&cache, 4);
 	for (int etm = 0; etm < 2; etm++) {
-		help_pair_init(&x, &cache, providers[0], lp_suite_find(0x002f), 0x302, etm, false);
+		help_pair_init(&x, &cache, help_providers[0], lp_suite_find(0x002f), 0x302, etm, false);
 		x.sender[0]->padding = 4;
 		help_fill(content, 5, 1);
 		len = help_sender_seal(x.sender[0], LP_CONTENT_DATA, content, 5, fragment);
@@ -336,7 +327,7 @@ START_TEST(truncated_hmac)
 
 	lp_ctx_cache_init(&cache, 4);
 	for (int etm = 0; etm < 2; etm++) {
-		help_pair_init(&x, &cache, providers[0], lp_suite_find(0x003c), 0x303, etm, true);
+		help_pair_init(&x, &cache, help_providers[0], lp_suite_find(0x003c), 0x303, etm, true);
 		for (size_t n = 0; n < 50; n++) {
 			help_fill(content, n, 1);
 			len = help_sender_seal(x.sender[1], LP_CONTENT_DATA, content, n, fragment);
@@ -406,8 +397,8 @@ static void trials(const struct lp_crypto *crypto)
 
 START_TEST(trials_of_a_stream_cipher)
 {
-	for (size_t i = 0; i < PROVIDERS; i++)
-		trials(providers[i]);
+	for (size_t i = 0; i < HELP_PROVIDERS; i++)
+		trials(help_providers[i]);
 }
 END_TEST
 
@@ -426,9 +417,9 @@ START_TEST(records_passed_by)
 			struct lp_protect *p = &x.reader[0];
 			size_t len;
 
-			if (!providers[0]->has_cipher(s->cipher))
+			if (!help_providers[0]->has_cipher(s->cipher))
 				continue;
-			help_pair_init(&x, &cache, providers[0], s, version, etm, false);
+			help_pair_init(&x, &cache, help_providers[0], s, version, etm, false);
 			help_fill(content, 2000, 1);
 			len = help_sender_seal(x.sender[0], LP_CONTENT_DATA, content, 40, fragment);
 			opens(p, version, fragment, len, content, 40);
@@ -461,7 +452,7 @@ START_TEST(contexts_are_bounded)
 	/* A cache for one session, used by seven in turn. */
 	lp_ctx_cache_init(&cache, 1);
 	for (int i = 0; i < SESSIONS; i++)
-		help_pair_init(&x[i], &cache, providers[PROVIDERS - 1], lp_suite_find(i % 2 ? 0x009d : 0x0035),
+		help_pair_init(&x[i], &cache, help_providers[HELP_PROVIDERS - 1], lp_suite_find(i % 2 ? 0x009d : 0x0035),
 			  0x303, false, false);
 	for (int round = 0; round < 4; round++)
 		for (int i = 0; i < SESSIONS; i++, count++) {
@@ -501,7 +492,7 @@ START_TEST(contexts_many)
 	enum { SESSIONS = 300 };
 	static struct lp_protect p[SESSIONS][2];
 	struct lp_ctx_cache cache;
-	struct lp_protect_params params = { lp_suite_find(0x002f), providers[0], providers[0], 0x303, 1, 0, 0, NULL };
+	struct lp_protect_params params = { lp_suite_find(0x002f), help_providers[0], help_providers[0], 0x303, 1, 0, 0, NULL };
 	uint8_t block[512], junk[64] = { 0 };
 	struct lp_sealed rec = { 23, 0x303, { junk, 64 } };
 	const char *why;
@@ -552,7 +543,7 @@ START_TEST(what_cannot_be_set_up)
 
 	lp_ctx_cache_init(&cache, 1);
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct lp_protect_params params = { lp_suite_find(cases[i].suite), providers[0], providers[0],
+		struct lp_protect_params params = { lp_suite_find(cases[i].suite), help_providers[0], help_providers[0],
 						    cases[i].version, 1, false, false, NULL };
 
 		ck_assert_ptr_nonnull(params.suite);
@@ -562,10 +553,10 @@ START_TEST(what_cannot_be_set_up)
 		ck_assert_int_eq(lp_protect_derive(&a, &b, &cache, &params, block, block, block),
 				 LP_E_UNSUPPORTED);
 	}
-	struct lp_protect_params params = { lp_suite_find(0x2f), NULL, providers[0], 0x303, 1, 0, 0, NULL };
+	struct lp_protect_params params = { lp_suite_find(0x2f), NULL, help_providers[0], 0x303, 1, 0, 0, NULL };
 
 	ck_assert_int_eq(lp_protect_setup(&a, &b, &cache, &params, block, 104), LP_E_UNSUPPORTED);
-	params.cipher = providers[0];
+	params.cipher = help_providers[0];
 	ck_assert_int_eq(lp_protect_setup(&a, &b, &cache, &params, block, 103), LP_E_ARG);
 	ck_assert(!lp_protect_ready(&a));
 	lp_protect_clear(&a);
@@ -581,7 +572,7 @@ START_TEST(content_too_long)
 	const char *why;
 
 	lp_ctx_cache_init(&cache, 4);
-	help_pair_init(&x, &cache, providers[0], lp_suite_find(0x009c), 0x303, false, false);
+	help_pair_init(&x, &cache, help_providers[0], lp_suite_find(0x009c), 0x303, false, false);
 	help_fill(content, HELP_SENDER_BIG - 100, 1);
 	len = help_sender_seal(x.sender[0], LP_CONTENT_DATA, content, (1 << 14) + 1024, fragment);
 	opens(&x.reader[0], 0x303, fragment, len, content, (1 << 14) + 1024);
@@ -652,8 +643,8 @@ static void open_fixture(const struct tls_fixture *f, const struct lp_crypto *cr
 START_TEST(records_of_openssl)
 {
 	for (size_t i = 0; i < tls_fixtures_n; i++)
-		for (int p = 0; p < PROVIDERS; p++)
-			open_fixture(&tls_fixtures[i], providers[p]);
+		for (int p = 0; p < HELP_PROVIDERS; p++)
+			open_fixture(&tls_fixtures[i], help_providers[p]);
 }
 END_TEST
 
