@@ -147,9 +147,9 @@ void lp_ahead_gather(struct lp_ahead *a, const lp_span *pieces, size_t n)
 	size_t length;
 
 	a->next.n = 0;
-	k->n = 0;
 	if (all.n < LP_RECORD_HEADER + a->least)
-		return;
+		return; /* and nothing gives way */
+	k->n = 0;
 	take(&all, record, LP_RECORD_HEADER);
 	a->next.type = lp_cursor_u8(&c);
 	a->next.version = lp_cursor_u16(&c);
@@ -193,6 +193,7 @@ bool lp_ahead_two(struct lp_ahead *a, const struct lp_ahead_mac *now,
 	memcpy(input, next->header, LP_MAC_HEADER);
 	if (a->base->mac_two(a->two, now->digest, job))
 		return false;
+	lp_wipe(k->key, sizeof k->key); /* of another, perhaps longer */
 	memcpy(k->key, next->key.p, next->key.n);
 	k->key_n = next->key.n;
 	k->input = job[1].bytes.p;

@@ -27,9 +27,7 @@ static enum lp_err make_contexts(const struct lp_protect *p, struct lp_ctx_pair 
 	}
 	if (!err && p->suite->mac && lp_protect_version(p) > LP_PROTECT_SSL30) {
 		pair->mac_provider = lp_protect_base(p);
-		err = lp_protect_base(p)->mac_new(
-			p->suite->mac,
-			lp_protect_mac_key(p), &pair->mac);
+		err = lp_protect_base(p)->mac_new(p->suite->mac, lp_protect_mac_key(p), &pair->mac);
 	}
 	return err;
 }
@@ -89,8 +87,8 @@ static enum lp_err refuse(struct opening *o, const char *why)
 	return LP_E_AUTH;
 }
 
-static inline void put_header(uint8_t h[LP_MAC_HEADER], uint64_t seq, uint8_t type, uint16_t version,
-		       size_t length)
+static inline void put_header(uint8_t h[LP_MAC_HEADER], uint64_t seq, uint8_t type,
+			      uint16_t version, size_t length)
 {
 	for (int i = 0; i < 8; i++)
 		h[i] = (uint8_t)(seq >> (56 - 8 * i));
@@ -112,7 +110,7 @@ static enum lp_err ssl3_mac(const struct opening *o, lp_span bytes, uint8_t *out
 {
 	const enum lp_digest digest = (enum lp_digest)o->p->suite->mac;
 	const size_t size = lp_digest_size(digest), pad = digest == LP_MD5 ? 48 : 40;
-	const lp_span secret = { lp_protect_mac_at(o->p), size };
+	const lp_span secret = lp_protect_mac_key(o->p);
 	uint8_t pad1[SSL3_PAD_MAX], pad2[SSL3_PAD_MAX], header[LP_MAC_HEADER], inner[LP_DIGEST_MAX];
 	const lp_span first[] = { secret, { pad1, pad }, { header, 9 }, { header + 11, 2 }, bytes };
 	const lp_span second[] = { secret, { pad2, pad }, { inner, size } };
@@ -128,8 +126,8 @@ static enum lp_err ssl3_mac(const struct opening *o, lp_span bytes, uint8_t *out
 /* RFC 5246 6.2.3.2: the last byte is padding_length, and every byte of the padding
  * has that value; in SSL 3.0 (RFC 6101 5.2.3.2) it may have any, and nobody checks.
  * *left: what is before it, without the `behind` bytes of a MAC. */
-static inline bool strip_padding(const struct opening *o, const uint8_t *out, size_t n, size_t behind,
-			  size_t *left)
+static inline bool strip_padding(const struct opening *o, const uint8_t *out, size_t n,
+				 size_t behind, size_t *left)
 {
 	size_t pad = out[n - 1];
 

@@ -15,7 +15,9 @@ static enum lp_err mac(struct lp_mac_ctx *m, const lp_span *parts, size_t n, uin
 
 static enum lp_err two_new(struct lp_two **out)
 {
-	*out = malloc(1);
+	*out = help_two_counts.absent ? NULL : malloc(1);
+	if (help_two_counts.absent)
+		return LP_E_UNSUPPORTED;
 	return *out ? LP_OK : LP_E_NOMEM;
 }
 

@@ -5,10 +5,11 @@
 
 #include "crypto/crypto.h"
 
-/* Made since help_two(): MACs alone, and by two; refuses: mac_two says LP_E_UNSUPPORTED. */
+/* Made since help_two(): MACs alone, and by two; refuses: mac_two says LP_E_UNSUPPORTED; absent:
+ * two_new does. */
 struct help_two_counts {
 	unsigned ones, twos;
-	bool refuses;
+	bool refuses, absent;
 };
 extern struct help_two_counts help_two_counts;
 
