@@ -181,16 +181,16 @@ static void fade(struct lp_share *sh)
 	}
 }
 
-size_t lp_share_pick(struct lp_share *sh, struct lp_segment *s)
+size_t lp_share_pick(struct lp_share *sh, const struct lp_segment *s, uint32_t *tag)
 {
 	bool swap = sh->name.swap;
 	uint8_t *bucket;
 
 	if (!lp_flow_is_of(&sh->name, s, &swap))
 		lp_flow_name(&sh->key, s, &sh->name);
-	s->tag = sh->name.tag;
+	*tag = sh->name.tag;
 	/* Slots of the flow tables are chosen by the other bits. */
-	bucket = &sh->bucket[s->tag >> 16];
+	bucket = &sh->bucket[*tag >> 16];
 	if (*bucket == NOBODY) {
 		*bucket = (uint8_t)least(sh);
 		sh->lane[*bucket].buckets += 1 << 16;
@@ -385,7 +385,7 @@ static size_t address_size(const struct lp_segment *s)
 }
 
 /* Room was made. */
-static void add(struct lp_batch *b, const struct lp_segment *s)
+static void add(struct lp_batch *b, const struct lp_segment *s, uint32_t tag)
 {
 	struct lp_segment *to = &b->segment[b->n++];
 	const uintptr_t ahead = (uintptr_t)to + AHEAD * sizeof *to;
@@ -394,6 +394,7 @@ static void add(struct lp_batch *b, const struct lp_segment *s)
 	__builtin_prefetch((const void *)ahead, 1);
 	__builtin_prefetch((const void *)(ahead + LP_CACHE_LINE), 1);
 	*to = *s;
+	to->tag = tag;
 	b->sum += s->tcp_len;
 	if (s->lent)
 		return;
@@ -406,10 +407,10 @@ static void add(struct lp_batch *b, const struct lp_segment *s)
 	assert(to->payload + to->payload_len <= b->bytes + b->used);
 }
 
-static void give(struct lp_share *sh, const struct lp_segment *segment, uint64_t ns)
+static void give(struct lp_share *sh, const struct lp_segment *s, uint64_t ns)
 {
-	struct lp_segment picked = *segment, *s = &picked;
-	struct lane *l = &sh->lane[lp_share_pick(sh, s)];
+	uint32_t tag;
+	struct lane *l = &sh->lane[lp_share_pick(sh, s, &tag)];
 	size_t need = s->lent ? 0 : 2 * address_size(s) + s->tcp_len;
 	struct lp_batch *b = open_batch(sh, l, ns);
 	size_t size = need > BYTES ? need : BYTES;
@@ -438,7 +439,7 @@ static void give(struct lp_share *sh, const struct lp_segment *segment, uint64_t
 		sh->fault = LP_E_NOMEM;
 		return;
 	}
-	add(b, s);
+	add(b, s, tag);
 	if (b->n == LP_SHARE_BATCH)
 		push(sh, l);
 }

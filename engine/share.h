@@ -75,8 +75,8 @@ void lp_share_end(struct lp_share *sh, uint64_t number, uint64_t ns);
  * ring, or the reader is further, or at its end. */
 void lp_share_bell(struct lp_share *sh, size_t i, struct lp_bell *bell);
 
-/* The worker of a segment, whose tag is set. The reader's thread. */
-size_t lp_share_pick(struct lp_share *sh, struct lp_segment *s);
+/* The worker of a segment, and the tag that it is to have. The reader's thread. */
+size_t lp_share_pick(struct lp_share *sh, const struct lp_segment *s, uint32_t *tag);
 
 /* The processor for a reader that is at here: its own, unless a worker there has much more to do
  * than another, then the other's; -1: not known. The reader's thread. */

@@ -206,9 +206,10 @@ static size_t pick(struct lp_share *sh, uint16_t port, bool back, uint32_t bytes
 		.family = 4, .src = back ? server : client, .dst = back ? client : server,
 		.sport = back ? 443 : port, .dport = back ? port : 443, .tcp_len = bytes,
 	};
-	size_t worker = lp_share_pick(sh, &s);
+	uint32_t tag = 0;
+	size_t worker = lp_share_pick(sh, &s, &tag);
 
-	ck_assert(s.tag);
+	ck_assert(tag);
 	return worker;
 }
 
