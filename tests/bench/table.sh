@@ -198,8 +198,8 @@ measure() { # work
 		done
 		case $1 in gcm | none) from_disk "$1" ;; esac
 		[ "$i" -gt "$PEER_RUNS" ] && [ "$1" != none ] && continue
-		case $1 in flows-1000000) ;; *) tshark_on "$1" "$file" ;; esac
-		case $1 in flows-*) ;; *) ssldump_on "$1" "$file" ;; esac
+		case $1 in eight | flows-1000000) ;; *) tshark_on "$1" "$file" ;; esac
+		case $1 in eight | flows-*) ;; *) ssldump_on "$1" "$file" ;; esac
 	done
 	opened "$1" "$file"
 	rm -f "$ram"/*
