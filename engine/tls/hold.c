@@ -115,19 +115,26 @@ bool lp_holds_shed(struct lp_holds *q, enum lp_side side)
 	return true;
 }
 
-size_t lp_holds_peek(const struct lp_holds *q, int side, uint8_t *out, size_t n)
+size_t lp_hold_peek(const struct lp_hold *h, size_t from, uint8_t *out, size_t n)
 {
 	size_t have = 0;
 
-	for (const struct lp_hold *h = q->head[side]; h && !h->gap && have < n; h = h->next) {
+	for (; h && !h->gap && have < n; h = h->next, from = 0) {
 		size_t take = n - have;
 
-		if (take > h->n - h->taken)
-			take = (size_t)h->n - h->taken;
-		memcpy(out + have, h->bytes + h->taken, take);
+		if (take > h->n - from)
+			take = (size_t)h->n - from;
+		memcpy(out + have, h->bytes + from, take);
 		have += take;
 	}
 	return have;
+}
+
+size_t lp_holds_peek(const struct lp_holds *q, int side, uint8_t *out, size_t n)
+{
+	const struct lp_hold *h = q->head[side];
+
+	return lp_hold_peek(h, h ? h->taken : 0, out, n);
 }
 
 uint64_t lp_holds_gaps(const struct lp_holds *q, enum lp_side side)

@@ -50,7 +50,10 @@ void lp_holds_take(struct lp_holds *q, enum lp_side side, size_t n);
  * False: there are none, or no memory. */
 bool lp_holds_shed(struct lp_holds *q, enum lp_side side);
 
-/* Copies the first bytes of a side, up to a gap; returns how many. */
+/* Copies the first bytes from there on, up to a gap; returns how many. */
+size_t lp_hold_peek(const struct lp_hold *h, size_t from, uint8_t *out, size_t n);
+
+/* … of a side. */
 size_t lp_holds_peek(const struct lp_holds *q, int side, uint8_t *out, size_t n);
 
 uint64_t lp_holds_gaps(const struct lp_holds *q, enum lp_side side);

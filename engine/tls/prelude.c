@@ -281,6 +281,7 @@ static bool look_behind(struct lp_prelude *pre, struct suspect *s)
 {
 	const struct lp_hold *h = s->at;
 	const uint8_t *p, *end;
+	uint8_t first[START_BYTES];
 	bool more;
 
 	while (!s->lost) {
@@ -295,7 +296,8 @@ static bool look_behind(struct lp_prelude *pre, struct suspect *s)
 		p = next_record(h->bytes + s->from, end, LP_CONTENT_HANDSHAKE);
 		s->looked += (uint32_t)(p - h->bytes - (ptrdiff_t)s->from);
 		s->from = (size_t)(p - h->bytes);
-		if (p < end && may_begin(p, (size_t)(end - p), false)) {
+		if (p < end &&
+		    may_begin(first, lp_hold_peek(h, s->from, first, sizeof first), false)) {
 			if (answer_at(pre->suspects, h, s->from, &more))
 				return true;
 			if (more)

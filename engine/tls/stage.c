@@ -181,17 +181,10 @@ static enum lp_looks behind_hole(const struct lp_stage *s, int side)
 {
 	const struct lp_hold *h = s->wait->holds.head[side];
 	uint8_t first[SNIFF_MOST];
-	size_t n = 0;
 
 	while (h && h->gap)
 		h = h->next;
-	for (; h && !h->gap && n < sizeof first; h = h->next) {
-		size_t left = (size_t)h->n - h->taken, room = sizeof first - n;
-
-		memcpy(first + n, h->bytes + h->taken, left < room ? left : room);
-		n += left < room ? left : room;
-	}
-	return lp_stage_looks(first, n);
+	return lp_stage_looks(first, lp_hold_peek(h, h ? h->taken : 0, first, sizeof first));
 }
 
 /* The hole was in what a side said before TLS. */

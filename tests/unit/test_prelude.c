@@ -659,6 +659,32 @@ START_TEST(a_hole_told_late)
 }
 END_TEST
 
+/* Whether something may be the answer does not depend on how much of it there is in one piece. */
+START_TEST(no_answer_behind_a_hole)
+{
+	struct help_play play = { .crypto = &crypto, .key = { server } };
+	const size_t n = 5 + (size_t)(tls->bytes[1][3] << 8 | tls->bytes[1][4]);
+	uint8_t bad[2000];
+	struct help_told t;
+
+	ck_assert_uint_le(n, sizeof bad);
+	memcpy(bad, tls->bytes[1], n);
+	bad[2] = 0x2d; /* no record has such a version */
+	empty_flow();
+	SAY(LP_B2A, "220 mx\r\n");
+	SAY(LP_A2B, "STARTTLS\r\n");
+	add(LP_A2B, tls->bytes[0], tls->len[0], false);
+	add(LP_B2A, NULL, 30, false);
+	add(LP_B2A, bad, n, false);
+	add(LP_B2A, "\r\n", 2, false);
+	for (play.piece = 0; play.piece < 400; play.piece = play.piece * 5 + 1) {
+		ck_assert_str_eq(only(&t, &play)->reason, "handshake-lost");
+		check_said(&t);
+		help_told_clear(&t);
+	}
+}
+END_TEST
+
 START_TEST(one_direction)
 {
 	struct help_play play = { .crypto = &crypto, .key = { server } };
@@ -792,6 +818,7 @@ Suite *suite_prelude(void)
 	tcase_add_test(hand, an_answer_is_enough);
 	tcase_add_test(hand, holes);
 	tcase_add_test(hand, a_hole_told_late);
+	tcase_add_test(hand, no_answer_behind_a_hole);
 	tcase_add_test(hand, one_direction);
 	tcase_add_test(hand, what_is_held_is_bounded);
 	tcase_add_test(hand, what_is_kept_is_bounded);
