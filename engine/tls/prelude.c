@@ -352,10 +352,15 @@ static void search_held(struct lp_prelude *pre, const struct lp_prelude_host *ho
 static void reject(struct lp_prelude *pre, const struct lp_prelude_host *host, enum lp_side side)
 {
 	struct lp_suspects *s = pre->suspects;
+	const struct suspect *other = &s->side[1 - side];
 	uint64_t n = s->holds.bytes[side];
 
 	clear_suspect(&s->side[side]);
 	pre->work -= n < pre->work ? (uint32_t)n : pre->work;
+	/* For the sake of a hello that is none the other side's hole is not kept; and not for that of the
+	 * next, which may stand behind it. */
+	if (other->blind && !other->kind)
+		reject(pre, host, (enum lp_side)(1 - side));
 	if (s->holds.head[side])
 		pass_held(pre, host, side, 1);
 	search_held(pre, host, side);
@@ -437,8 +442,6 @@ static bool weigh(struct lp_prelude *pre, const struct lp_prelude_host *host, in
 			*found = LP_FOUND_TLS;
 			return false;
 		}
-		if (server->blind && !server->kind && client->kind != CLIENT_HELLO)
-			loser = 1 - i;
 	}
 	if (mine->kind == ALERT)
 		loser = side;

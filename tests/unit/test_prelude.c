@@ -685,6 +685,28 @@ START_TEST(no_answer_behind_a_hole)
 }
 END_TEST
 
+/* What was no hello after all took the other side's hole with it, also if the next one begins in
+ * the same piece that said so. */
+START_TEST(a_hole_goes_with_its_hello)
+{
+	struct help_play play = { .crypto = &crypto, .key = { server } };
+	struct help_told t;
+
+	empty_flow();
+	SAY(LP_A2B, "x");
+	say(LP_A2B, tls->bytes[0], hello_size(), true);
+	say(LP_B2A, NULL, 30, false);
+	SAY(LP_A2B, "STARTTLS\r\n");
+	add(LP_A2B, tls->bytes[0], tls->len[0], true);
+	flow.end[1] = LP_END_CAPTURE;
+	for (play.piece = 0; play.piece < 400; play.piece = play.piece * 5 + 1) {
+		ck_assert_str_eq(only(&t, &play)->reason, "one-direction");
+		check_said(&t);
+		help_told_clear(&t);
+	}
+}
+END_TEST
+
 START_TEST(one_direction)
 {
 	struct help_play play = { .crypto = &crypto, .key = { server } };
@@ -819,6 +841,7 @@ Suite *suite_prelude(void)
 	tcase_add_test(hand, holes);
 	tcase_add_test(hand, a_hole_told_late);
 	tcase_add_test(hand, no_answer_behind_a_hole);
+	tcase_add_test(hand, a_hole_goes_with_its_hello);
 	tcase_add_test(hand, one_direction);
 	tcase_add_test(hand, what_is_held_is_bounded);
 	tcase_add_test(hand, what_is_kept_is_bounded);
